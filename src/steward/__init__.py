@@ -1,0 +1,50 @@
+"""Steward, an AI operating system for business decisions.
+
+Declare a decision as one frozen value; Steward runs it from event to value and keeps one provable ledger.
+"""
+
+from steward.decision.action import Action, Call
+from steward.decision.choice import Choice
+from steward.decision.contract import Contract, Event
+from steward.decision.decision import Decision, Risk
+from steward.decision.economics import Economics
+from steward.decision.feature import Feature, Features, days, hours, minutes, seconds
+from steward.decision.gate import Gate, impact_above
+from steward.decision.model import Attribution, Model, Models, Pipeline, Skill
+from steward.decision.schedule import Every, Missed
+from steward.decision.stream import Stream
+from steward.records import Interval, Money, Prediction, Receipt, Record, Status
+
+__all__ = [
+    "Action",
+    "Attribution",
+    "Call",
+    "Choice",
+    "Contract",
+    "Decision",
+    "Economics",
+    "Event",
+    "Every",
+    "Feature",
+    "Features",
+    "Gate",
+    "Interval",
+    "Missed",
+    "Model",
+    "Models",
+    "Money",
+    "Pipeline",
+    "Prediction",
+    "Receipt",
+    "Record",
+    "Risk",
+    "Skill",
+    "Status",
+    "Stream",
+    "days",
+    "hours",
+    "impact_above",
+    "minutes",
+    "seconds",
+]
+__version__ = "0.1.0"

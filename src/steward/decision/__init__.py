@@ -1,0 +1,1 @@
+"""What is declared: pure values, no I/O, no async."""

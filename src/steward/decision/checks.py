@@ -1,0 +1,174 @@
+"""What a decision checks when it is made: everything that can be known before the first event."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from steward.decision.contract import Contract
+from steward.decision.feature import Feature
+from steward.decision.model import Attribution, Model, Pipeline
+from steward.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from steward.decision.decision import Decision
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*")
+
+
+def check(decision: Decision[Any, Any, Any]) -> None:
+    """Raise ``DeclarationError`` at the first thing that does not fit."""
+    if len(decision.name) > 100 or not _NAME.fullmatch(decision.name):
+        raise DeclarationError(
+            f"{decision.name!r} is not a name for a decision",
+            fix="use lower-case words joined by dots and hyphens: grid.battery-dispatch",
+            field="name",
+        )
+    for argument in ("owner", "purpose"):
+        if not getattr(decision, argument).strip():
+            raise DeclarationError(f"decision {decision.name!r} has no {argument}", field=argument)
+    contract = Contract.of(decision.event)
+    names = _check_features(decision, contract)
+    _check_predict(decision, names)
+    _check_policy(decision)
+    _check_gate(decision)
+    _check_economics(decision, contract)
+    if decision.schedule is not None:
+        _check_arity(decision.schedule.make, 1, "schedule.make", "the tick's time")
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str:
+    """Return what may have been meant, as the end of an error message."""
+    known = sorted(known)
+    close = difflib.get_close_matches(wrong, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known) or '(none declared)'}"
+
+
+def _check_features(decision: Decision[Any, Any, Any], contract: Contract[Any]) -> set[str]:
+    names: set[str] = set()
+    for feature in decision.features:
+        if feature.name in names:
+            raise DeclarationError(
+                f"two features are named {feature.name!r}",
+                fix="pass name=... to one of them",
+                field="features",
+            )
+        names.add(feature.name)
+    for window in decision.windows:
+        for needed in filter(None, (window.stream.key, window.at)):
+            if needed not in contract.fields:
+                raise DeclarationError(
+                    f"feature {window.name!r} needs the field {needed!r} of the event {contract.name!r}",
+                    fix=nearest(needed, contract.fields),
+                    field="features",
+                )
+    for row in decision.rows:
+        _check_row(row, names, contract)
+    return names
+
+
+def _check_row(row: Feature[Any], names: set[str], contract: Contract[Any]) -> None:
+    if row.field is not None and row.field not in contract.fields:
+        raise DeclarationError(
+            f"the event {contract.name!r} has no field {row.field!r}",
+            fix=nearest(row.field, contract.fields),
+            field="features",
+        )
+    for needed in row.needs:
+        if needed not in names:
+            raise DeclarationError(
+                f"feature {row.name!r} needs the unknown feature {needed!r}",
+                fix=nearest(needed, names - {row.name}),
+                field="features",
+            )
+
+
+def _check_predict(decision: Decision[Any, Any, Any], names: set[str]) -> None:
+    predict = decision.predict
+    if predict is None or isinstance(predict, Model):
+        inputs = [] if predict is None else list(predict.inputs)
+    elif isinstance(predict, Pipeline):
+        inputs = [name for step in predict.steps for name in step.skill.inputs]
+        if decision.attribution is not Attribution.OFF:
+            raise DeclarationError(
+                "the attribution of a pipeline is not defined",
+                fix="leave attribution out",
+                field="attribution",
+            )
+    else:
+        raise DeclarationError(
+            f"{predict!r} cannot predict", fix="pass a Model(...) or a Pipeline(...)", field="predict"
+        )
+    for name in inputs:
+        if name not in names:
+            raise DeclarationError(
+                f"predict takes the unknown feature {name!r}",
+                fix=nearest(name, names),
+                field="predict.inputs",
+            )
+
+
+def _check_policy(decision: Decision[Any, Any, Any]) -> None:
+    _check_arity(decision.policy, 2, "policy", "features and prediction")
+    if inspect.iscoroutinefunction(decision.policy):
+        raise DeclarationError("a policy is a pure function, not a coroutine", fix="use def", field="policy")
+
+
+def _check_gate(decision: Decision[Any, Any, Any]) -> None:
+    gate = decision.gate
+    if gate is None:
+        return
+    if decision.economics is None:
+        raise DeclarationError(
+            "a gate weighs money, but the decision has no economics",
+            fix="declare economics=...",
+            field="economics",
+        )
+    _check_arity(gate.impact, 3, "gate.impact", "features, prediction and choice")
+    chosen = _choice_type(decision.policy)
+    if isinstance(chosen, type) and not isinstance(gate.otherwise, chosen):
+        raise DeclarationError(
+            f"gate.otherwise is {gate.otherwise!r}, but the policy chooses a {chosen.__name__}",
+            fix=f"pass a {chosen.__name__}",
+            field="gate.otherwise",
+        )
+
+
+def _choice_type(policy: Callable[..., Any]) -> object:
+    try:
+        returned = get_type_hints(policy).get("return")
+    except (NameError, TypeError):
+        return None  # annotations that cannot be resolved here are the type checker's business
+    arguments = getattr(returned, "__args__", ())
+    return arguments[0] if arguments else None
+
+
+def _check_economics(decision: Decision[Any, Any, Any], contract: Contract[Any]) -> None:
+    economics = decision.economics
+    if economics is None:
+        return
+    for name in economics.key:
+        if name not in contract.fields:
+            raise DeclarationError(
+                f"the event {contract.name!r} has no field {name!r} to join the outcome by",
+                fix=nearest(name, contract.fields),
+                field="economics.key",
+            )
+    _check_arity(economics.value, 3, "economics.value", "features, choice and outcome")
+    _check_arity(economics.baseline, 2, "economics.baseline", "features and outcome")
+
+
+def _check_arity(function: Callable[..., Any], count: int, argument: str, takes: str) -> None:
+    if not callable(function):
+        raise DeclarationError(f"{argument} is not a function", fix=f"pass a function of {takes}", field=argument)
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError as error:
+        raise DeclarationError(
+            f"{argument} {getattr(function, '__name__', function)!r} cannot be called with {takes}",
+            why=str(error),
+            field=argument,
+        ) from error

@@ -1,0 +1,128 @@
+"""The decision: one frozen value that reads in loop order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from steward.decision import checks
+from steward.decision.action import Action
+from steward.decision.choice import Choice
+from steward.decision.contract import Contract
+from steward.decision.economics import Economics
+from steward.decision.feature import Feature, Features
+from steward.decision.fingerprint import describe, fingerprint
+from steward.decision.gate import Gate
+from steward.decision.model import Attribution, Model, Pipeline
+from steward.decision.schedule import Every
+from steward.decision.stream import WindowFeature
+from steward.records import Prediction
+
+E = TypeVar("E")
+P = TypeVar("P")
+C = TypeVar("C")
+
+
+class Risk(StrEnum):
+    """How much harm a wrong decision can do.
+
+    Example:
+        >>> Risk.HIGH.value
+        'high'
+    """
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision(Generic[E, P, C]):
+    """A repeatable business choice, declared once.
+
+    It checks itself when made; ``dataclasses.replace(decision, policy=other)`` makes a valid challenger.
+
+    Args:
+        name: Dotted lower-case name, for example ``grid.battery-dispatch``.
+        owner: The team that answers for it.
+        purpose: One sentence that says what is chosen.
+        risk: How much harm a wrong choice can do.
+        event: The contract of the event that asks for the decision.
+        features: What policy and model see, in the order of their computation.
+        predict: A registered model or a pipeline of skills; without it the policy gets a prediction of ``None``.
+        policy: Turns features and prediction into a choice with reasons; a pure function.
+        gate: When a person must agree first.
+        action: The effect on the world.
+        economics: The outcome and what it was worth.
+        schedule: Makes it due by the clock.
+        attribution: When each feature's contribution is computed.
+
+    Raises:
+        DeclarationError: Something does not fit; the message names the argument and the fix.
+
+    Example:
+        >>> from steward.decision.contract import Event
+        >>> class Payment(Event):
+        ...     amount_eur: float
+        >>> def release_small(features: Features, prediction: Prediction[None]) -> Choice[str]:
+        ...     small = features.number("amount_eur") < 100
+        ...     return Choice("release" if small else "hold", reasons=("amount against 100 EUR",))
+        >>> release = Decision(name="pay.release", owner="payments", purpose="Release or hold a payment",
+        ...                    risk=Risk.LOW, event=Payment, features=(Feature("amount_eur"),), policy=release_small)
+        >>> from dataclasses import replace
+        >>> replace(release, owner="treasury") == release
+        False
+    """
+
+    name: str
+    owner: str
+    purpose: str
+    risk: Risk
+    event: type[E] | Contract[E]
+    features: tuple[Feature[E] | WindowFeature, ...] = ()
+    predict: Model[P] | Pipeline[P] | None = None
+    policy: Callable[[Features, Prediction[P]], Choice[C]]
+    gate: Gate[P, C] | None = None
+    action: Action[C] | None = None
+    economics: Economics[C, Any] | None = None
+    schedule: Every[E] | None = None
+    attribution: Attribution = Attribution.OFF
+
+    def __post_init__(self) -> None:
+        """Check the declaration as a whole."""
+        checks.check(self)
+
+    @cached_property
+    def contract(self) -> Contract[E]:
+        """The event's contract."""
+        return Contract.of(self.event)
+
+    @cached_property
+    def windows(self) -> tuple[WindowFeature, ...]:
+        """The window features, in declared order."""
+        return tuple(f for f in self.features if isinstance(f, WindowFeature))
+
+    @cached_property
+    def rows(self) -> tuple[Feature[E], ...]:
+        """The row features, in declared order."""
+        return tuple(f for f in self.features if isinstance(f, Feature))
+
+    @cached_property
+    def models(self) -> tuple[Model[Any], ...]:
+        """Every registered model it uses, by itself or in a skill."""
+        if isinstance(self.predict, Model):
+            return (self.predict,)
+        return tuple(m for step in self.predict.steps for m in step.skill.models) if self.predict else ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """``sha256:`` of the declaration and of the source of its functions."""
+        return fingerprint(self)
+
+    @cached_property
+    def description(self) -> dict[str, object]:
+        """The declaration as plain data, for API, console and docs."""
+        return describe(self)

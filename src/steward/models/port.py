@@ -1,0 +1,60 @@
+"""What the loop asks of a loaded model, whatever made it.
+
+Promises, each with a test of that name in :mod:`steward.testing.conformance`:
+
+* ``batch_equals_rows``: ``predict`` of n rows gives bit for bit what ``predict_one`` gives for each.
+* ``same_bytes_same_answer``: the same artefact, loaded twice, answers the same.
+* ``missing_is_nan``: NaN stands for a missing value and is answered, not refused, where the format knows missing values.
+* ``wrong_width_is_refused``: rows of another width raise ``EngineError``.
+* ``attribution_adds_up``: contributions and bias sum to the raw prediction (to 1e-6 relative).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+
+class LoadedModel(Protocol):
+    """A model in memory, verified, ready to answer."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Its registered version, a number as text."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """``sha256:`` of the artefact's manifest, which names the digest of each file."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of its input columns, in order."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """``regression`` or ``binary`` (the answer is then a probability)."""
+        ...
+
+    def predict(self, rows: Any) -> Any:
+        """Return ``(n,)`` float64 answers for ``(n, k)`` float64 rows; NaN means missing."""
+        ...
+
+    def predict_one(self, row: Sequence[float]) -> float:
+        """Return the answer for one row; the fast path."""
+        ...
+
+
+class Attributing(Protocol):
+    """The ability to say what each input contributed."""
+
+    def attribute(self, rows: Any) -> Any:
+        """Return ``(n, k + 1)`` float64: each input's contribution to the raw output, then the bias."""
+        ...

@@ -1,0 +1,338 @@
+"""The nouns that travel: the record a caller gets, and the bodies of the ledger's entries.
+
+An entry's body is JSON; its first field, ``kind``, tells which of these structs it is. They are decoded
+strictly (unknown fields are refused) and never change their meaning: a new meaning is a new kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+P = TypeVar("P")
+FeatureValue = float | int | str | bool | None | tuple[float | None, ...]
+"""A feature's value; ``None`` means that there was nothing to compute it from."""
+
+
+class Status(StrEnum):
+    """How far a decision has come.
+
+    Example:
+        >>> Status.WAITING.value
+        'waiting'
+    """
+
+    DECIDED = "decided"
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    ACTED = "acted"
+    UNDONE = "undone"
+    FAILED = "failed"
+
+
+class Money(Struct, frozen=True):
+    """An exact amount in a currency, in JSON ``{"amount": "12.34", "unit": "EUR"}``.
+
+    Example:
+        >>> Money.rounded(12.345, "EUR")
+        Money(amount=Decimal('12.34'), unit='EUR')
+        >>> Money.of_minor(-5, "EUR").amount
+        Decimal('-0.05')
+    """
+
+    amount: Decimal
+    unit: str
+
+    @classmethod
+    def rounded(cls, amount: Decimal | float, unit: str) -> Money:
+        """Round to minor units, half to even; raise ``ValueError`` for NaN and infinities."""
+        exact = amount if isinstance(amount, Decimal) else Decimal(repr(amount))
+        if not exact.is_finite():
+            raise ValueError(f"an amount of money must be finite, got {amount}")
+        return cls(exact.quantize(minor_unit(unit), rounding=ROUND_HALF_EVEN), unit)
+
+    @classmethod
+    def of_minor(cls, minor: int, unit: str) -> Money:
+        """Make an amount from minor units (cents)."""
+        return cls(minor * minor_unit(unit), unit)
+
+    @property
+    def minor(self) -> int:
+        """The amount in minor units (cents)."""
+        return int(self.amount / minor_unit(self.unit))
+
+
+_CENT = Decimal("0.01")
+_DIGITS = {"JPY": Decimal(1), "KRW": Decimal(1), "KWD": Decimal("0.001"), "BHD": Decimal("0.001")}
+
+
+def minor_unit(unit: str) -> Decimal:
+    """Return the smallest amount of a currency (ISO 4217), 0.01 where not known otherwise.
+
+    Example:
+        >>> minor_unit("EUR"), minor_unit("JPY")
+        (Decimal('0.01'), Decimal('1'))
+    """
+    return _DIGITS.get(unit, _CENT)
+
+
+class Interval(Struct, frozen=True):
+    """Bounds that hold the true value with probability ``level`` (0..1).
+
+    Example:
+        >>> Interval(low=1.0, high=2.0, level=0.9).level
+        0.9
+    """
+
+    low: float
+    high: float
+    level: float
+
+
+class Prediction(Struct, Generic[P], frozen=True, kw_only=True):
+    """What a model or pipeline answered.
+
+    Attributes:
+        value: The answer itself.
+        confidence: Probability (0..1) that it is right, if the model tells.
+        interval: Bounds of the true value, if the model tells.
+        attribution: Contribution of each feature, in units of the model's raw output.
+        model_id: Registered name of the model, or the pipeline's own name.
+        model_version: Its version.
+        model_hash: SHA-256 of its artefact, ``sha256:<hex>``.
+
+    Example:
+        >>> Prediction(value=0.93, confidence=0.93, model_id="fraud", model_version="3").value
+        0.93
+    """
+
+    value: P
+    confidence: float | None = None
+    interval: Interval | None = None
+    attribution: Mapping[str, float] | None = None
+    model_id: str | None = None
+    model_version: str | None = None
+    model_hash: str | None = None
+
+
+class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The proof that an action took effect.
+
+    Attributes:
+        reference: How the outside world names what was done.
+        detail: More, as text by name.
+
+    Example:
+        >>> Receipt(reference="setpoint-17", detail={"power_mw": "4.0"}).reference
+        'setpoint-17'
+    """
+
+    reference: str
+    detail: dict[str, str] = {}
+
+
+class PolicyFacts(Struct, frozen=True):
+    """Which policy chose: hash of its source, and the rule that fired."""
+
+    hash: str
+    rule: str | UnsetType = UNSET
+
+
+class GateFacts(Struct, frozen=True, kw_only=True):
+    """What the gate asked for: ``impact`` is the money at stake, ``otherwise`` is taken at ``deadline``."""
+
+    impact: Money
+    approvers: str
+    deadline: datetime
+    otherwise: object
+    needed: bool = True
+    escalate_to: str | UnsetType = UNSET
+    escalate_at: datetime | UnsetType = UNSET
+
+
+class ActionFacts(Struct, frozen=True, kw_only=True):
+    """What will be done and under which idempotency key."""
+
+    name: str
+    key: str
+
+
+class Provenance(Struct, frozen=True, kw_only=True):
+    """Where the decision came from. ``ledger_index`` is added to the answer once the entry is durable."""
+
+    event_id: str
+    source: str
+    contract: str
+    contract_version: int
+    trace_id: str | UnsetType = UNSET
+    ledger_index: int | UnsetType = UNSET
+
+
+class EntryBody(Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
+    """What every entry says: which run it belongs to, of which decision, and when it was made."""
+
+    decision_id: UUID
+    decision: str
+
+
+class Record(EntryBody, frozen=True, kw_only=True, tag="decided", forbid_unknown_fields=True):
+    """The standard wrapper of an answer, which is also the ledger's ``decided`` entry.
+
+    A field is really filled or absent, never invented. See ``docs/record.md`` for every field.
+    """
+
+    release: str
+    decided_at: datetime
+    status: Status
+    event: object
+    features: dict[str, FeatureValue]
+    choice: object
+    reasons: tuple[str, ...]
+    propensity: float
+    policy: PolicyFacts
+    prediction: object = UNSET
+    confidence: float | UnsetType = UNSET
+    interval: Interval | UnsetType = UNSET
+    attribution: dict[str, float] | UnsetType = UNSET
+    model_id: str | UnsetType = UNSET
+    model_version: str | UnsetType = UNSET
+    model_hash: str | UnsetType = UNSET
+    gate: GateFacts | UnsetType = UNSET
+    action: ActionFacts | UnsetType = UNSET
+    expected_value: Money | UnsetType = UNSET
+    cost: Money | UnsetType = UNSET
+    outcome_key: str | UnsetType = UNSET
+    context: dict[str, str] | UnsetType = UNSET
+    provenance: Provenance
+
+
+class _Later(EntryBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry that follows a decision: made at ``at`` by ``by`` (a person, or ``system``)."""
+
+    at: datetime
+    by: str = "system"
+
+
+class Asked(_Later, frozen=True, kw_only=True, tag="asked", forbid_unknown_fields=True):
+    """A person is asked; ``evidence`` is the digest of the record that was shown."""
+
+    gate: GateFacts
+    choice: object
+    evidence: str
+
+
+class Approved(_Later, frozen=True, kw_only=True, tag="approved", forbid_unknown_fields=True):
+    """A person agreed."""
+
+    reason: str
+    evidence: str
+    choice: object
+
+
+class Rejected(_Later, frozen=True, kw_only=True, tag="rejected", forbid_unknown_fields=True):
+    """A person refused; ``choice`` is what is done instead (the gate's ``otherwise``)."""
+
+    reason: str
+    evidence: str
+    choice: object
+
+
+class Escalated(_Later, frozen=True, kw_only=True, tag="escalated", forbid_unknown_fields=True):
+    """Nobody had answered in time; ``to`` is asked now too."""
+
+    to: str
+
+
+class Expired(_Later, frozen=True, kw_only=True, tag="expired", forbid_unknown_fields=True):
+    """Nobody answered until the deadline; ``choice`` is what is done instead."""
+
+    choice: object
+
+
+class Acted(_Later, frozen=True, kw_only=True, tag="acted", forbid_unknown_fields=True):
+    """The action took effect at the ``attempt``-th try."""
+
+    action: ActionFacts
+    choice: object
+    receipt: Receipt
+    attempt: int
+
+
+class Undone(_Later, frozen=True, kw_only=True, tag="undone", forbid_unknown_fields=True):
+    """The action was taken back."""
+
+    reason: str
+    receipt: Receipt
+
+
+class Failed(_Later, frozen=True, kw_only=True, tag="failed", forbid_unknown_fields=True):
+    """A stage failed for good; ``stage`` is the loop's verb."""
+
+    stage: str
+    code: str
+    reason: str
+    attempt: int = 1
+
+
+class Attributed(_Later, frozen=True, kw_only=True, tag="attributed", forbid_unknown_fields=True):
+    """The attribution that was deferred, computed from the recorded input and model."""
+
+    attribution: dict[str, float]
+    model_hash: str
+
+
+class Observed(_Later, frozen=True, kw_only=True, tag="observed", forbid_unknown_fields=True):
+    """What really happened; ``late`` if it came after the declared window."""
+
+    outcome: object
+    outcome_id: str
+    late: bool
+
+
+class Valued(_Later, frozen=True, kw_only=True, tag="valued", forbid_unknown_fields=True):
+    """What it was worth: ``saving`` = ``value`` - ``baseline``; ``restates`` an earlier valuation of the run."""
+
+    value: Money
+    baseline: Money
+    saving: Money
+    outcome_id: str
+    restates: bool
+
+
+class Published(EntryBody, frozen=True, kw_only=True, tag="published", forbid_unknown_fields=True):
+    """A release was put into service; ``description`` is the declaration in plain data."""
+
+    at: datetime
+    release: str
+    description: dict[str, object]
+    by: str = "system"
+
+
+Body = (
+    Record
+    | Asked
+    | Approved
+    | Rejected
+    | Escalated
+    | Expired
+    | Acted
+    | Undone
+    | Failed
+    | Attributed
+    | Observed
+    | Valued
+    | Published
+)
+"""Any entry's body."""
+
+decode_body = msgspec.json.Decoder(Body).decode
+"""Decode an entry's bytes, strictly; raises ``msgspec.ValidationError``."""
