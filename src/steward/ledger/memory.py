@@ -26,7 +26,7 @@ class MemoryLedger:
         ...     await ledger.append(Commit(entries=[Draft("decided", UUID(int=1), b"{}", key="order-17")]))
         ...     return await ledger.size(), (await ledger.root()).hex()[:8]
         >>> asyncio.run(main())
-        (1, 'bc4b9e48')
+        (1, '28a3a18f')
     """
 
     def __init__(self, *, signer: Signer | None = None) -> None:

@@ -42,7 +42,7 @@ def _parse_key(text: str) -> tuple[str, bytes, bytes]:
 
 
 class Verifier:
-    """Opens notes of one key.
+    r"""Opens notes of one key.
 
     Args:
         vkey: The public key, ``<name>+<hex id>+<base64>``.
@@ -52,8 +52,8 @@ class Verifier:
 
     Example:
         >>> signer = Signer.of_seed("steward.example/ledger", bytes(32))
-        >>> Verifier(signer.vkey).open(signer.sign("five\\n"))
-        'five\\n'
+        >>> Verifier(signer.vkey).open(signer.sign("five\n"))
+        'five\n'
     """
 
     def __init__(self, vkey: str) -> None:
@@ -100,7 +100,7 @@ class Signer:
 
     Example:
         >>> Signer.of_seed("steward.example/ledger", bytes(32)).vkey[:31]
-        'steward.example/ledger+91c5ee10'
+        'steward.example/ledger+315922d4'
     """
 
     def __init__(self, skey: str) -> None:
@@ -135,11 +135,11 @@ class Signer:
 
 
 def checkpoint_text(origin: str, size: int, root: bytes) -> str:
-    """Return a tree head as C2SP tlog-checkpoint writes it.
+    r"""Return a tree head as C2SP tlog-checkpoint writes it.
 
     Example:
         >>> checkpoint_text("steward.example/ledger", 0, bytes(3))
-        'steward.example/ledger\\n0\\nAAAA\\n'
+        'steward.example/ledger\n0\nAAAA\n'
     """
     return f"{origin}\n{size}\n{b64encode(root).decode()}\n"
 
