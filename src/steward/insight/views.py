@@ -1,0 +1,317 @@
+"""The views: a disposable read model beside the ledger, made from its entries only."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from steward.errors import EngineError
+from steward.insight import fold
+from steward.insight.fold import CHANGING, COLUMNS, RunState, moment
+from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, RunRow, Worth
+from steward.insight.tally import Tally, day_values, totals
+from steward.ledger.port import Entry, Ledger
+from steward.records import Asked, Money, Status
+
+SCHEMA_VERSION: Final = 1
+_ROWS_PER_STEP: Final = 5_000
+_SCHEMA = """
+CREATE TABLE position (next INTEGER NOT NULL, head BLOB NOT NULL);
+INSERT INTO position VALUES (0, x'');
+CREATE TABLE runs (
+  run_id BLOB PRIMARY KEY, position INTEGER NOT NULL, decision TEXT NOT NULL, release TEXT NOT NULL,
+  decided_us INTEGER NOT NULL, status TEXT NOT NULL, choice BLOB NOT NULL, reasons BLOB NOT NULL, confidence REAL,
+  outcome_key TEXT, has_action INTEGER NOT NULL, acted INTEGER NOT NULL, failed INTEGER NOT NULL, answer TEXT,
+  asked BLOB, deadline_us INTEGER, escalated_to TEXT, unit TEXT NOT NULL, value TEXT NOT NULL, baseline TEXT NOT NULL,
+  saving TEXT NOT NULL, pending TEXT
+) WITHOUT ROWID;
+CREATE INDEX runs_by_status ON runs (decision, status, run_id);
+CREATE INDEX runs_pending ON runs (pending, deadline_us, run_id) WHERE pending IS NOT NULL;
+CREATE INDEX runs_by_outcome ON runs (decision, outcome_key) WHERE outcome_key IS NOT NULL;
+CREATE TABLE tallies (
+  decision TEXT NOT NULL, day TEXT NOT NULL, status TEXT NOT NULL, unit TEXT NOT NULL, runs INTEGER NOT NULL,
+  asked INTEGER NOT NULL, approved INTEGER NOT NULL, rejected INTEGER NOT NULL, expired INTEGER NOT NULL,
+  value TEXT NOT NULL, baseline TEXT NOT NULL, saving TEXT NOT NULL,
+  PRIMARY KEY (decision, day, status, unit)
+) WITHOUT ROWID;
+"""
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608 - the columns are the struct's fields
+_UPDATE = ", ".join(f"{name} = excluded.{name}" for name in CHANGING)
+_PLACES = ", ".join("?" * len(COLUMNS))
+_WRITE = f"INSERT INTO runs VALUES ({_PLACES}) ON CONFLICT (run_id) DO UPDATE SET {_UPDATE}"  # noqa: S608 - as above
+_read_reasons = msgspec.json.Decoder(tuple[str, ...]).decode
+_read_asked = msgspec.json.Decoder(Asked).decode
+
+
+class Views:
+    """Lists and totals of all runs, kept in an SQLite file of their own.
+
+    The file may be deleted at any time: it is made again from the ledger. It is never synced to disk for the same
+    reason. One that is damaged or of another version is thrown away when opened. Several processes may use one file;
+    within a process, calls must not overlap.
+
+    Args:
+        path: The file, usually the ledger's with ``.views`` added, or ``:memory:``.
+
+    Raises:
+        EngineError: The file can be neither used nor replaced.
+
+    Example:
+        >>> views = Views(":memory:")
+        >>> views.position, views.runs(), views.totals()
+        (0, [], [])
+        >>> views.close()
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = str(path)
+        self._db = _open(self._path)
+
+    @property
+    def position(self) -> int:
+        """The index of the next entry to apply."""
+        return self._position()[0]
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Take entries, in order, into the views; those already taken change nothing.
+
+        Raises:
+            EngineError: Entries between the position and the first one are missing, or the file cannot be written.
+            IntegrityError: An entry's body is not of its kind.
+        """
+        with self._transaction():
+            position = self._position()[0]
+            new = entries[_first_new(entries, position) :]
+            if not new:
+                return
+            if new[0].index != position:
+                raise EngineError(
+                    f"the views are at entry {position} and cannot continue at {new[0].index}",
+                    fix="apply the entries between them first, or rebuild: steward rebuild",
+                    code="engine.views-gap",
+                )
+            self._fold(new)
+            head = hashlib.sha256(new[-1].body).digest()
+            self._db.execute("UPDATE position SET next = ?, head = ?", (new[-1].index + 1, head))
+
+    async def catch_up(self, ledger: Ledger) -> int:
+        """Apply what the ledger has beyond the position; return how many entries that were.
+
+        Views of another ledger, or of one that was set back, are thrown away first.
+        """
+        if not await self._belongs_to(ledger):
+            self.clear()
+        start = self.position
+        while entries := await ledger.read(self.position, _ROWS_PER_STEP):
+            self.apply(entries)
+        return max(0, self.position - start)
+
+    async def rebuild(self, ledger: Ledger) -> int:
+        """Throw everything away and make it again from the ledger; return how many entries that were."""
+        self.clear()
+        return await self.catch_up(ledger)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._transaction():
+            self._db.execute("DELETE FROM runs")
+            self._db.execute("DELETE FROM tallies")
+            self._db.execute("UPDATE position SET next = 0, head = x''")
+
+    def runs(
+        self,
+        *,
+        decision: str | None = None,
+        status: Status | str | None = None,
+        before: UUID | None = None,
+        limit: int = 50,
+    ) -> list[RunRow]:
+        """Return the newest runs first, of one decision or status if given.
+
+        The last row's ``decision_id`` as ``before`` gives the next page.
+        """
+        last = b"\xff" * 17 if before is None else before.bytes
+        found: list[RunState] = []
+        # One index serves every filter: a page is merged from the newest of each pair of decision and status.
+        for where, arguments in self._pairs(decision, status):
+            query = f"{_SELECT} WHERE {where}run_id < ? ORDER BY run_id DESC LIMIT ?"
+            found += self._states(query, (*arguments, last, limit))
+        found.sort(key=lambda state: state.run_id, reverse=True)
+        return [_run_row(state) for state in found[:limit]]
+
+    def waiting(self, limit: int = 100) -> list[ApprovalRow]:
+        """Return the runs that wait for a person, the next deadline first."""
+        query = f"{_SELECT} WHERE pending = 'person' ORDER BY deadline_us, run_id LIMIT ?"
+        return [_approval_row(state) for state in self._states(query, (limit,))]
+
+    def find(self, decision: str, outcome_key: str) -> list[UUID]:
+        """Return the runs that an outcome with this key belongs to, oldest first."""
+        query = "SELECT run_id FROM runs WHERE decision = ? AND outcome_key = ? ORDER BY run_id"
+        return [UUID(bytes=row[0]) for row in self._db.execute(query, (decision, outcome_key))]
+
+    def unfinished(self) -> list[UUID]:
+        """Return the runs that wait for a person, or whose declared action was neither taken nor failed."""
+        rows = self._db.execute("SELECT run_id FROM runs WHERE pending IS NOT NULL ORDER BY run_id")
+        return [UUID(bytes=row[0]) for row in rows]
+
+    def totals(self) -> list[DecisionTotals]:
+        """Return the counts and sums of every decision, by name."""
+        return totals(self._db)
+
+    def value_by_day(
+        self, decision: str | None = None, *, since: date | None = None, until: date | None = None
+    ) -> list[DayValue]:
+        """Return what the decisions of each day (UTC) were worth, ``since`` and ``until`` included, oldest first."""
+        return day_values(self._db, decision, since, until)
+
+    def close(self) -> None:
+        """Release the file; calling it twice is fine."""
+        self._db.close()
+
+    def _position(self) -> tuple[int, bytes]:
+        row: tuple[int, bytes] = self._db.execute("SELECT next, head FROM position").fetchone()
+        return row
+
+    async def _belongs_to(self, ledger: Ledger) -> bool:
+        position, head = self._position()
+        if position == 0:
+            return True
+        last = await ledger.read(position - 1, 1)
+        return bool(last) and hashlib.sha256(last[0].body).digest() == head
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _failed(self._path, error) from error
+
+    def _states(self, query: str, arguments: Sequence[object]) -> list[RunState]:
+        return [RunState(*row) for row in self._db.execute(query, arguments)]
+
+    def _pairs(self, decision: str | None, status: Status | str | None) -> list[tuple[str, tuple[object, ...]]]:
+        if decision is None and status is None:
+            return [("", ())]
+        decisions = [decision] if decision is not None else [row.decision for row in self.totals()]
+        statuses = [Status(status)] if status is not None else list(Status)
+        return [("decision = ? AND status = ? AND ", (name, which.value)) for name in decisions for which in statuses]
+
+    def _fold(self, entries: Sequence[Entry]) -> None:
+        runs: dict[UUID, RunState | None] = {}
+        tally = Tally()
+        for entry in entries:
+            state = runs[entry.run_id] if entry.run_id in runs else self._load(entry.run_id, runs, tally)
+            if state is not None:
+                fold.follow(state, entry)
+            elif entry.kind == "decided":
+                runs[entry.run_id] = fold.decided(entry)
+        changed = [state for state in runs.values() if state is not None]
+        for state in changed:
+            tally.add(state, 1)
+        self._db.executemany(_WRITE, map(msgspec.structs.astuple, changed))
+        tally.write(self._db)
+
+    def _load(self, run_id: UUID, runs: dict[UUID, RunState | None], tally: Tally) -> RunState | None:
+        row = self._db.execute(f"{_SELECT} WHERE run_id = ?", (run_id.bytes,)).fetchone()
+        state = None if row is None else RunState(*row)
+        if state is not None:
+            tally.add(state, -1)
+        runs[run_id] = state
+        return state
+
+
+def _first_new(entries: Sequence[Entry], position: int) -> int:
+    return next((place for place, entry in enumerate(entries) if entry.index >= position), len(entries))
+
+
+def _open(path: str) -> sqlite3.Connection:
+    try:
+        try:
+            return _connect(path)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+        # Not a database, or one of another version: nothing is lost with it.
+        for ending in ("", "-wal", "-shm"):
+            Path(path + ending).unlink(missing_ok=True)
+        return _connect(path)
+    except (sqlite3.Error, OSError) as error:
+        raise _failed(path, error) from error
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA cache_size = -65536")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+        elif version != SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(f"version {version} of the views, expected {SCHEMA_VERSION}")
+        if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("the views are damaged")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _failed(path: str, error: Exception) -> EngineError:
+    return EngineError(
+        f"the views in {path} cannot be used",
+        why=str(error),
+        fix="check the folder and its free space; the file may be deleted, it is made again from the ledger",
+        retryable=True,
+        code="engine.views",
+    )
+
+
+def _run_row(state: RunState) -> RunRow:
+    return RunRow(
+        decision_id=UUID(bytes=state.run_id),
+        decision=state.decision,
+        release=state.release,
+        index=state.position,
+        decided_at=moment(state.decided_us),
+        status=Status(state.status),
+        choice=msgspec.json.decode(state.choice),
+        reasons=_read_reasons(state.reasons),
+        confidence=state.confidence,
+        saving=Money.of_minor(int(state.saving), state.unit) if state.unit else None,
+    )
+
+
+def _approval_row(state: RunState) -> ApprovalRow:
+    asked = _read_asked(state.asked or b"")
+    return ApprovalRow(
+        decision_id=asked.decision_id,
+        decision=asked.decision,
+        asked_at=asked.at,
+        choice=asked.choice,
+        reasons=_read_reasons(state.reasons),
+        impact=asked.gate.impact,
+        approvers=asked.gate.approvers,
+        deadline=moment(state.deadline_us or 0),
+        otherwise=asked.gate.otherwise,
+        evidence=asked.evidence,
+        escalated_to=state.escalated_to,
+    )
+
+
+__all__ = ["ApprovalRow", "DayValue", "DecisionTotals", "RunRow", "Views", "Worth"]
