@@ -1,1 +1,1 @@
-"""TODO."""
+"""Models: a registry of immutable folders, and the engines that answer from what it holds."""

@@ -4,7 +4,8 @@ Promises, each with a test of that name in :mod:`steward.testing.conformance`:
 
 * ``batch_equals_rows``: ``predict`` of n rows gives bit for bit what ``predict_one`` gives for each.
 * ``same_bytes_same_answer``: the same artefact, loaded twice, answers the same.
-* ``missing_is_nan``: NaN stands for a missing value and is answered, not refused, where the format knows missing values.
+* ``missing_is_nan``: NaN stands for a missing value and is answered, not refused, where the format knows missing
+  values.
 * ``wrong_width_is_refused``: rows of another width raise ``EngineError``.
 * ``attribution_adds_up``: contributions and bias sum to the raw prediction (to 1e-6 relative).
 """

@@ -1,0 +1,218 @@
+"""Gradient-boosted trees in LightGBM's text format, answered by its C library.
+
+One row goes through the library's prepared single-row call (a handle for each thread), more through its matrix
+call; both walk the same trees in the same order, so the answers are equal bit for bit.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Mapping, Sequence
+from ctypes import c_int64
+from typing import Any
+
+import numpy as np
+
+from steward.errors import EngineError, IntegrityError
+from steward.models.lightgbm_library import (
+    CONTRIBUTIONS,
+    FLOAT64,
+    NORMAL,
+    PARAMETERS,
+    Booster,
+    FastRow,
+    last_error,
+    library,
+)
+from steward.models.lightgbm_text import Checked, Unsupported, check
+from steward.models.manifest import Manifest
+
+FILE = "model.txt"
+FEW_ROWS = 4
+"""Up to here single rows are cheaper than the matrix call, which costs 8 µs to set up each time."""
+
+_TASKS = {"binary": "binary", "cross_entropy": "binary"} | dict.fromkeys(
+    ("", "regression", "regression_l1", "huber", "fair", "poisson", "quantile", "mape", "gamma", "tweedie"),
+    "regression",
+)
+"""LightGBM's objective to what it answers; an empty one is a custom objective, whose raw output is the answer."""
+
+
+class LightGBMModel:
+    """A LightGBM model with exact attribution (TreeSHAP), in units of the raw output.
+
+    Args:
+        checked: The model's text, proven to be safe.
+        name: The model's name.
+        inputs: Names of its input columns, in order.
+        task: ``regression`` or ``binary``.
+        version: Its version.
+        digest: Its digest.
+
+    Raises:
+        EngineError: LightGBM is not installed, or refuses the model.
+
+    Example:
+        >>> from steward.models.lightgbm_text import check
+        >>> from steward.testing.conformance.models import STUMP
+        >>> model = LightGBMModel(check(STUMP), name="night", inputs=("hour",), task="regression")
+        >>> model.predict_one([3.0]), model.predict([[3.0], [12.0]]).tolist()
+        (10.0, [10.0, 20.0])
+        >>> model.attribute([[3.0]]).tolist()
+        [[-7.5, 17.5]]
+    """
+
+    def __init__(
+        self,
+        checked: Checked,
+        *,
+        name: str,
+        inputs: Sequence[str],
+        task: str,
+        version: str = "1",
+        digest: str = "",
+    ) -> None:
+        self.name, self.version, self.digest, self.task = name, version, digest, task
+        self.inputs = tuple(inputs)
+        self._width = len(self.inputs)
+        self._pack = struct.Struct(f"{self._width}d").pack_into
+        self._booster = Booster(checked.text)
+        self._threads = threading.local()
+        self._prepare()
+
+    def _prepare(self) -> FastRow:
+        """Return a handle of this thread's own; it is freed with the thread."""
+        self._threads.fast = fast = FastRow(self._booster, self._width)
+        return fast
+
+    def predict_one(self, row: Sequence[float]) -> float:
+        """Return the answer for one row of inputs; NaN means missing.
+
+        Raises:
+            EngineError: The row has another width, or is not of numbers.
+        """
+        try:
+            fast: FastRow = self._threads.fast
+        except AttributeError:
+            fast = self._prepare()
+        try:
+            self._pack(fast.row, 0, *row)
+        except (struct.error, OverflowError) as error:
+            raise self._wrong_rows(f"a row of {len(row)}", str(error)) from error
+        if fast.call():
+            raise self._failed()
+        answer: float = fast.answer.value
+        return answer
+
+    def predict(self, rows: Any) -> Any:
+        """Return ``(n,)`` answers for ``(n, k)`` rows; NaN means missing.
+
+        Raises:
+            EngineError: The rows have another width, or are not of numbers.
+        """
+        array = self._array(rows)
+        count = len(array)
+        if count > FEW_ROWS:
+            return self._matrix(array, NORMAL, 1)[:, 0]
+        answers = np.empty(count)
+        fast: FastRow = getattr(self._threads, "fast", None) or self._prepare()
+        row, answer = array.ctypes.data, answers.ctypes.data
+        for index in range(count):
+            if fast.at(row + index * 8 * self._width, fast.length, answer + index * 8):
+                raise self._failed()
+        return answers
+
+    def attribute(self, rows: Any) -> Any:
+        """Return ``(n, k + 1)``: each input's part of the raw output, then the expected raw output.
+
+        Raises:
+            EngineError: The rows have another width, or the model was stored without counts.
+        """
+        parts = self._matrix(self._array(rows), CONTRIBUTIONS, self._width + 1)
+        if not np.isfinite(parts).all():
+            raise EngineError(
+                f"model {self.name!r} cannot tell what its inputs contribute",
+                why="a branch of its trees has a count of 0 training rows",
+                fix="train it again, or declare attribution=Attribution.OFF",
+            )
+        return parts
+
+    def _matrix(self, array: Any, what: int, width: int) -> Any:
+        answers, length = np.empty((len(array), width)), c_int64()
+        if len(array) and library().LGBM_BoosterPredictForMat(
+            self._booster.handle, array.ctypes.data, FLOAT64, len(array), self._width, 1, what, 0, -1,
+            PARAMETERS, length, answers.ctypes.data,
+        ):  # fmt: skip
+            raise self._failed()
+        return answers
+
+    def _array(self, rows: Any) -> Any:
+        try:
+            array = np.ascontiguousarray(rows, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise self._wrong_rows("rows", str(error)) from error
+        if array.ndim != 2 or array.shape[1] != self._width:
+            raise self._wrong_rows(f"an array of shape {array.shape}", "")
+        return array
+
+    def _wrong_rows(self, got: str, why: str) -> EngineError:
+        return EngineError(
+            f"model {self.name!r} takes rows of {self._width} inputs, got {got}",
+            why=why,
+            fix=f"give {', '.join(self.inputs)}, in this order, NaN where one is missing",
+        )
+
+    def _failed(self) -> EngineError:
+        return EngineError(f"LightGBM failed to answer from model {self.name!r}", why=last_error())
+
+
+def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> LightGBMModel:
+    """Load a LightGBM model from ``model.txt``, as ``Booster.model_to_string()`` writes it.
+
+    Raises:
+        IntegrityError: The file is not such a model, or not the one the manifest describes.
+        EngineError: It is of a sort that is not supported yet, or LightGBM is not installed.
+    """
+    if set(files) != {FILE}:
+        raise _refused(manifest, f"its only file must be {FILE}, found {', '.join(sorted(files))}")
+    try:
+        checked = check(files[FILE])
+        _check_described(checked, manifest)
+    except Unsupported as error:
+        raise EngineError(
+            f"model {manifest.name!r} version {manifest.version} cannot be served",
+            why=str(error),
+            fix="train it as a regression or a binary classification of gradient-boosted trees",
+        ) from error
+    except ValueError as error:
+        raise _refused(manifest, f"{FILE}: {error}") from error
+    return LightGBMModel(
+        checked,
+        name=manifest.name,
+        inputs=manifest.inputs,
+        task=manifest.task,
+        version=str(manifest.version),
+        digest=digest,
+    )
+
+
+def _check_described(checked: Checked, manifest: Manifest) -> None:
+    objective = checked.objective.partition(" ")[0]
+    task = _TASKS.get(objective)
+    if task is None:
+        raise Unsupported(f"the objective {objective!r} is not supported yet")
+    if task != manifest.task:
+        raise ValueError(f"its objective is {objective!r}, a {task}, and the manifest says {manifest.task}")
+    if len(checked.names) != len(manifest.inputs):
+        raise ValueError(f"it takes {len(checked.names)} inputs, and the manifest names {len(manifest.inputs)}")
+    if checked.names != manifest.inputs and sorted(checked.names) == sorted(manifest.inputs):
+        raise ValueError(f"its inputs are {', '.join(checked.names)}, the manifest has them in another order")
+
+
+def _refused(manifest: Manifest, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"model {manifest.name!r} version {manifest.version} cannot be loaded",
+        why=why,
+        fix="register the text of Booster.model_to_string() again, unchanged",
+    )

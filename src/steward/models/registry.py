@@ -1,0 +1,204 @@
+"""The registry of models as folders: ``<root>/<name>/<version>/sha256-<digest>/``.
+
+A version is written once and never changed. Its number is given by the rename that puts its folder in place,
+so that two writers never share one. Listing reads no model and needs no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from steward.clock import Clock
+from steward.decision.checks import nearest
+from steward.decision.model import Model
+from steward.errors import DeclarationError, NotFound
+from steward.models.folders import MAX_FILE_BYTES, read_files, read_manifest, write
+from steward.models.loading import check_fit, engine
+from steward.models.manifest import FileFacts, Manifest, Trained, check_name, declared, digest_of, encode
+from steward.models.port import LoadedModel
+
+
+class Registry(Protocol):
+    """Where declared models are found."""
+
+    def load(self, model: Model[Any] | str, version: str = "latest") -> LoadedModel:
+        """Return the model, verified and ready to answer.
+
+        Args:
+            model: A declaration, or a registered name.
+            version: With a name: a version number, a ``sha256:`` digest, or ``latest``.
+
+        Raises:
+            NotFound: There is no such model or version.
+            IntegrityError: What is stored is not what was registered.
+            DeclarationError: The declared inputs cannot stand for the model's.
+            EngineError: The model's engine is not installed or failed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> manifest = declared("load", version=3, kind="linear", task="regression", inputs=("hour",),
+        ...                     files={"model.json": FileFacts.of(b"{}")}, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+        >>> Registered("load", "3", digest_of(encode(manifest)), Path("models/load/3"), manifest).digest[:15]
+        'sha256:c4f8babd'
+    """
+
+    name: str
+    version: str
+    digest: str
+    path: Path
+    manifest: Manifest
+
+
+class FolderRegistry:
+    """Models in folders below ``root``.
+
+    Args:
+        root: The folder; made by the first registration.
+
+    Example:
+        >>> import tempfile
+        >>> from datetime import UTC, datetime
+        >>> from steward.clock import VirtualClock
+        >>> from steward.models.linear import LinearFile, Term
+        >>> file = LinearFile(intercept=1.0, terms=(Term("hour", coefficient=2.0, mean=11.5, missing=12.0),))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     models = FolderRegistry(Path(folder))
+        ...     made = models.register("load", kind="linear", files={"model.json": file.to_bytes()}, inputs=("hour",),
+        ...                            task="regression", clock=VirtualClock(datetime(2026, 1, 1, tzinfo=UTC)))
+        ...     models.names(), made.version, models.load("load").predict_one([3.0])
+        (('load',), '1', 7.0)
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(root)
+
+    def register(
+        self,
+        name: str,
+        *,
+        kind: str,
+        files: Mapping[str, bytes],
+        inputs: Sequence[str],
+        task: Literal["regression", "binary"],
+        clock: Clock,
+        metrics: Mapping[str, float] | None = None,
+        trained: Trained | None = None,
+    ) -> Registered:
+        """Store a model for good, after loading it once to see that it answers.
+
+        The same content registered again is the version that it already has; no second one is made.
+
+        Args:
+            name: Lower-case letters and digits, joined by one of ``. _ -``.
+            kind: The engine: ``lightgbm`` or ``linear``.
+            files: Each file's name and bytes.
+            inputs: Names of the input columns, in the order the model was trained on.
+            task: ``regression``, or ``binary`` if it answers with a probability.
+            clock: Tells when it was registered.
+            metrics: Finite figures of its training, by name.
+            trained: What it was trained on.
+
+        Raises:
+            DeclarationError: An argument is not valid.
+            NotFound: There is no engine of that kind.
+            IntegrityError: The files are not a model of that kind.
+            EngineError: The engine is not installed, or the disk failed.
+        """
+        if large := [file for file, content in files.items() if len(content) > MAX_FILE_BYTES]:
+            raise DeclarationError(f"{large[0]} is larger than {MAX_FILE_BYTES} bytes", field="files")
+        facts: dict[str, object] = {
+            "kind": kind,
+            "task": task,
+            "inputs": tuple(inputs),
+            "files": {file: FileFacts.of(content) for file, content in sorted(files.items())},
+            "created_at": clock.now(),
+            "metrics": dict(metrics or {}),
+        }
+        if trained is not None:
+            facts["trained"] = trained
+        first = declared(name, version=1, **facts)
+        engine(kind)(first, digest_of(encode(first)), files)
+        while True:
+            known = [self.show(name, version) for version in self._versions(name)]
+            for version in reversed(known):
+                if version.manifest.same_content(first):
+                    return version
+            number = 1 + max((int(version.version) for version in known), default=0)
+            place = self._root / name / str(number)
+            draft = self._root / name / f".draft-{clock.new_id()}"
+            if write(place, draft, declared(name, version=number, **facts), files):
+                return self.show(name, str(number))
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all models, sorted."""
+        if not self._root.is_dir():
+            return ()
+        return tuple(sorted(path.name for path in self._root.iterdir() if self._versions(path.name)))
+
+    def versions(self, name: str) -> tuple[str, ...]:
+        """Return the versions of a model, oldest first.
+
+        Raises:
+            NotFound: There is no model of that name.
+        """
+        if found := self._versions(name):
+            return found
+        fix = nearest(name, self.names()) if self.names() else "register it first"
+        raise NotFound(f"no model is named {name!r} in {self._root}", fix=fix, field="model")
+
+    def show(self, name: str, version: str = "latest") -> Registered:
+        """Return what is known of a version, its manifest verified; reads no model file.
+
+        Args:
+            name: A registered name.
+            version: A version number, a ``sha256:`` digest, or ``latest``.
+
+        Raises:
+            NotFound: There is no such model or version.
+            IntegrityError: The manifest is not what was registered.
+        """
+        known = self.versions(name)
+        number = known[-1] if version == "latest" else version
+        if version.startswith("sha256:"):
+            folder_name = version.replace(":", "-")
+            held = (each for each in known if folder_name in _entries(self._root / name / each))
+            number = next(held, version)
+        if number not in known:
+            raise NotFound(f"model {name!r} has no version {version!r}", fix=_choose(known), field="model")
+        manifest, digest, folder = read_manifest(self._root / name / number)
+        return Registered(name, number, digest, folder, manifest)
+
+    def load(self, model: Model[Any] | str, version: str = "latest") -> LoadedModel:
+        """Return the model, verified from the very bytes it is made of; see :class:`Registry`."""
+        wanted = Model(model, version=version) if isinstance(model, str) else model
+        shown = self.show(wanted.name, wanted.version)
+        manifest = shown.manifest
+        return check_fit(wanted, engine(manifest.kind)(manifest, shown.digest, read_files(shown.path, manifest)))
+
+    def _versions(self, name: str) -> tuple[str, ...]:
+        # A link or a file with a version's name counts too: to skip it would answer with an older version, unseen.
+        try:
+            check_name(name)
+            found = [path.name for path in (self._root / name).iterdir()]
+        except (ValueError, FileNotFoundError, NotADirectoryError):
+            return ()
+        numbers = (each for each in found if each.isascii() and each.isdigit() and not each.startswith("0"))
+        return tuple(sorted(numbers, key=int))
+
+
+def _entries(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _choose(versions: Sequence[str]) -> str:
+    return f"choose one of the versions {', '.join(versions[-10:])}, or 'latest'"
