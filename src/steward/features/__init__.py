@@ -1,1 +1,1 @@
-"""TODO."""
+"""Features: windows over streams, computed alike online and over history."""

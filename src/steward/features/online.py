@@ -1,0 +1,292 @@
+"""Online features: the state of all windows, updated by each event and read by each decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from enum import StrEnum
+from operator import attrgetter
+from typing import Any
+
+from msgspec import UNSET
+
+from steward.decision.stream import WindowFeature
+from steward.errors import DeclarationError, StewardError
+from steward.features.fixed import fixed, micros, micros_of
+from steward.features.plan import StreamPlan, fingerprint, plan_streams
+from steward.features.reader import TrackReader, empty_value
+from steward.features.tiles import Track
+from steward.records import FeatureValue
+
+AT_SLACK = timedelta(hours=1)
+"""How far behind a key's newest ``known_at`` features can still be read."""
+
+
+class Observed(StrEnum):
+    """What an event did to the state.
+
+    Example:
+        >>> Observed.TOO_LATE.value
+        'too-late'
+    """
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    TOO_LATE = "too-late"
+
+
+class KeyState:
+    """What is kept of one key of a stream: its tracks, its newest ``known_at`` and the ids it has seen.
+
+    Ids are forgotten once an event of that age is too late anyway.
+    """
+
+    __slots__ = ("ids", "ids_from", "ids_limit", "now", "tracks")
+
+    def __init__(self, tracks: list[Track]) -> None:
+        self.tracks = tracks
+        self.ids: dict[str, int] = {}
+        self.ids_from = self.now = -(2**63)
+        self.ids_limit = 64
+
+    def forget(self, horizon: int) -> None:
+        """Forget ids older than ``horizon`` before now."""
+        self.ids_from = self.now - horizon
+        self.ids = {id: time for id, time in self.ids.items() if time >= self.ids_from}
+        self.ids_limit = 2 * len(self.ids) + 64
+
+    def compact(self, horizon: int) -> None:
+        """Bring everything to the form that depends only on the events and ``now``."""
+        self.forget(horizon)
+        for track in self.tracks:
+            track.compact(self.now, self.ids_from)
+
+
+class StreamState:
+    """The keys of one stream.
+
+    Attributes:
+        plan: What is kept.
+        keys: The state of each key, by the key's text.
+        too_late: How many events came later than the stream's lateness.
+    """
+
+    __slots__ = ("_get_key", "_horizon", "_inputs", "_lateness", "_slack", "keys", "plan", "too_late")
+
+    def __init__(self, plan: StreamPlan, slack: int) -> None:
+        self.plan = plan
+        self.keys: dict[str, KeyState] = {}
+        self.too_late = 0
+        self._slack = slack
+        self._lateness = micros_of(plan.stream.lateness)
+        self._horizon = self._lateness + slack
+        self._get_key = attrgetter(plan.stream.key)
+        self._inputs = [
+            (track.optional, [(attrgetter(field), field, scale) for field, scale in track.inputs])
+            for track in plan.tracks
+        ]
+
+    def observe(self, event: object, id: str, event_time: int, known_at: int) -> Observed:
+        """Apply one event; see :meth:`OnlineFeatures.observe`."""
+        if known_at - event_time > self._lateness:
+            self.too_late += 1
+            return Observed.TOO_LATE
+        key = text_key(self._get_key(event))
+        state = self.keys.get(key)
+        if state is None:
+            inputs = self._values(event)
+            state = self.keys[key] = KeyState([track.make(self._slack) for track in self.plan.tracks])
+        elif id in state.ids:
+            return Observed.DUPLICATE
+        elif event_time < state.ids_from:
+            self.too_late += 1
+            return Observed.TOO_LATE
+        else:
+            inputs = self._values(event)
+        state.ids[id] = event_time
+        state.now = known_at if known_at > state.now else state.now
+        if len(state.ids) > state.ids_limit:
+            state.forget(self._horizon)
+        for track, values in zip(state.tracks, inputs, strict=True):
+            if values is not None:
+                track.add(event_time, id, values)
+                if len(track.times) > track.limit:
+                    track.compact(state.now, state.now - self._horizon)
+        return Observed.APPLIED
+
+    def _values(self, event: object) -> list[list[int] | None]:
+        """Return each track's input values; ``None`` for a track whose optional value is missing."""
+        inputs: list[list[int] | None] = []
+        for optional, fields in self._inputs:
+            values: list[int] = []
+            for get, field, scale in fields:
+                value = get(event)
+                if type(value) is float and -1e15 < (product := value * scale) < 1e15:
+                    values.append(round(product))
+                elif not optional or (value is not None and value is not UNSET):
+                    values.append(fixed(value, scale, field))
+            inputs.append(values if len(values) == len(fields) else None)
+        return inputs
+
+
+class OnlineFeatures:
+    """The state of windows over streams, one for all decisions of a runtime.
+
+    Late and repeated events within a stream's lateness leave the same state as an ordered, clean stream. Reads
+    are exact for any time from :data:`AT_SLACK` before the key's newest ``known_at`` on: events with a later
+    event time (prices of tomorrow, say) are kept and not counted before their time.
+
+    Args:
+        windows: The windows of all decisions.
+        at_slack: How far behind a key's newest ``known_at`` it can still be read.
+
+    Raises:
+        DeclarationError: Two streams of one name differ.
+
+    Example:
+        >>> from datetime import UTC
+        >>> from steward import Event, Stream, hours
+        >>> class Reading(Event):
+        ...     region: str
+        ...     load_mw: float
+        >>> load = Stream("grid.load", Reading, key="region")
+        >>> windows = [load.mean("load_mw", over=hours(24)), load.last("load_mw")]
+        >>> online, noon = OnlineFeatures(windows), datetime(2026, 1, 1, 12, tzinfo=UTC)
+        >>> for id, load_mw in ("a", 24_000.0), ("b", 25_000.0), ("b", 25_000.0):
+        ...     event = Reading(region="ES", load_mw=load_mw)
+        ...     online.observe("grid.load", event, id=id, event_time=noon, known_at=noon).value
+        'applied'
+        'applied'
+        'duplicate'
+        >>> online.reader(windows)(Reading(region="ES", load_mw=0.0), noon)
+        [24500.0, 25000.0]
+    """
+
+    def __init__(self, windows: Iterable[WindowFeature], *, at_slack: timedelta = AT_SLACK) -> None:
+        kept = tuple(windows)
+        self.fingerprint = fingerprint(kept)
+        self._slack = micros_of(at_slack)
+        self._streams = {name: StreamState(plan, self._slack) for name, plan in plan_streams(kept).items()}
+
+    @property
+    def streams(self) -> frozenset[str]:
+        """The names of the streams that windows read."""
+        return frozenset(self._streams)
+
+    @property
+    def too_late(self) -> dict[str, int]:
+        """How many events came later than their stream's lateness and were not applied, by stream name."""
+        return {name: state.too_late for name, state in self._streams.items()}
+
+    def observe(
+        self, stream_name: str, event: object, *, id: str, event_time: datetime, known_at: datetime
+    ) -> Observed:
+        """Apply an event to every window of its stream.
+
+        Args:
+            stream_name: The stream it came on.
+            event: The event; key and values are read from its attributes. A missing optional value counts nothing.
+            id: What names it for ever (source and id); a second event with it changes nothing.
+            event_time: When it happened; aware. It may lie ahead of ``known_at``.
+            known_at: When it was first known here; aware.
+
+        Returns:
+            ``APPLIED``; or, with the state unchanged, ``DUPLICATE`` or ``TOO_LATE``
+            (``known_at`` is more than the stream's lateness after ``event_time``).
+
+        Raises:
+            ContractError: A value is not a finite number or too large; nothing was applied.
+            DeclarationError: No window reads a stream of that name (see :attr:`streams`).
+        """
+        try:
+            stream = self._streams[stream_name]
+        except KeyError:
+            raise _unknown(stream_name, self._streams) from None
+        return stream.observe(event, id, micros(event_time), micros(known_at))
+
+    def reader(self, windows: Sequence[WindowFeature]) -> Reader:
+        """Return a function that reads these windows for decision events, compiled once.
+
+        Raises:
+            DeclarationError: A window is not among those this was made with.
+        """
+        return Reader(self._streams, windows, self._slack)
+
+
+class Reader:
+    """Reads windows for one decision event: ``reader(event, default_at)``.
+
+    The key is read from the event's attribute of the same name as the stream's key field. A window ends at the
+    event's field that the window names as ``at``, or at ``default_at``.
+    """
+
+    __slots__ = ("_empty", "_groups", "_slack")
+
+    def __init__(self, streams: dict[str, StreamState], windows: Sequence[WindowFeature], slack: int) -> None:
+        self._slack = slack
+        self._empty = [empty_value(window) for window in windows]
+        grouped: dict[tuple[str, str | None], dict[int, list[tuple[int, WindowFeature]]]] = {}
+        for place, window in enumerate(windows):
+            name = window.stream.name
+            if name not in streams:
+                raise _unknown(name, streams)
+            track = streams[name].plan.place(window)[0]
+            grouped.setdefault((name, window.at), {}).setdefault(track, []).append((place, window))
+        self._groups = [
+            (
+                streams[name].keys,
+                attrgetter(streams[name].plan.stream.key),
+                attrgetter(at) if at else None,
+                [TrackReader(streams[name].plan, its, track) for track, its in by_track.items()],
+            )
+            for (name, at), by_track in grouped.items()
+        ]
+
+    def __call__(self, event: object, default_at: datetime) -> list[FeatureValue]:
+        """Return the windows' values in their order, for the event's keys.
+
+        Args:
+            event: The decision's event.
+            default_at: Where windows without an ``at`` field end; aware.
+
+        Raises:
+            StewardError: ``features-too-old``: a window ends before what is still kept.
+            ContractError: A time is not aware.
+        """
+        values = self._empty.copy()
+        for keys, get_key, get_at, readers in self._groups:
+            state = keys.get(text_key(get_key(event)))
+            if state is None:
+                continue
+            when: datetime = get_at(event) if get_at else default_at
+            at = micros(when)
+            if at < state.now - self._slack:
+                raise _too_old(when, state.now - self._slack - at)
+            tracks = state.tracks
+            for reader in readers:
+                reader.read(tracks[reader.track], at, values)
+        return values
+
+
+def text_key(value: Any) -> str:
+    """Return a key as text; keys are equal if their texts are."""
+    return value if type(value) is str else str(value)
+
+
+def _too_old(when: datetime, by: int) -> StewardError:
+    return StewardError(
+        f"features as of {when.isoformat()} can no longer be read online",
+        why=f"that is {timedelta(microseconds=by)} before the oldest time kept for the key",
+        fix="compute them over history, or make OnlineFeatures with a larger at_slack",
+        code="features-too-old",
+    )
+
+
+def _unknown(name: str, known: Iterable[str]) -> DeclarationError:
+    near = get_close_matches(name, list(known), n=1)
+    return DeclarationError(
+        f"no window reads a stream named {name!r}",
+        fix=f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(sorted(known)) or 'none'}",
+        field="stream",
+    )
