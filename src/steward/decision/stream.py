@@ -119,7 +119,10 @@ class Stream:
         return self._feature(Aggregate.LAST, field, within, label="last", **options)
 
     def lag(self, field: str, *, by: timedelta, **options: Unpack[WindowOptions]) -> WindowFeature:
-        """The latest value at time ``t - by``, looking back one hop further at most."""
+        """The latest value at time ``t - by``, rounded down to a multiple of the hop and looking back one hop further.
+
+        The hop is 5 minutes below 12 hours, else 1 hour. Up to one hour ``by`` is exact, and it looks back 1 hour.
+        """
         return self._feature(Aggregate.LAG, field, by, **options)
 
     def count(self, *, over: timedelta, **options: Unpack[WindowOptions]) -> WindowFeature:
@@ -155,7 +158,11 @@ class Stream:
     def series(
         self, field: str, *, over: timedelta, step: timedelta, **options: Unpack[WindowOptions]
     ) -> WindowFeature:
-        """The mean of each ``step`` of the window, oldest first, ``None`` for an empty one."""
+        """The mean of each ``step`` of the window, oldest first, ``None`` for an empty one.
+
+        Steps start at multiples of ``step`` since 1970 (UTC), and the last one ends at or before the window's end.
+        An event on a boundary belongs to the step it starts: data of intervals are stamped with their beginning.
+        """
         if over % step:
             raise DeclarationError("a series is a whole number of steps long", field="step")
         return self._feature(Aggregate.SERIES, field, over, step=step, **options)
@@ -190,6 +197,9 @@ class Stream:
         else:
             made = f"{field}_{own}" if aggregate is Aggregate.LAST else f"{field}_{own}_{span(over)}"
         hop = timedelta(0) if exact or (exact is None and over <= EXACT_UP_TO) else hop_of(over)
+        if aggregate is Aggregate.LAG:
+            # A lag of weeks is wanted for its hour, too.
+            hop = min(hop, timedelta(hours=1))
         return WindowFeature(
             stream=self,
             aggregate=aggregate,
