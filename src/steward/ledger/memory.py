@@ -40,6 +40,11 @@ class MemoryLedger:
         self._cursors: dict[str, int] = {}
         self._closed = False
 
+    @property
+    def public_key(self) -> str:
+        """The key that checks this ledger's checkpoints, as a signed-note verifier key."""
+        return self._signer.vkey
+
     async def append(self, commit: Commit) -> Committed:
         """Write ``commit``; see the port."""
         self._check_open()
