@@ -86,10 +86,13 @@ class ApprovalRow(Struct, frozen=True, kw_only=True):
 class Worth(Struct, frozen=True, kw_only=True):
     """What ``valued`` runs were worth in one currency: exact sums, in minor units (cents).
 
-    A run counts once, with its latest valuation.
+    A run counts once, with its latest valuation. ``squares_minor`` is the sum of the squared savings (cents²), from
+    which their spread is told.
 
     Example:
-        >>> Worth(unit="EUR", valued=2, value_minor=700, baseline_minor=200, saving_minor=500).saving.amount
+        >>> both = Worth(unit="EUR", valued=2, value_minor=700, baseline_minor=200, saving_minor=500,
+        ...              squares_minor=130_000)
+        >>> both.saving.amount
         Decimal('5.00')
     """
 
@@ -98,6 +101,7 @@ class Worth(Struct, frozen=True, kw_only=True):
     value_minor: int
     baseline_minor: int
     saving_minor: int
+    squares_minor: int
 
     @property
     def value(self) -> Money:
@@ -149,15 +153,14 @@ class DecisionTotals(Struct, frozen=True, kw_only=True):
 
 
 class DayValue(Struct, frozen=True, kw_only=True):
-    """The decisions made on one day (UTC), and what those with an outcome were worth in one currency.
+    """The runs of a decision made on one day (UTC), and what those with an outcome were worth, by currency.
 
     Example:
-        >>> DayValue(decision="pay.release", day=date(2026, 1, 1), runs=3,
-        ...          worth=Worth(unit="EUR", valued=1, value_minor=7, baseline_minor=2, saving_minor=5)).runs
+        >>> DayValue(decision="pay.release", day=date(2026, 1, 1), runs=3, worth=()).runs
         3
     """
 
     decision: str
     day: date
     runs: int
-    worth: Worth
+    worth: tuple[Worth, ...]

@@ -39,7 +39,7 @@ CREATE INDEX runs_by_outcome ON runs (decision, outcome_key) WHERE outcome_key I
 CREATE TABLE tallies (
   decision TEXT NOT NULL, day TEXT NOT NULL, status TEXT NOT NULL, unit TEXT NOT NULL, runs INTEGER NOT NULL,
   asked INTEGER NOT NULL, approved INTEGER NOT NULL, rejected INTEGER NOT NULL, expired INTEGER NOT NULL,
-  value TEXT NOT NULL, baseline TEXT NOT NULL, saving TEXT NOT NULL,
+  value TEXT NOT NULL, baseline TEXT NOT NULL, saving TEXT NOT NULL, squares TEXT NOT NULL,
   PRIMARY KEY (decision, day, status, unit)
 ) WITHOUT ROWID;
 """
@@ -162,9 +162,9 @@ class Views:
         rows = self._db.execute("SELECT run_id FROM runs WHERE pending IS NOT NULL ORDER BY run_id")
         return [UUID(bytes=row[0]) for row in rows]
 
-    def totals(self) -> list[DecisionTotals]:
-        """Return the counts and sums of every decision, by name."""
-        return totals(self._db)
+    def totals(self, *, since: date | None = None, until: date | None = None) -> list[DecisionTotals]:
+        """Return the counts and sums of every decision, by name; of decisions made on some days (UTC) if given."""
+        return totals(self._db, since, until)
 
     def value_by_day(
         self, decision: str | None = None, *, since: date | None = None, until: date | None = None
