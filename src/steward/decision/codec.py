@@ -7,9 +7,9 @@ that an event of flat, required fields costs one more comparison than its decodi
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
-import dataclasses
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
 

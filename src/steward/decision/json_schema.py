@@ -97,7 +97,7 @@ def _refine_union(schema: dict[str, Any], info: inspect.UnionType, defs: dict[st
 
 def _fits(branch: dict[str, Any], kind: Any) -> bool:
     if "$ref" in branch:
-        return getattr(getattr(kind, "cls", None), "__name__", None) == branch["$ref"].rsplit("/", 1)[1]
+        return bool(getattr(getattr(kind, "cls", None), "__name__", None) == branch["$ref"].rsplit("/", 1)[1])
     if isinstance(kind, inspect.DateTimeType | inspect.UUIDType | inspect.DecimalType):
         return branch.get("type") == "string"
     if isinstance(kind, inspect.CollectionType | inspect.TupleType):
