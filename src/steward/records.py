@@ -148,13 +148,16 @@ class PolicyFacts(Struct, frozen=True):
 
 
 class GateFacts(Struct, frozen=True, kw_only=True):
-    """What the gate asked for: ``impact`` is the money at stake, ``otherwise`` is taken at ``deadline``."""
+    """What the gate found: the money at stake, and, where a person is ``needed``, who is asked until when.
 
+    ``otherwise`` is what is done if they refuse, or do not answer until ``deadline``.
+    """
+
+    needed: bool
     impact: Money
     approvers: str
-    deadline: datetime
-    otherwise: object
-    needed: bool = True
+    deadline: datetime | UnsetType = UNSET
+    otherwise: object = UNSET
     escalate_to: str | UnsetType = UNSET
     escalate_at: datetime | UnsetType = UNSET
 

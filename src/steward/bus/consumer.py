@@ -11,7 +11,7 @@ from steward.bus.deadletters import dead_letter
 from steward.bus.port import Bus
 from steward.clock import Clock
 from steward.errors import Conflict, EngineError
-from steward.ledger.port import Commit, Committed, Ledger, StoredMessage
+from steward.ledger.port import Commit, Committed, Log, StoredMessage
 
 Handle = Callable[[Sequence[StoredMessage]], Awaitable[Commit]]
 """Turns messages into what they cause. Has no other effect than its commit, as it may be asked again."""
@@ -68,7 +68,7 @@ class Consumer:
     def __init__(
         self,
         bus: Bus,
-        ledger: Ledger,
+        ledger: Log,
         name: str,
         topic: str,
         handle: Handle,

@@ -140,8 +140,8 @@ class Checkpoint(Struct, frozen=True):
     note: str
 
 
-class Ledger(Protocol):
-    """The append-only log; see the module's promises."""
+class Log(Protocol):
+    """What a consumer needs of a ledger: to append, and to know how far it had come."""
 
     async def append(self, commit: Commit) -> Committed:
         """Write ``commit`` durably.
@@ -151,6 +151,14 @@ class Ledger(Protocol):
             EngineError: The store cannot write. Nothing was acknowledged.
         """
         ...
+
+    async def cursor(self, name: str) -> int:
+        """Return a consumer's position, 0 if it has none."""
+        ...
+
+
+class Ledger(Log, Protocol):
+    """The append-only log; see the module's promises."""
 
     async def size(self) -> int:
         """Return the number of entries."""
@@ -166,10 +174,6 @@ class Ledger(Protocol):
 
     async def by_key(self, key: str) -> Entry | None:
         """Return the entry that took ``key``, if any."""
-        ...
-
-    async def cursor(self, name: str) -> int:
-        """Return a consumer's position, 0 if it has none."""
         ...
 
     async def messages(self, topic: str, start: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:

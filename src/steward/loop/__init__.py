@@ -1,1 +1,1 @@
-"""TODO."""
+"""How one run goes, one verb a file: receive, featurize, predict, choose, gate, act, observe, value."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The only place where things are put together."""

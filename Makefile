@@ -1,0 +1,56 @@
+# Two commands are enough on a fresh machine with Python 3.11+, pip and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+SPREAD ?= -n 2 --dist loadfile
+
+.PHONY: demo test test-deep check bench lock clean help
+.DEFAULT_GOAL := help
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## Run the grid case live on generated data; ARGS="--for 20s" ends by itself
+	@$(BIN)/steward demo $(ARGS)
+
+test: $(VENV)/.dev ## Run all tests (under 6 minutes on 2 cores)
+	$(BIN)/pytest $(SPREAD) -m "not deep" $(ARGS)
+
+test-deep: $(VENV)/.dev ## Run the long suites: crash loops, millions of events
+	$(BIN)/pytest -m deep $(ARGS)
+
+check: $(VENV)/.dev ## Lint, type-check and check the floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## Run every benchmark against its goals and write benchmarks/results/
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(VENV)/.dev ## Resolve the dependencies again
+	$(BIN)/uv pip compile -q pyproject.toml --extra grid --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --upgrade --custom-compile-command "make lock" -o requirements/demo.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra grid --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --upgrade --custom-compile-command "make lock" -o requirements/dev.txt
+
+clean: ## Remove the environment and everything that was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# Where Python comes without venv (some Linux packages), virtualenv makes the same.
+$(BIN)/python:
+	@echo "Making an environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || ($(PYTHON) -m pip install --quiet virtualenv && $(PYTHON) -m virtualenv --quiet $(VENV))
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml | $(BIN)/python
+	@echo "Installing (about half a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing with the test tools (about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@ $(VENV)/.demo

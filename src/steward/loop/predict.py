@@ -1,0 +1,144 @@
+"""Predict: one model call for a whole batch, or the pipeline's skills run by run."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from steward.decision.decision import Decision
+from steward.decision.feature import Features
+from steward.decision.fingerprint import digest, plain
+from steward.decision.model import Attribution, Model, Pipeline, Step
+from steward.errors import DeclarationError, EngineError
+from steward.models.port import LoadedModel
+from steward.records import Prediction
+
+Predict = Callable[[Sequence[Features]], Sequence["Prediction[Any] | Exception"]]
+"""Answers a batch; a run that fails alone gets its exception in place of a prediction."""
+
+NOTHING: Prediction[None] = Prediction(value=None)
+
+
+def predictor(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedModel]) -> Predict:
+    """Return what predicts for ``decision``, with its models already loaded."""
+    if decision.predict is None:
+        return lambda batch: [NOTHING] * len(batch)
+    if isinstance(decision.predict, Model):
+        model = models[decision.predict.name]
+        return _by_model(decision.predict, model, inline=decision.attribution is Attribution.INLINE)
+    return _by_pipeline(decision.predict, models)
+
+
+def row_of(features: Features, inputs: Sequence[str]) -> list[float]:
+    """Return a model's input row; what has no value is NaN.
+
+    Raises:
+        DeclarationError: A feature is not a number.
+    """
+    try:
+        return [math.nan if (value := features[name]) is None else float(value) for name in inputs]  # type: ignore[arg-type]  # a tuple raises TypeError, handled below
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(f"the model takes numbers only: {error}", field="predict.inputs") from error
+
+
+def attributions(model: LoadedModel, rows: Sequence[Sequence[float]]) -> list[dict[str, float]]:
+    """Return each row's contribution by input; the model's bias is the entry ``(bias)``."""
+    attribute = getattr(model, "attribute", None)
+    if attribute is None:
+        raise DeclarationError(
+            f"model {model.name!r} cannot attribute its answers", fix="declare attribution=OFF", field="attribution"
+        )
+    names = (*model.inputs, "(bias)")
+    return [dict(zip(names, contributions.tolist(), strict=True)) for contributions in attribute(rows)]
+
+
+def _by_model(declared: Model[Any], model: LoadedModel, *, inline: bool) -> Predict:
+    inputs = declared.inputs or model.inputs
+    if tuple(inputs) != tuple(model.inputs):
+        raise DeclarationError(
+            f"model {model.name!r} was trained on {', '.join(model.inputs)}, not on {', '.join(inputs)}",
+            fix="declare its inputs in that order",
+            field="predict.inputs",
+        )
+    name, version, hashed = model.name, model.version, model.digest
+    binary = model.task == "binary"
+
+    def predict(batch: Sequence[Features]) -> Sequence[Prediction[Any] | Exception]:
+        rows = [row_of(features, inputs) for features in batch]
+        values = [model.predict_one(rows[0])] if len(rows) == 1 else model.predict(rows).tolist()
+        explained = attributions(model, rows) if inline else [None] * len(rows)
+        return [
+            Prediction(
+                value=value,
+                confidence=max(value, 1 - value) if binary else None,
+                attribution=why,
+                model_id=name,
+                model_version=version,
+                model_hash=hashed,
+            )
+            if math.isfinite(value)
+            else EngineError(f"model {model.name!r} answered {value}", code="model-not-finite")
+            for value, why in zip(values, explained, strict=True)
+        ]
+
+    return predict
+
+
+def _by_pipeline(pipeline: Pipeline[Any], models: Mapping[str, LoadedModel]) -> Predict:
+    used = {m.name: models[m.name].digest for step in pipeline.steps for m in step.skill.models}
+    name, hashed = pipeline.name, digest([plain(pipeline), used])
+    steps = [_step(step, models) for step in pipeline.steps]
+
+    def run(features: Features) -> Prediction[Any]:
+        value: Any = None
+        for step in steps:
+            value = step(features, value)
+        confidence = pipeline.confidence(value) if pipeline.confidence else None
+        interval = pipeline.interval(value) if pipeline.interval else None
+        return Prediction(value=value, confidence=confidence, interval=interval, model_id=name, model_hash=hashed)
+
+    def predict(batch: Sequence[Features]) -> Sequence[Prediction[Any] | Exception]:
+        answers: list[Prediction[Any] | Exception] = []
+        for features in batch:
+            try:
+                answers.append(run(features))
+            except Exception as error:
+                answers.append(error)
+        return answers
+
+    return predict
+
+
+def _step(step: Step, models: Mapping[str, LoadedModel]) -> Callable[[Features, Any], Any]:
+    skill = step.skill
+    own = {m.name: models[m.name] for m in skill.models}
+    if not skill.inputs:
+        return lambda features, previous: step.call(features, previous, own)
+    names = skill.inputs
+
+    def narrowed(features: Features, previous: Any) -> Any:
+        return step.call(Features((name, features[name]) for name in names), previous, own)
+
+    return _Reuse(narrowed, names, skill.reuse) if skill.reuse else narrowed
+
+
+class _Reuse:
+    """Keeps the latest results of a pure step by the bytes of its inputs."""
+
+    def __init__(self, step: Callable[[Features, Any], Any], names: Sequence[str], size: int) -> None:
+        self._step, self._names, self._size = step, names, size
+        self._kept: OrderedDict[bytes, Any] = OrderedDict()
+
+    def __call__(self, features: Features, previous: Any) -> Any:
+        key = msgspec.msgpack.encode(([features[name] for name in self._names], previous))
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        result = self._kept[key] = self._step(features, previous)
+        if len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return result

@@ -1,0 +1,198 @@
+"""Run: the one function that decides, for a batch of events. HTTP, bus, timer and replay are doors to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+
+from steward.clock import Clock
+from steward.decision.choice import Choice
+from steward.decision.feature import Features
+from steward.errors import ContractError, StewardError
+from steward.ledger.port import Draft
+from steward.loop.act import facts
+from steward.loop.choose import expected_value
+from steward.loop.gate import ask
+from steward.loop.prepare import Prepared
+from steward.loop.receive import Incoming, provenance
+from steward.records import Failed, PolicyFacts, Prediction, Record, Status
+
+Observe = Callable[[Any, Incoming, str, datetime], None]
+"""Shows an event of a decision's own stream to the feature state before it is featurized."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A durable answer.
+
+    Attributes:
+        record: The standard wrapper.
+        index: Where its entry stands in the ledger.
+        body: The entry's bytes.
+        replayed: Whether it was stored before, for the same idempotency key.
+    """
+
+    record: Record
+    index: int
+    body: bytes
+    replayed: bool = False
+
+    def json(self) -> bytes:
+        """Return the record as JSON with its ledger index; spliced, as the body is encoded already."""
+        return b'%b,"ledger_index":%d}}' % (self.body[:-2], self.index)
+
+
+@dataclass(slots=True)
+class Work:
+    """One event on its way through the stages; ``failed`` names the stage that stopped it."""
+
+    incoming: Incoming
+    run_id: UUID
+    event_id: str
+    event: Any = None
+    features: Features | None = None
+    error: StewardError | None = None
+    failed: str = ""
+    record: Record | None = None
+    drafts: tuple[Draft, ...] = ()
+    index: int = -1
+
+    def stop(self, stage: str, error: Exception) -> None:
+        """Remember why this run ends here."""
+        self.failed = stage
+        if isinstance(error, StewardError):
+            self.error = error
+        else:
+            self.error = StewardError(
+                f"{stage} failed: {type(error).__name__}: {error}",
+                fix="mend the decision's code; the event is kept in the ledger's failed entry",
+                code=f"{stage}-failed",
+            )
+            self.error.__cause__ = error
+
+
+def begin(prepared: Prepared, incoming: Incoming, clock: Clock, observe: Observe | None = None) -> Work:
+    """Receive and featurize one event, at the moment it is known."""
+    run_id = clock.new_id()
+    work = Work(incoming, run_id, incoming.event_id or str(run_id))
+    stage = "receive"
+    try:
+        work.event = event = prepared.receive(incoming)
+        stage = "featurize"
+        at = incoming.event_time or clock.now()
+        if observe is not None:
+            observe(event, incoming, work.event_id, at)
+        work.features = prepared.featurize(event, at)
+    except Exception as error:
+        work.stop(stage, error)
+    return work
+
+
+def finish(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
+    """Predict, choose and weigh a batch; each work gets its record or its error, and the entries that say so."""
+    alive = [work for work in works if work.error is None]
+    if alive:
+        _decide(prepared, alive, clock.now())
+    for work in works:
+        # What does not fit its contract never became an event: its sender is told, the ledger is not.
+        if work.error is not None and not isinstance(work.error, ContractError):
+            work.drafts = (_failed(prepared, work, clock.now()),)
+
+
+def _decide(prepared: Prepared, works: Sequence[Work], now: datetime) -> None:
+    try:
+        predictions = prepared.predict([work.features or Features() for work in works])
+    except Exception as error:
+        for work in works:
+            work.stop("predict", error)
+        return
+    choose = prepared.choose
+    for work, prediction in zip(works, predictions, strict=True):
+        if isinstance(prediction, Exception):
+            work.stop("predict", prediction)
+            continue
+        features = work.features
+        assert features is not None
+        stage = "choose"
+        try:
+            choice = choose(features, prediction)
+            stage = "gate"
+            record = _record(prepared, work, prediction, choice, now)
+            work.drafts = _drafts(record, work.incoming.key)
+            work.record = record
+        except Exception as error:
+            work.stop(stage, error)
+
+
+def _drafts(record: Record, key: str | None) -> tuple[Draft, ...]:
+    body = _encode(record)
+    decided = Draft("decided", record.decision_id, body, key)
+    if record.status is not Status.WAITING:
+        return (decided,)
+    return (decided, Draft("asked", record.decision_id, _encode(ask(record, body))))
+
+
+def _record(prepared: Prepared, work: Work, prediction: Prediction[Any], choice: Choice[Any], now: datetime) -> Record:
+    decision, incoming, features = prepared.decision, work.incoming, work.features
+    assert features is not None
+    gate = prepared.weigh(features, prediction, choice.value, now) if prepared.weigh else UNSET
+    waiting = gate is not UNSET and gate.needed
+    value = choice.value
+    return Record(
+        decision_id=work.run_id,
+        decision=decision.name,
+        release=prepared.release,
+        decided_at=now,
+        status=Status.WAITING if waiting else Status.DECIDED,
+        event=work.event,
+        features=features,
+        choice=value,
+        reasons=choice.reasons,
+        propensity=choice.propensity,
+        policy=PolicyFacts(prepared.policy_hash, choice.rule or UNSET),
+        prediction=UNSET if prediction.value is None else prediction.value,
+        confidence=UNSET if prediction.confidence is None else prediction.confidence,
+        interval=prediction.interval or UNSET,
+        attribution=UNSET if prediction.attribution is None else dict(prediction.attribution),
+        model_id=prediction.model_id or UNSET,
+        model_version=prediction.model_version or UNSET,
+        model_hash=prediction.model_hash or UNSET,
+        gate=gate,
+        action=UNSET if decision.action is None else facts(decision, work.run_id),
+        expected_value=expected_value(decision, features, prediction, value) or UNSET,
+        outcome_key=prepared.outcome_key(work.event) if prepared.outcome_key else UNSET,
+        context=UNSET if incoming.context is None else dict(incoming.context),
+        provenance=provenance(incoming, prepared.contract, work.event_id),
+    )
+
+
+def _failed(prepared: Prepared, work: Work, now: datetime) -> Draft:
+    assert work.error is not None
+    body = Failed(
+        decision_id=work.run_id,
+        decision=prepared.decision.name,
+        at=now,
+        stage=work.failed,
+        code=work.error.code,
+        reason=f"{work.error} (event {work.event_id} of {work.incoming.source})",
+    )
+    return Draft("failed", work.run_id, _encode(body))
+
+
+def _encode_other(value: Any) -> object:
+    """Encode what JSON does not know: pydantic models and numpy scalars."""
+    for method in ("model_dump", "item"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    raise TypeError(
+        f"a {type(value).__name__} cannot be written to the ledger; use a struct, a dataclass or plain data"
+    )
+
+
+_encode = msgspec.json.Encoder(enc_hook=_encode_other).encode

@@ -1,0 +1,147 @@
+"""The decider: runs batches through the loop and makes them durable, for every door."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from steward.clock import Clock
+from steward.decision.stream import Stream
+from steward.errors import Conflict, EngineError, StewardError
+from steward.features.online import OnlineFeatures
+from steward.ledger.port import Commit, Draft, Message
+from steward.loop.prepare import Prepared
+from steward.loop.receive import Incoming
+from steward.loop.run import Answer, Observe, Work, begin, finish
+from steward.runtime.journal import Journal
+
+DIRECT = "direct/"
+"""How sources of direct requests begin; on the bus their events are history, not questions."""
+
+
+def event_time(stream: Stream, event: Any, otherwise: datetime) -> datetime:
+    """Return the time an event of a stream carries, or ``otherwise``."""
+    return getattr(event, stream.time) if stream.time else otherwise
+
+
+class Decider:
+    """Decides batches of one decision and commits them.
+
+    Args:
+        prepared: The decisions, ready to run.
+        journal: Where entries are written.
+        online: The feature state; events of a decision's own stream are shown to it.
+        clock: Time and ids.
+        restore: Brings the feature state back after it saw an event that could not be made durable.
+    """
+
+    def __init__(
+        self,
+        prepared: Mapping[str, Prepared],
+        journal: Journal,
+        online: OnlineFeatures,
+        clock: Clock,
+        restore: Callable[[], Awaitable[object]],
+    ) -> None:
+        self._prepared, self._journal, self._online, self._clock = prepared, journal, online, clock
+        self._restore = restore
+        self._observers = {name: self._observer(p) for name, p in prepared.items()}
+
+    def begin(self, prepared: Prepared, incoming: Incoming) -> Work:
+        """Receive and featurize one event now."""
+        return begin(prepared, incoming, self._clock, self._observers[prepared.decision.name])
+
+    def finish(self, prepared: Prepared, works: Sequence[Work]) -> list[Draft]:
+        """Decide what was begun and return the entries."""
+        finish(prepared, works, self._clock)
+        return [draft for work in works for draft in work.drafts]
+
+    async def batch(self, prepared: Prepared, batch: Sequence[Incoming]) -> list[Answer | StewardError]:
+        """Decide a batch and return each answer once it is durable, or what stopped it."""
+        works = [self.begin(prepared, incoming) for incoming in batch]
+        finish(prepared, works, self._clock)
+        loose = [work for work in works if work.incoming.key is None]
+        if len(loose) == len(works):
+            await self._commit(prepared, loose, {})
+        else:
+            # A taken key must fail its own run only; commits that wait together still share one sync.
+            alone = [[work] for work in works if work.incoming.key is not None]
+            await asyncio.gather(*(self._commit(prepared, group, {}) for group in (loose, *alone)))
+        return [self._answer(work) for work in works]
+
+    async def tick(self, prepared: Prepared, incoming: Incoming, cursors: Mapping[str, int]) -> None:
+        """Decide one tick and move its schedule on in the same commit."""
+        work = self.begin(prepared, incoming)
+        finish(prepared, [work], self._clock)
+        await self._commit(prepared, [work], cursors)
+        if isinstance(work.error, Conflict):  # decided before a crash; only the position was lost
+            await self._journal.append(Commit(cursors=cursors))
+        elif isinstance(work.error, EngineError) and work.failed == "commit":
+            raise work.error
+
+    async def _commit(self, prepared: Prepared, works: Sequence[Work], cursors: Mapping[str, int]) -> None:
+        drafts = [draft for work in works for draft in work.drafts]
+        if not drafts and not cursors:
+            return
+        messages = self._own_messages(prepared, works)
+        try:
+            committed = await self._journal.append(Commit(entries=drafts, messages=messages, cursors=cursors))
+        except StewardError as error:
+            if messages:
+                await self._restore()
+            for work in works:
+                work.stop("commit", error)
+            return
+        index = committed.first_index
+        for work in works:
+            work.index = index
+            index += len(work.drafts)
+
+    def _own_messages(self, prepared: Prepared, works: Sequence[Work]) -> list[Message]:
+        stream = prepared.own_stream
+        if stream is None:
+            return []
+        now = self._clock.now()
+        return [
+            Message(
+                topic=stream.name,
+                key=str(getattr(work.event, stream.key)),
+                source=DIRECT + prepared.decision.name,
+                id=work.event_id,
+                data=prepared.contract.encode(work.event),
+                version=prepared.contract.version,
+                event_time=event_time(stream, work.event, work.incoming.event_time or now),
+                known_at=now,
+            )
+            for work in works
+            if work.event is not None
+        ]
+
+    def _observer(self, prepared: Prepared) -> Observe | None:
+        stream = prepared.own_stream
+        if stream is None:
+            return None
+
+        def observe(event: Any, incoming: Incoming, event_id: str, at: datetime) -> None:
+            self._online.observe(
+                stream.name,
+                event,
+                id=message_id(incoming.source, event_id),
+                event_time=event_time(stream, event, at),
+                known_at=self._clock.now(),
+            )
+
+        return observe
+
+    def _answer(self, work: Work) -> Answer | StewardError:
+        if work.error is not None:
+            return work.error
+        assert work.record is not None
+        return Answer(work.record, work.index, work.drafts[0].body)
+
+
+def message_id(source: str, event_id: str) -> str:
+    """Return an event's identity over all senders, as the feature state keeps it."""
+    return f"{source}\n{event_id}"

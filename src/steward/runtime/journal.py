@@ -1,0 +1,67 @@
+"""The journal: the one way the runtime writes, so that whatever depends on new entries hears of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from steward.clock import Clock
+from steward.ledger.port import Commit, Committed, Draft, Ledger
+from steward.loop.agenda import Agenda
+
+
+class Bell:
+    """Wakes everybody who waits for news; whoever comes later waits for the next ring.
+
+    Example:
+        >>> async def news() -> int:
+        ...     bell = Bell()
+        ...     seen = bell.rung
+        ...     bell.ring()
+        ...     await bell.wait(seen)
+        ...     return bell.rung
+        >>> asyncio.run(news())
+        1
+    """
+
+    def __init__(self) -> None:
+        self.rung = 0
+        self._next: asyncio.Event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake all who wait."""
+        self.rung += 1
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def wait(self, seen: int) -> None:
+        """Return once the bell has rung more often than ``seen``."""
+        if self.rung == seen:
+            await self._next.wait()
+
+
+class Journal:
+    """Appends to the ledger; once durable, puts follow-ups on the agenda and rings the bell."""
+
+    def __init__(self, ledger: Ledger, agenda: Agenda, clock: Clock) -> None:
+        self.ledger, self.agenda, self.bell = ledger, agenda, Bell()
+        self._clock = clock
+        self._listeners: list[Callable[[Committed, Sequence[Draft]], None]] = []
+
+    async def append(self, commit: Commit) -> Committed:
+        """Write durably; raises as :meth:`steward.ledger.port.Ledger.append`."""
+        committed = await self.ledger.append(commit)
+        if commit.entries:
+            self.agenda.take_note(commit.entries, self._clock.now())
+            for listener in self._listeners:
+                listener(committed, commit.entries)
+        self.bell.ring()
+        return committed
+
+    def listen(self, listener: Callable[[Committed, Sequence[Draft]], None]) -> None:
+        """Call ``listener`` with what was committed, after it is durable; it must not block."""
+        self._listeners.append(listener)
+
+    async def cursor(self, name: str) -> int:
+        """Return a consumer's position."""
+        return await self.ledger.cursor(name)

@@ -1,0 +1,131 @@
+"""Outcomes: finds the runs that an outcome belongs to and writes down what they were worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from steward.clock import Clock
+from steward.decision.contract import Contract
+from steward.decision.decision import Decision
+from steward.errors import Conflict, ContractError, DeclarationError
+from steward.insight.views import Views
+from steward.ledger.port import Commit, Draft, Message
+from steward.ledger.run import Run
+from steward.loop.observe import joiner, observe
+from steward.runtime.journal import Journal
+
+UNMATCHED = "steward.unmatched/"
+"""Topics of outcomes that came before their decision, one for each decision."""
+
+
+class Outcomes:
+    """Joins outcomes to runs. One that belongs to no run yet is kept on the bus and tried again."""
+
+    def __init__(
+        self, decisions: Mapping[str, Decision[Any, Any, Any]], journal: Journal, views: Views, clock: Clock
+    ) -> None:
+        self._decisions, self._journal, self._views, self._clock = decisions, journal, views, clock
+        self._parked: dict[tuple[str, str], list[Message]] = {}
+
+    async def observe(
+        self, decision: Decision[Any, Any, Any], data: bytes | object, *, outcome_id: str, run_id: UUID | None = None
+    ) -> list[UUID]:
+        """Join one outcome; return its runs.
+
+        Raises:
+            DeclarationError: The decision expects no outcome.
+            ContractError: The outcome does not fit.
+        """
+        for _ in range(3):
+            commit, joined = await self.entries(decision, data, outcome_id=outcome_id, run_id=run_id)
+            try:
+                if commit.entries or commit.messages:
+                    await self._journal.append(commit)
+            except Conflict:
+                continue  # the same outcome came through another door at this moment
+            return joined
+        raise Conflict(f"outcome {outcome_id!r} is being joined by somebody else", fix="try again")
+
+    async def entries(
+        self,
+        decision: Decision[Any, Any, Any],
+        data: bytes | object,
+        *,
+        outcome_id: str,
+        run_id: UUID | None = None,
+        version: int | None = None,
+    ) -> tuple[Commit, list[UUID]]:
+        """Return what joining an outcome writes, and the runs it is joined to."""
+        outcome, key = self._read(decision, data, version)
+        await self._views.catch_up(self._journal.ledger)
+        found = [run_id] if run_id is not None else self._views.find(decision.name, key)
+        drafts: list[Draft] = []
+        for run in [await self._run(decision, id) for id in found]:
+            drafts += observe(decision, run, outcome, outcome_id=outcome_id, at=self._clock.now())
+        messages = () if found else (self._park(decision, outcome, key, outcome_id),)
+        return Commit(entries=drafts, messages=messages), list(found)
+
+    async def open(self) -> None:
+        """Remember the outcomes that still wait for their decision."""
+        for topic in await self._journal.ledger.topics():
+            if topic.startswith(UNMATCHED) and topic.removeprefix(UNMATCHED) in self._decisions:
+                await self._remember(topic)
+
+    async def match(self, drafts: Sequence[tuple[str, str]]) -> None:
+        """Join what has waited for these runs, named by decision and outcome key."""
+        for name, key in drafts:
+            for message in self._parked.pop((name, key), ()):
+                await self.observe(self._decisions[name], message.data, outcome_id=message.id)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any outcome waits for its decision."""
+        return bool(self._parked)
+
+    async def _remember(self, topic: str) -> None:
+        name, start = topic.removeprefix(UNMATCHED), 0
+        while messages := await self._journal.ledger.messages(topic, start):
+            for stored in messages:
+                if not self._views.find(name, stored.message.key):
+                    self._parked.setdefault((name, stored.message.key), []).append(stored.message)
+            start = messages[-1].offset + 1
+
+    def _read(self, decision: Decision[Any, Any, Any], data: object, version: int | None) -> tuple[Any, str]:
+        economics, join = decision.economics, joiner(decision)
+        if economics is None or join is None:
+            raise DeclarationError(
+                f"{decision.name!r} expects no outcome", fix="declare economics=...", code="no-outcome"
+            )
+        contract: Contract[Any] = Contract.of(economics.outcome)
+        if isinstance(data, bytes):
+            outcome = contract.decode(data, version=version)
+        else:
+            outcome = data if isinstance(data, contract.schema) else contract.convert(data)
+        return outcome, join(outcome)
+
+    async def _run(self, decision: Decision[Any, Any, Any], run_id: UUID) -> Run:
+        run = Run.of(await self._journal.ledger.of_run(run_id), run_id)
+        if run.record.decision != decision.name:
+            raise ContractError(f"{run_id} is a run of {run.record.decision!r}, not of {decision.name!r}")
+        return run
+
+    def _park(self, decision: Decision[Any, Any, Any], outcome: Any, key: str, outcome_id: str) -> Message:
+        assert decision.economics is not None
+        contract: Contract[Any] = Contract.of(decision.economics.outcome)
+        now = self._clock.now()
+        message = Message(
+            topic=UNMATCHED + decision.name,
+            key=key,
+            source="outcomes",
+            id=outcome_id,
+            data=contract.encode(outcome),
+            version=contract.version,
+            event_time=now,
+            known_at=now,
+        )
+        waiting = self._parked.setdefault((decision.name, key), [])
+        if all(other.id != outcome_id for other in waiting):
+            waiting.append(message)
+        return message

@@ -1,0 +1,251 @@
+"""The parts of a runtime, and how they are opened, wired and kept going."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from steward.bus.consumer import Consumer
+from steward.bus.port import Bus
+from steward.clock import Clock
+from steward.decision.decision import Decision
+from steward.decision.model import Attribution
+from steward.errors import Conflict, DeclarationError, EngineError
+from steward.features.online import OnlineFeatures
+from steward.insight.views import Views
+from steward.ledger.port import Commit, Draft, Ledger
+from steward.loop.agenda import Agenda
+from steward.loop.attribute import attribute
+from steward.loop.prepare import Prepared, prepare
+from steward.loop.receive import Incoming
+from steward.models.registry import FolderRegistry
+from steward.records import Published
+from steward.runtime.decider import Decider
+from steward.runtime.engines import ledger_path, open_bus, open_ledger, views_path
+from steward.runtime.follow import Follow
+from steward.runtime.journal import Journal
+from steward.runtime.outcomes import Outcomes
+from steward.runtime.pump import Pump, topics_of
+from steward.runtime.settings import Settings
+from steward.runtime.snapshot import Snapshots, cursor_name
+from steward.runtime.ticks import Ticks
+
+_ATTRIBUTIONS: Final = "attributions"
+_PAUSE: Final = timedelta(seconds=1)
+"""The wait after an engine failed in a way that may pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a direct request came from.
+
+    Attributes:
+        event_id: The sender's own name for the event.
+        source: Who sent it.
+        trace_id: W3C trace id.
+        context: What the caller wants to see again in the record.
+
+    Example:
+        >>> Origin(source="checkout").incoming(b"{}", None).source
+        'checkout'
+    """
+
+    event_id: str | None = None
+    source: str = "direct"
+    trace_id: str | None = None
+    context: Mapping[str, str] | None = None
+
+    def incoming(self, event: object, key: str | None) -> Incoming:
+        """Return what is handed to the loop."""
+        return Incoming(
+            event=event,
+            source=self.source,
+            event_id=self.event_id,
+            trace_id=self.trace_id,
+            context=self.context,
+            key=key,
+        )
+
+
+DIRECTLY: Final = Origin()
+"""The origin of a request that says nothing about it."""
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """Everything a runtime is made of; each part knows only what it was given."""
+
+    settings: Settings
+    clock: Clock
+    ledger: Ledger
+    bus: Bus
+    registry: FolderRegistry
+    views: Views
+    prepared: Mapping[str, Prepared]
+    journal: Journal
+    decider: Decider
+    outcomes: Outcomes
+    pumps: Mapping[str, Pump]
+    consumers: Sequence[Consumer]
+    follow: Follow
+    ticks: Ticks
+    snapshots: Snapshots
+
+    async def step(self) -> int:
+        """Do one round of work, in an order that never depends on chance; return how much was done."""
+        for consumer in self.consumers:
+            if moved := await consumer.step():
+                return moved
+        return await self.ticks.step() or await self.follow.step() or await self.attribute()
+
+    async def attribute(self) -> int:
+        """Compute deferred attributions; return how many entries were looked at."""
+        deferred = {n: p for n, p in self.prepared.items() if p.decision.attribution is Attribution.DEFERRED}
+        if not deferred:
+            return 0
+        start = await self.ledger.cursor(_ATTRIBUTIONS)
+        entries = await self.ledger.read(start, 500)
+        if not entries:
+            return 0
+        decided = [entry for entry in entries if entry.kind == "decided"]
+        drafts = attribute(deferred, decided, self.clock.now())
+        await self.journal.append(Commit(entries=drafts, cursors={_ATTRIBUTIONS: entries[-1].index + 1}))
+        return len(entries)
+
+    def live_work(self) -> Sequence[Callable[[], Awaitable[Any]]]:
+        """Return the endless jobs of a live process."""
+        jobs: list[Callable[[], Awaitable[Any]]] = [consumer.run for consumer in self.consumers]
+        jobs.append(lambda: self._repeat(self.ticks.step, self.ticks.next_due))
+        jobs.append(lambda: self._repeat(self.follow.step, self.journal.agenda.next_due))
+        jobs.append(lambda: self._repeat(self.attribute, lambda: None))
+        jobs.append(lambda: self._repeat(self._catch_up, lambda: None))
+        jobs.append(self._keep_snapshots)
+        return jobs
+
+    async def _repeat(self, step: Callable[[], Awaitable[int]], next_due: Callable[[], datetime | None]) -> None:
+        """Step until idle, then wait for news or for the next due time."""
+        while True:
+            seen = self.journal.bell.rung
+            try:
+                if await step():
+                    continue
+            except EngineError as error:
+                if not error.retryable:
+                    raise
+                await self.clock.sleep_until(self.clock.now() + _PAUSE)
+                continue
+            due = next_due()
+            waits = [asyncio.create_task(self.journal.bell.wait(seen))]
+            if due is not None:
+                waits.append(asyncio.create_task(self.clock.sleep_until(due)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+
+    async def _catch_up(self) -> int:
+        return await self.views.catch_up(self.ledger)
+
+    async def _keep_snapshots(self) -> None:
+        while True:
+            await self.clock.sleep_until(self.clock.now() + timedelta(seconds=self.settings.snapshot_every_s))
+            await self.snapshots.save()
+
+
+async def assemble(decisions: Sequence[Decision[Any, Any, Any]], settings: Settings, clock: Clock) -> Parts:
+    """Open everything; what was opened is closed again if a later part fails."""
+    _refuse_twins(decisions)
+    registry = FolderRegistry(settings.path(settings.registry))
+    loaded = {d.name: {m.name: registry.load(m) for m in d.models} for d in decisions}
+    online = OnlineFeatures([window for d in decisions for window in d.windows])
+    prepared = {d.name: prepare(d, loaded[d.name], online) for d in decisions}
+    topics = topics_of(prepared.values())
+    ledger = await open_ledger(settings.ledger, settings, clock)
+    try:
+        agenda = Agenda()
+        journal = Journal(ledger, agenda, clock)
+        views = Views(views_path(settings))
+        bus = await open_bus(settings.bus, settings, ledger)
+        snapshots = Snapshots(online, ledger, _features_path(settings))
+        outcomes = Outcomes({d.name: d for d in decisions}, journal, views, clock)
+        decider = Decider(prepared, journal, online, clock, snapshots.restore)
+        pumps = {
+            name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock)
+            for name, topic in topics.items()
+        }
+        snapshots.pumps = pumps
+        parts = Parts(
+            settings=settings,
+            clock=clock,
+            ledger=ledger,
+            bus=bus,
+            registry=registry,
+            views=views,
+            prepared=prepared,
+            journal=journal,
+            decider=decider,
+            outcomes=outcomes,
+            pumps=pumps,
+            consumers=[
+                Consumer(bus, journal, cursor_name(name), name, pump.handle, clock=clock)
+                for name, pump in pumps.items()
+            ],
+            follow=Follow(journal, {d.name: d for d in decisions}, clock),
+            ticks=Ticks(prepared, ledger, clock, decider.tick),
+            snapshots=snapshots,
+        )
+        await _restore(parts)
+    except BaseException:
+        await ledger.close()
+        raise
+    return parts
+
+
+async def _restore(parts: Parts) -> None:
+    """Bring everything that is kept in memory to where the ledger is."""
+    await parts.snapshots.restore()
+    await parts.views.catch_up(parts.ledger)
+    await parts.outcomes.open()
+    await parts.ticks.open()
+    now = parts.clock.now()
+    for run_id in parts.views.unfinished():
+        parts.journal.agenda.put(run_id, now)
+    for prepared in parts.prepared.values():
+        await _publish(parts, prepared, now)
+
+
+async def _publish(parts: Parts, prepared: Prepared, now: datetime) -> None:
+    """Write down a release the first time that it is put into service."""
+    body = Published(
+        decision_id=parts.clock.new_id(),
+        decision=prepared.decision.name,
+        at=now,
+        release=prepared.release,
+        description=prepared.decision.description,
+    )
+    key = f"published:{prepared.release}"
+    if await parts.ledger.by_key(key) is None:
+        draft = Draft("published", body.decision_id, msgspec.json.encode(body), key)
+        try:
+            await parts.journal.append(Commit(entries=(draft,)))
+        except Conflict:
+            return  # another process has just published the same release
+
+
+def _refuse_twins(decisions: Sequence[Decision[Any, Any, Any]]) -> None:
+    names = [decision.name for decision in decisions]
+    for name in names:
+        if names.count(name) > 1:
+            raise DeclarationError(f"two decisions are named {name!r}", fix="rename one of them", field="name")
+
+
+def _features_path(settings: Settings) -> Path | None:
+    path = ledger_path(settings)
+    return None if path is None else path.with_name(path.name + ".features")

@@ -1,0 +1,289 @@
+"""Everything put together: the application service that all faces (API, CLI, console, cases) call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+import msgspec
+
+from steward.bus.port import Accepted
+from steward.clock import Clock, SystemClock
+from steward.decision.checks import nearest
+from steward.decision.decision import Decision
+from steward.errors import Conflict, ContractError, IntegrityError, NotFound, StewardError
+from steward.ledger.port import Commit, Draft, Entry, Message
+from steward.ledger.run import Run
+from steward.loop import gate
+from steward.loop.act import undo
+from steward.loop.prepare import Prepared
+from steward.loop.receive import Incoming
+from steward.loop.run import Answer
+from steward.records import Record, Rejected, decode_body
+from steward.runtime.follow import answer_key
+from steward.runtime.gather import Gather
+from steward.runtime.parts import DIRECTLY, Origin, Parts, assemble
+from steward.runtime.settings import Settings
+
+
+class Runtime:
+    """Runs a set of decisions on the engines that the settings name.
+
+    Attributes:
+        decisions: The declarations, by name.
+        settings: The effective settings.
+        clock: Where time comes from.
+        ledger: The only source of truth.
+        bus: Where events and outcomes arrive.
+        registry: Where models come from.
+        views: What can be listed and summed up; see :meth:`catch_up`.
+
+    Example:
+        >>> from steward import Choice, Event, Features, Prediction, Risk
+        >>> class Payment(Event):
+        ...     amount_eur: float
+        >>> def release_all(features: Features, prediction: Prediction[None]) -> Choice[str]:
+        ...     return Choice("release", reasons=("nothing speaks against it",))
+        >>> pay = Decision(name="pay.release", owner="payments", purpose="Release or hold", risk=Risk.LOW,
+        ...                event=Payment, policy=release_all)
+        >>> async def once() -> object:
+        ...     async with await Runtime.open([pay], settings=Settings(ledger="memory://")) as runtime:
+        ...         return (await runtime.decide("pay.release", Payment(amount_eur=5.0))).record.choice
+        >>> asyncio.run(once())
+        'release'
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.settings, self.clock = parts.settings, parts.clock
+        self.ledger, self.bus, self.registry, self.views = parts.ledger, parts.bus, parts.registry, parts.views
+        self.decisions: Mapping[str, Decision[Any, Any, Any]] = {
+            name: prepared.decision for name, prepared in parts.prepared.items()
+        }
+        self._gathers = {name: self._gather(prepared) for name, prepared in parts.prepared.items()}
+        self._keys_under_way: set[str] = set()
+        self._tasks: list[asyncio.Future[Any]] = []
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        decisions: Sequence[Decision[Any, Any, Any]],
+        *,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+    ) -> Self:
+        """Open the engines, verify and load the models, publish what changed, and restore all state.
+
+        Raises:
+            DeclarationError: Two decisions have one name, or a decision does not fit its model.
+            EngineError: An engine cannot be opened.
+            IntegrityError: The ledger or a model is not what was written.
+        """
+        return cls(await assemble(decisions, settings or Settings(), clock or SystemClock()))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop the background work, keep the feature state and close the engines; twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.ledger.close)
+            stack.callback(self.views.close)
+            stack.push_async_callback(self._parts.snapshots.save)
+            for gathered in self._gathers.values():
+                await gathered.close()
+
+    # Deciding
+
+    async def decide(
+        self, name: str, event: bytes | object, *, origin: Origin = DIRECTLY, key: str | None = None
+    ) -> Answer:
+        """Decide one event; calls that arrive together share one batch and one commit.
+
+        Args:
+            name: The decision.
+            event: JSON bytes, plain data or the event itself.
+            origin: Where it came from.
+            key: An idempotency key: the same key and event get the stored answer.
+
+        Raises:
+            NotFound: No such decision.
+            ContractError: The event does not fit, or the key was used for another event.
+            Conflict: The first request with this key is still under way.
+            EngineError: It could not be made durable, or too many wait.
+        """
+        self._prepared(name)
+        if key is None:
+            return await self._gathers[name].ask(origin.incoming(event, None))
+        unique = f"once:{name}:{key}"
+        if unique in self._keys_under_way:
+            raise Conflict("a request with this idempotency key is under way", code="idempotency-in-flight")
+        self._keys_under_way.add(unique)
+        try:
+            return await self._decide_once(name, event, origin, unique)
+        finally:
+            self._keys_under_way.discard(unique)
+
+    async def decide_batch(
+        self, name: str, events: Sequence[bytes | object], *, origin: Origin = DIRECTLY
+    ) -> Sequence[Answer | StewardError]:
+        """Decide many events with one model call and one commit; each gets its answer or its error."""
+        prepared = self._prepared(name)
+        batch = [origin.incoming(event, None) for event in events]
+        return await self._decided(prepared, batch)
+
+    async def publish(self, messages: Sequence[Message]) -> Accepted:
+        """Put events on the bus; they are durable before this returns.
+
+        Raises:
+            NotFound: Nothing listens to a message's topic.
+            ContractError: A message does not fit its contract.
+            EngineError: The bus is full or cannot write.
+        """
+        for message in messages:
+            pump = self._parts.pumps.get(message.topic)
+            if pump is None:
+                raise NotFound(
+                    f"nothing listens to {message.topic!r}", fix=nearest(message.topic, self._parts.pumps), field="type"
+                )
+            pump.check(message)
+        return await self.bus.publish(messages)
+
+    async def observe(
+        self, name: str, outcome: bytes | object, *, outcome_id: str, decision_id: UUID | None = None
+    ) -> Sequence[UUID]:
+        """Take an outcome of decision ``name``; return the runs it was joined to.
+
+        An outcome without a run is kept, and joined when its decision comes.
+
+        Raises:
+            NotFound: No such decision or run.
+            ContractError: The outcome does not fit.
+        """
+        decision = self._prepared(name).decision
+        return await self._parts.outcomes.observe(decision, outcome, outcome_id=outcome_id, run_id=decision_id)
+
+    # People
+
+    async def approve(self, decision_id: UUID, *, by: str, reason: str, evidence: str | None = None) -> Run:
+        """Agree with what is asked; see :func:`steward.loop.gate.approve`."""
+        return await self._answer(decision_id, gate.approve, by, reason, evidence)
+
+    async def reject(self, decision_id: UUID, *, by: str, reason: str, evidence: str | None = None) -> Run:
+        """Refuse what is asked; see :func:`steward.loop.gate.reject`."""
+        return await self._answer(decision_id, gate.reject, by, reason, evidence)
+
+    async def undo(self, decision_id: UUID, *, by: str, reason: str) -> Run:
+        """Take back what was done; raises as :func:`steward.loop.act.undo`."""
+        run = await self.run(decision_id)
+        decision = self._prepared(run.record.decision).decision
+        undone = await undo(decision, run, by=by, reason=reason, now=self.clock.now)
+        draft = Draft("undone", decision_id, msgspec.json.encode(undone), f"undone:{decision_id}")
+        await self._parts.journal.append(Commit(entries=(draft,)))
+        return await self.run(decision_id)
+
+    async def run(self, decision_id: UUID) -> Run:
+        """Return all that is known of one run; ``NotFound`` if there is none."""
+        return Run.of(await self.ledger.of_run(decision_id), decision_id)
+
+    async def catch_up(self) -> None:
+        """Bring the views up to the ledger's end."""
+        await self.views.catch_up(self.ledger)
+
+    # Work by itself
+
+    async def advance(self) -> int:
+        """Do all work that is due at ``clock.now()`` until nothing is left; return how much was done.
+
+        This is how virtual time moves: set the clock, then advance.
+        """
+        total = 0
+        while done := await self._parts.step():
+            total += done
+        await self.catch_up()
+        return total
+
+    def start(self) -> None:
+        """Start the background work of a live process: consumers, ticks, deadlines, actions, views."""
+        if not self._tasks:
+            self._tasks = [asyncio.ensure_future(work()) for work in self._parts.live_work()]
+
+    def failure(self) -> BaseException | None:
+        """Return what stopped the background work, if something did."""
+        ended = (task for task in self._tasks if task.done() and not task.cancelled())
+        return next((error for task in ended if (error := task.exception()) is not None), None)
+
+    # How
+
+    def _prepared(self, name: str) -> Prepared:
+        prepared = self._parts.prepared.get(name)
+        if prepared is None:
+            raise NotFound(f"no decision is named {name!r}", fix=nearest(name, self._parts.prepared), field="name")
+        return prepared
+
+    def _gather(self, prepared: Prepared) -> Gather[Incoming, Answer]:
+        def work(batch: Sequence[Incoming]) -> Awaitable[Sequence[Answer | Exception]]:
+            return self._decided(prepared, batch)
+
+        return Gather(work, max_batch=self.settings.max_batch, max_waiting=self.settings.max_waiting)
+
+    async def _decided(self, prepared: Prepared, batch: Sequence[Incoming]) -> list[Answer | StewardError]:
+        answers = await self._parts.decider.batch(prepared, batch)
+        outcomes = self._parts.outcomes
+        if outcomes.waiting:
+            made = [answer.record for answer in answers if isinstance(answer, Answer)]
+            await outcomes.match([(r.decision, r.outcome_key) for r in made if isinstance(r.outcome_key, str)])
+        return answers
+
+    async def _decide_once(self, name: str, event: bytes | object, origin: Origin, unique: str) -> Answer:
+        stored = await self.ledger.by_key(unique)
+        if stored is None:
+            try:
+                return await self._gathers[name].ask(origin.incoming(event, unique))
+            except Conflict:
+                stored = await self.ledger.by_key(unique)
+                if stored is None:
+                    raise
+        return self._replayed(name, stored, origin.incoming(event, unique))
+
+    def _replayed(self, name: str, stored: Entry, incoming: Incoming) -> Answer:
+        prepared, record = self._prepared(name), decode_body(stored.body)
+        if not isinstance(record, Record):
+            raise IntegrityError(f"entry {stored.index} is not a decision", fix="run: steward verify --all")
+        event = prepared.receive(incoming)
+        if msgspec.json.decode(prepared.contract.encode(event)) != record.event:
+            raise ContractError(
+                "this idempotency key was used for another event",
+                fix="use a new key for each new event",
+                code="idempotency-key-reused",
+                field="Idempotency-Key",
+            )
+        return Answer(record, stored.index, stored.body, replayed=True)
+
+    async def _answer(
+        self, decision_id: UUID, verdict: Callable[..., msgspec.Struct], by: str, reason: str, evidence: str | None
+    ) -> Run:
+        run = await self.run(decision_id)
+        at: datetime = self.clock.now()
+        body = verdict(run, at=at, by=by, reason=reason, evidence=evidence)
+        kind = "rejected" if isinstance(body, Rejected) else "approved"
+        draft = Draft(kind, decision_id, msgspec.json.encode(body), answer_key(decision_id))
+        try:
+            await self._parts.journal.append(Commit(entries=(draft,)))
+        except Conflict as error:
+            raise (await self.run(decision_id)).answered_by() from error
+        return await self.run(decision_id)

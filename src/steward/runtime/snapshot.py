@@ -1,0 +1,95 @@
+"""Snapshots of the feature state, so that a start need not read the whole bus again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from steward.errors import ContractError, StewardError
+from steward.features.online import OnlineFeatures
+from steward.ledger.port import Ledger, Message
+from steward.runtime.pump import Pump
+
+
+class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
+    """The feature state after the first ``positions[topic]`` messages of each topic."""
+
+    version: int
+    positions: dict[str, int]
+    state: bytes
+
+
+_VERSION = 1
+
+
+def cursor_name(topic: str) -> str:
+    """Return the name of the loop's position on a topic."""
+    return f"loop:{topic}"
+
+
+class Snapshots:
+    """Saves and restores the feature state; what a snapshot lacks is read from the bus again.
+
+    Args:
+        online: The state.
+        ledger: Holds the messages and how far each topic was handled.
+        path: The snapshot's file; ``None`` keeps none.
+    """
+
+    def __init__(self, online: OnlineFeatures, ledger: Ledger, path: Path | None) -> None:
+        self._online, self._ledger, self._path = online, ledger, path
+        self._empty = online.snapshot()
+        self.pumps: Mapping[str, Pump] = {}
+
+    async def restore(self) -> int:
+        """Bring the feature state to where the loop had come; return how many messages were read again."""
+        snapshot = self._load()
+        missing: list[tuple[Pump, Message]] = []
+        for name, pump in self.pumps.items():
+            if pump.topic.stream is not None:
+                messages = await self._messages(name, snapshot.positions.get(name, 0))
+                missing += [(pump, message) for message in messages]
+        # From here on nothing waits, so that nobody reads a state that is only half restored.
+        self._online.restore(snapshot.state)
+        for pump, message in missing:
+            with suppress(ContractError):  # it is among the dead letters already
+                pump.observe(message)
+        return len(missing)
+
+    async def save(self) -> None:
+        """Write a snapshot; the old one stays until the new one is whole."""
+        if self._path is None:
+            return
+        positions = {name: await self._ledger.cursor(cursor_name(name)) for name in self.pumps}
+        data = msgspec.msgpack.encode(Snapshot(_VERSION, positions, self._online.snapshot()))
+        fresh = self._path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+
+    def _load(self) -> Snapshot:
+        """Return the kept snapshot; a snapshot is a shortcut, so what cannot be used is left aside."""
+        nothing = Snapshot(_VERSION, {}, self._empty)
+        if self._path is None or not self._path.exists():
+            return nothing
+        try:
+            snapshot = msgspec.msgpack.decode(self._path.read_bytes(), type=Snapshot)
+            self._online.restore(snapshot.state)
+        except (msgspec.DecodeError, StewardError):
+            return nothing
+        return snapshot if snapshot.version == _VERSION else nothing
+
+    async def _messages(self, topic: str, start: int) -> list[Message]:
+        end, messages = await self._ledger.cursor(cursor_name(topic)), list[Message]()
+        while start < end:
+            batch = await self._ledger.messages(topic, start, min(1000, end - start))
+            messages += [stored.message for stored in batch]
+            start += len(batch) or end
+        return messages

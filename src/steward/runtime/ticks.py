@@ -1,0 +1,74 @@
+"""Ticks: decisions that are due by the clock, each tick once, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from steward.clock import EPOCH, Clock
+from steward.decision.schedule import Every, Missed
+from steward.ledger.port import Ledger
+from steward.loop.prepare import Prepared
+from steward.loop.receive import Incoming
+
+Decide = Callable[[Prepared, Incoming, Mapping[str, int]], Awaitable[None]]
+_SECOND = timedelta(seconds=1)
+
+
+class Ticks:
+    """Knows the schedules and how far each has come; the positions are the ledger's cursors."""
+
+    def __init__(self, prepared: Mapping[str, Prepared], ledger: Ledger, clock: Clock, decide: Decide) -> None:
+        self._scheduled = [p for p in prepared.values() if p.decision.schedule is not None]
+        self._ledger, self._clock, self._decide = ledger, clock, decide
+        self._last: dict[str, datetime] = {}
+
+    async def open(self) -> None:
+        """Read how far each schedule had come; a new one starts now."""
+        for prepared in self._scheduled:
+            position = await self._ledger.cursor(_cursor(prepared))
+            self._last[prepared.decision.name] = EPOCH + position * _SECOND if position else self._clock.now()
+
+    async def step(self) -> int:
+        """Decide every tick that is due, in order; return how many."""
+        done = 0
+        for prepared in self._scheduled:
+            for tick in self._due(prepared):
+                await self._tick(prepared, tick)
+                done += 1
+        return done
+
+    def next_due(self) -> datetime | None:
+        """Return the time of the next tick."""
+        return min((_schedule(p).next_after(self._last[p.decision.name]) for p in self._scheduled), default=None)
+
+    def _due(self, prepared: Prepared) -> list[datetime]:
+        schedule, now = _schedule(prepared), self._clock.now()
+        tick, due = schedule.next_after(self._last[prepared.decision.name]), []
+        while tick <= now:
+            due.append(tick)
+            tick = schedule.next_after(tick)
+        return due[-1:] if schedule.missed is Missed.SKIP else due
+
+    async def _tick(self, prepared: Prepared, tick: datetime) -> None:
+        name = prepared.decision.name
+        tick_id = f"{name}/{tick.astimezone(UTC).isoformat()}"
+        incoming = Incoming(
+            event=_schedule(prepared).make(tick),
+            event_id=tick_id,
+            source="timer",
+            event_time=tick,
+            key=f"tick:{tick_id}",
+        )
+        await self._decide(prepared, incoming, {_cursor(prepared): (tick - EPOCH) // _SECOND})
+        self._last[name] = tick
+
+
+def _schedule(prepared: Prepared) -> Every[Any]:
+    assert prepared.decision.schedule is not None
+    return prepared.decision.schedule
+
+
+def _cursor(prepared: Prepared) -> str:
+    return f"tick:{prepared.decision.name}"

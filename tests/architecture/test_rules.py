@@ -1,0 +1,149 @@
+"""The rules of the house, as tests: sizes, names, forbidden calls, documented classes, frozen public names."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "steward"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+P95_FUNCTION_LINES = 40
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "manager", "base", "misc"}
+
+# Where time, chance, sockets and threads may be touched: the clock and the engines, each with its reason.
+ENGINES = {
+    "clock.py": "the port of time, ids and chance",
+    "ledger/sqlite": "an engine: one writer thread",
+    "models/lightgbm": "an engine: handles for each thread",
+    "api/server.py": "the socket that the server listens on",
+    "cli/": "a face: looks at processes and ports of this machine",
+    "runtime/doctor.py": "looks at the machine: its ports and its clock",
+    "cases/grid/demo": "a face: paces the demo by the wall clock",
+}
+FORBIDDEN_CALLS = {
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.today",
+    "date.today",
+    "time.time",
+    "time.time_ns",
+    "time.monotonic",
+    "time.perf_counter",
+    "time.sleep",
+    "uuid.uuid1",
+    "uuid.uuid4",
+    "uuid4",
+    "os.urandom",
+}
+FORBIDDEN_MODULES = {"random", "secrets", "socket", "threading", "multiprocessing"}
+FORBIDDEN_EVERYWHERE = {"eval", "exec", "pickle", "cPickle", "joblib", "dill", "marshal", "shelve"}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield f"{relative(path)}:{node.lineno} {node.name}", (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_a_file_fits_on_few_screens(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < MAX_FILE_LINES
+
+
+def test_functions_are_short() -> None:
+    sizes = {name: lines for path in SOURCES for name, lines in functions(path)}
+    assert {name: lines for name, lines in sizes.items() if lines > MAX_FUNCTION_LINES} == {}
+    ordered = sorted(sizes.values())
+    assert ordered[int(len(ordered) * 0.95)] <= P95_FUNCTION_LINES
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_names_say_something(path: Path) -> None:
+    assert not FORBIDDEN_NAMES & {path.stem, *path.relative_to(PACKAGE).parent.parts}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def calls(path: Path) -> set[str]:
+    return {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_time_chance_and_threads_come_through_ports(path: Path) -> None:
+    if any(relative(path).startswith(engine) for engine in ENGINES):
+        pytest.skip(f"an engine or a face: {relative(path)}")
+    found = {call for call in calls(path) if any(call == bad or call.endswith("." + bad) for bad in FORBIDDEN_CALLS)}
+    assert found == set()
+    assert imported(path) & FORBIDDEN_MODULES == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_nothing_loads_code_from_data(path: Path) -> None:
+    assert (imported(path) | calls(path)) & FORBIDDEN_EVERYWHERE == set()
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_every_exception_to_the_rules_exists(engine: str) -> None:
+    assert any(relative(path).startswith(engine) for path in SOURCES)
+
+
+def public_classes(path: Path) -> Iterator[ast.ClassDef]:
+    for node in tree(path).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+
+
+def is_exempt(node: ast.ClassDef) -> bool:
+    """Protocols are promises without code; entry bodies and rows are data that their module's example shows."""
+    return any("Protocol" in ast.unparse(parent) for parent in node.bases)
+
+
+def test_every_public_name_has_an_example() -> None:
+    import steward
+
+    lacking = []
+    for name in steward.__all__:
+        thing = getattr(steward, name)
+        if isinstance(thing, type) and not getattr(thing, "_is_protocol", False) and ">>>" not in (thing.__doc__ or ""):
+            lacking.append(name)
+    assert lacking == []
+
+
+def test_public_names_are_frozen() -> None:
+    import steward
+
+    assert sorted(steward.__all__) == (Path(__file__).parent / "public_names.txt").read_text().split()
+
+
+def test_importing_steward_is_light() -> None:
+    code = (
+        "import sys; import steward; "
+        "heavy = {'pandas', 'lightgbm', 'polars', 'fastapi', 'highspy', 'uvicorn', 'numpy', 'rich', 'typer'}; "
+        "print(','.join(sorted(heavy & set(sys.modules))))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == ""
