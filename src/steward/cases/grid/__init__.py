@@ -1,0 +1,1 @@
+"""The first worked case: a regional utility with a battery."""
