@@ -25,8 +25,8 @@ class Consumer:
     The commit that ``handle`` returns is appended with the new position in it: after a crash the batch is handled
     again, or was committed whole. A message that cannot be handled (any error but those of engines) goes to the dead
     letters with its reason and blocks nothing: a failed batch is halved until the message stands alone. A retryable
-    ``EngineError``, or a network that cannot be reached, skips nothing; the same messages are tried again after a growing delay. Any other ``EngineError``
-    is the operator's: :meth:`step` raises it and nothing moves.
+    ``EngineError``, or a network that cannot be reached, skips nothing; the same messages are tried again after a
+    growing delay. Any other ``EngineError`` is the operator's: :meth:`step` raises it and nothing moves.
 
     Only one consumer of a name may run at a time.
 
