@@ -276,7 +276,8 @@ def _check_attribute(name: str, value: object) -> None:
 
 
 _STRINGS = frozenset(
-    "specversion id source type datacontenttype dataschema subject time partitionkey traceparent tracestate".split()
+    {"specversion", "id", "source", "type", "datacontenttype", "dataschema", "subject", "time"}
+    | {"partitionkey", "traceparent", "tracestate"}
 )
 
 
