@@ -1,0 +1,137 @@
+"""What the API answers and takes, as structs: the one source of its bytes and of its description."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from steward.ledger.run import Run, Step
+from steward.records import Record, Status
+
+Text = Annotated[str, Meta(min_length=1, max_length=2_000)]
+Person = Annotated[str, Meta(min_length=1, max_length=200)]
+Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
+
+
+class OutcomeIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What really happened after a decision.
+
+    Attributes:
+        decision: The decision's name.
+        outcome_id: The sender's own name for this outcome; the same id is taken once.
+        outcome: The outcome, as its contract says.
+        decision_id: The very run it belongs to, if known; else it is joined by key.
+    """
+
+    decision: Person
+    outcome_id: Person
+    outcome: Raw
+    decision_id: UUID | None = None
+
+
+class OutcomeTaken(Struct, frozen=True, kw_only=True):
+    """The outcome is kept; ``joined`` are the runs it belongs to (none yet, if it came before its decision)."""
+
+    joined: Sequence[UUID]
+
+
+class PersonsAnswer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's answer to an approval, or their wish to undo.
+
+    Attributes:
+        by: Who answers.
+        reason: Why.
+        evidence: Digest of the record that was shown, as in the approval; refused if another is shown by now.
+    """
+
+    by: Person
+    reason: Text
+    evidence: Digest | None = None
+
+
+class EventsTaken(Struct, frozen=True, kw_only=True):
+    """The log has the events: how many are new, how many it had already, and the offset of each in its topic."""
+
+    accepted: int
+    duplicates: int
+    offsets: Sequence[int]
+
+
+class Accepted(Struct, frozen=True, kw_only=True):
+    """The decision is in the ledger; what follows from it is told at ``location``."""
+
+    decision_id: UUID
+    status: Status
+    location: str
+
+
+class LedgerEntry(Struct, frozen=True, kw_only=True):
+    """One entry; ``body`` is the exact text whose bytes the tree is over."""
+
+    index: int
+    kind: str
+    decision_id: UUID
+    body: str
+
+
+class LedgerPage(Struct, frozen=True, kw_only=True):
+    """Entries in order, and how many the ledger has."""
+
+    size: int
+    entries: Sequence[LedgerEntry]
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """Whether the server may be sent work, and the state of each thing it needs."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """One entry of a run; ``facts`` is its body without what all its entries have in common."""
+
+    index: int
+    kind: str
+    at: datetime
+    by: str | UnsetType = UNSET
+    facts: dict[str, Any]
+
+
+_COMMON = ("kind", "decision_id", "decision", "at", "by")
+_RECORD_DECODER = msgspec.json.Decoder(dict[str, Raw])
+
+
+def run_document(run: Run) -> bytes:
+    """Return a run as JSON: the record with its present status and choice, and its history.
+
+    Args:
+        run: The folded run.
+    """
+    document = _RECORD_DECODER.decode(msgspec.json.encode(run.record))
+    document["status"] = Raw(msgspec.json.encode(run.status))
+    document["choice"] = Raw(msgspec.json.encode(run.choice))
+    if run.attribution:
+        document["attribution"] = Raw(msgspec.json.encode(run.attribution))
+    provenance = msgspec.structs.replace(run.record.provenance, ledger_index=run.index)
+    document["provenance"] = Raw(msgspec.json.encode(provenance))
+    document["history"] = Raw(msgspec.json.encode([history(step) for step in run.steps]))
+    return msgspec.json.encode(document)
+
+
+def history(step: Step) -> History:
+    """Return one entry of a run; of the decision itself, only what may have changed since."""
+    body = step.body
+    plain = msgspec.to_builtins(body)
+    kind = plain["kind"]
+    if isinstance(body, Record):
+        facts = {name: plain[name] for name in ("status", "choice")}
+        return History(index=step.index, kind=kind, at=body.decided_at, facts=facts)
+    facts = {name: value for name, value in plain.items() if name not in _COMMON}
+    by = plain.get("by", UNSET)
+    return History(index=step.index, kind=kind, at=body.at, by=by, facts=facts)

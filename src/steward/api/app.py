@@ -1,0 +1,150 @@
+"""The HTTP application: hot routes are served raw, everything else by FastAPI behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from steward.api.cold import cold_app
+from steward.api.exchange import App, Exchange, Message, Receive, Reply, Scope, Send, send_reply
+from steward.api.headers import host_name
+from steward.api.problems import problem_code, problem_reply, unexpected
+from steward.api.routes import HOT, Handle, Route
+from steward.api.service import Service, known_hosts
+from steward.errors import ContractError, StewardError
+from steward.runtime.runtime import Runtime
+
+
+def create_app(runtime: Runtime) -> Front:
+    """Return the ASGI application that serves ``runtime``, which stays the caller's to close.
+
+    Args:
+        runtime: An open runtime. Its settings say which hosts are answered for: the loopback names, ``host`` and
+            ``host_names`` (with ``*`` in it, any), and how long a body may be: ``max_body_bytes``.
+    """
+    service = Service(runtime)
+    return Front(service, cold_app(service))
+
+
+class Front:
+    """Serves the hot routes itself and hands all other requests to ``behind``.
+
+    It is where requests are counted and where foreign hosts are turned away.
+
+    Args:
+        service: What the routes are given.
+        behind: The application for everything else.
+    """
+
+    def __init__(self, service: Service, behind: App) -> None:
+        self._service, self._behind = service, behind
+        self._hot = {path: (route.name, handle) for route in HOT for path, handle in _bound(route, service)}
+        self._limit_bytes = service.runtime.settings.max_body_bytes
+        self._hosts = known_hosts(service.runtime.settings)
+        self._host_ok: set[bytes | None] = set()
+
+    @property
+    def service(self) -> Service:
+        """What the routes are given."""
+        return self._service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "http":
+            known = self._hot.get(scope["path"])
+            if known is None:
+                await self._cold(scope, receive, send)
+            else:
+                await self._serve(known[0], known[1], scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _serve(self, name: str, handle: Handle, scope: Scope, receive: Receive, send: Send) -> None:
+        time = asyncio.get_running_loop().time
+        started = time()
+        try:
+            reply = await self._reply(handle, scope, receive)
+        except ConnectionResetError:  # nobody waits for a reply any more
+            return
+        metrics = self._service.metrics
+        metrics.latency.observe((name,), time() - started)
+        metrics.requests.add((name, str(reply.status)))
+        await send_reply(reply, send)
+
+    async def _reply(self, handle: Handle, scope: Scope, receive: Receive) -> Reply:
+        try:
+            exchange = Exchange(scope, receive, limit_bytes=self._limit_bytes)
+            host = exchange.headers.get(b"host")
+            if host not in self._host_ok:
+                self._check_host(host)
+            if scope["method"] != "POST":
+                return problem_reply(_wrong_method(scope), headers=((b"allow", b"POST"),))
+            return await handle(self._service, exchange)
+        except StewardError as error:
+            return self._problem(error)
+        except (ConnectionResetError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            self._service.metrics.errors.add(("internal",))
+            return unexpected(error, self._service.runtime.clock)
+
+    async def _cold(self, scope: Scope, receive: Receive, send: Send) -> None:
+        time = asyncio.get_running_loop().time
+        started, status = time(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            exchange = Exchange(scope, receive, limit_bytes=self._limit_bytes)
+            self._check_host(exchange.headers.get(b"host"))
+            await self._behind(scope, receive, watched)
+        except StewardError as error:
+            await send_reply(self._problem(error), watched)
+        except Exception as error:
+            # FastAPI answers what it did not foresee by our handler, which logs it, and then raises it again.
+            if not status:
+                await send_reply(unexpected(error, self._service.runtime.clock), watched)
+        name = getattr(scope.get("route"), "path", "other")
+        self._service.metrics.latency.observe((name,), time() - started)
+        self._service.metrics.requests.add((name, str(status)))
+
+    def _problem(self, error: StewardError) -> Reply:
+        reply = problem_reply(error)
+        self._service.metrics.errors.add((problem_code(error),))
+        return reply
+
+    def _check_host(self, host: bytes | None) -> None:
+        """Refuse a foreign host; remember a good one with its port, so that it is looked up only once."""
+        if not host:
+            raise ContractError("the request has no Host header", fix="send it", code="http.host-missing")
+        name = host_name(host)
+        if name not in self._hosts and "*" not in self._hosts:
+            raise ContractError(
+                f"this server does not answer for {name!r}",
+                fix=f"call it by one of {', '.join(sorted(self._hosts))}; or add the name to the setting host_names",
+                code="http.host-unknown",
+            )
+        if len(self._host_ok) < 64:
+            self._host_ok.add(host)
+
+
+def _bound(route: Route, service: Service) -> list[tuple[str, Handle]]:
+    if not route.of_decision:
+        return [(route.path, route.handle)]
+    return [(route.at(decision), partial(route.handle, name=decision)) for decision in service.runtime.decisions]
+
+
+def _wrong_method(scope: Scope) -> StewardError:
+    return ContractError(f"{scope['method']} does not exist here", fix="send a POST", code="http.method")
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Answer the lifespan protocol; the runtime is opened and closed by whoever made it."""
+    while (await receive())["type"] == "lifespan.startup":
+        await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,91 @@
+"""The FastAPI application behind the hot routes."""
+
+from __future__ import annotations
+
+import difflib
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from steward.api import answering, docs, health, reading
+from steward.api.exchange import Reply
+from steward.api.openapi import description
+from steward.api.problems import problem_reply, unexpected
+from steward.api.service import Service
+from steward.errors import ContractError, NotFound, StewardError
+
+
+def cold_app(service: Service) -> FastAPI:
+    """Return the application for all routes that are not hot; it describes the hot ones too."""
+    app = FastAPI(title="Steward", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.service = service
+    for router in (health.router, reading.router, answering.router, docs.router):
+        app.include_router(router)
+    app.add_api_route("/openapi.json", _Description(app, service), methods=["GET"], include_in_schema=False)
+    app.add_api_route("/v1/decisions/{name}", _unknown, methods=["POST"], include_in_schema=False)
+    app.add_api_route("/v1/decisions/{name}/batch", _unknown, methods=["POST"], include_in_schema=False)
+    app.add_exception_handler(StewardError, _on_steward_error)
+    app.add_exception_handler(RequestValidationError, _on_bad_parameter)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_unexpected)
+    return app
+
+
+class _Description:
+    """Answers with the OpenAPI document, made when it is first asked for."""
+
+    def __init__(self, app: FastAPI, service: Service) -> None:
+        self._app, self._service = app, service
+        self._made: Response | None = None
+
+    async def __call__(self) -> Response:
+        if self._made is None:
+            self._made = reading.json_response(description(self._app, self._service))
+        return self._made
+
+
+async def _unknown(request: Request, name: str) -> Response:
+    """Answer for a decision that is not declared; the declared ones are served in front."""
+    known = list(reading.service_of(request).runtime.decisions)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "list them: GET /v1/declarations"
+    raise NotFound(f"no decision is named {name!r}", fix=hint, field="name")
+
+
+def _response(reply: Reply, headers: dict[str, str] | None = None) -> Response:
+    sent = {name.decode(): value.decode() for name, value in reply.headers} | (headers or {})
+    return Response(reply.body, reply.status, media_type=reply.media_type.decode(), headers=sent)
+
+
+async def _on_steward_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, StewardError)
+    return _response(problem_reply(error))
+
+
+async def _on_bad_parameter(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where, name = first["loc"][0], ".".join(str(part) for part in first["loc"][1:])
+    return _response(
+        problem_reply(
+            ContractError(f"the {where} parameter {name} does not fit", why=first["msg"], fix="see /docs", field=name)
+        )
+    )
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path, method = request.url.path, request.method
+    if error.status_code == 404:
+        told = NotFound(f"there is no page {path}", fix="see /docs", code="http.not-found")
+        return _response(problem_reply(told))
+    if error.status_code == 405:
+        wrong = ContractError(f"{method} does not exist for {path}", fix="see /docs", code="http.method")
+        return _response(problem_reply(wrong), dict(error.headers or {}))
+    bad = ContractError(f"the request is malformed: {error.detail}", code="http.bad-request")
+    return _response(problem_reply(bad))
+
+
+async def _on_unexpected(request: Request, error: Exception) -> Response:
+    return _response(unexpected(error, reading.service_of(request).runtime.clock))

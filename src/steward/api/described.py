@@ -1,0 +1,123 @@
+"""How answers are described in OpenAPI: JSON Schema made from the very structs that are encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from steward.api import answers
+from steward.api.problems import MEDIA_TYPE, Problem
+from steward.insight.rows import ApprovalRow, RunRow
+from steward.insight.value import ValueSummary
+from steward.records import Record
+
+JsonSchema = dict[str, Any]
+_TEMPLATE = "#/components/schemas/{name}"
+RUN_DOCUMENT = "RunDocument"
+_DESCRIBED: tuple[type[Any], ...] = (
+    Record,
+    Problem,
+    RunRow,
+    ApprovalRow,
+    ValueSummary,
+    answers.Accepted,
+    answers.EventsTaken,
+    answers.Health,
+    answers.History,
+    answers.LedgerPage,
+    answers.OutcomeIn,
+    answers.OutcomeTaken,
+    answers.PersonsAnswer,
+)
+_TITLES = {
+    400: "The request is malformed",
+    404: "There is no such thing",
+    405: "The method does not exist here",
+    409: "Somebody was there first, or the deadline has passed",
+    403: "Not allowed",
+    408: "The request took too long to arrive",
+    413: "The body is too large",
+    415: "The media type is not taken here",
+    421: "This server does not answer for that host",
+    422: "The data does not fit",
+    431: "The headers are too large",
+    500: "Steward or one of its engines failed",
+    503: "Busy, or an engine is away for a moment: try again",
+}
+
+
+def components() -> dict[str, JsonSchema]:
+    """Return the schema of every struct that the API takes or answers, by name."""
+    _, schemas = msgspec.json.schema_components(_DESCRIBED, ref_template=_TEMPLATE)
+    record = schemas["Record"]
+    history = {"type": "array", "items": reference("History"), "description": "Every entry of the run, in order."}
+    schemas[RUN_DOCUMENT] = {
+        **record,
+        "title": RUN_DOCUMENT,
+        "description": "The record with its present status and choice, and the history of the run.",
+        "properties": {**record["properties"], "history": history},
+        "required": [*record["required"], "history"],
+    }
+    return schemas
+
+
+def reference(name: str) -> JsonSchema:
+    """Return a reference to a component."""
+    return {"$ref": _TEMPLATE.format(name=name)}
+
+
+def array_of(*names: str) -> JsonSchema:
+    """Return the schema of an array whose elements are one of these components."""
+    items = reference(names[0]) if len(names) == 1 else {"anyOf": [reference(name) for name in names]}
+    return {"type": "array", "items": items}
+
+
+def answer(about: str, schema: JsonSchema, media_type: str = "application/json") -> JsonSchema:
+    """Return the description of one answer."""
+    return {"description": about, "content": {media_type: {"schema": schema}}}
+
+
+def problems(*statuses: int) -> dict[int | str, JsonSchema]:
+    """Return the descriptions of the problems a route may answer with."""
+    return {status: answer(_TITLES[status], reference("Problem"), MEDIA_TYPE.decode()) for status in statuses}
+
+
+def responses(
+    schema: JsonSchema, about: str, fails: Sequence[int] = (), *, media_type: str = "application/json"
+) -> dict[int | str, dict[str, Any]]:
+    """Return what FastAPI is told of a route's answers: 200, and the problems every route has."""
+    return {200: answer(about, schema, media_type), **problems(*sorted({400, 421, 500, 503, *fails}))}
+
+
+def body(schema: JsonSchema, media_type: str = "application/json") -> JsonSchema:
+    """Return the description of a request's body, which must be there."""
+    return {"required": True, "content": {media_type: {"schema": schema}}}
+
+
+def hoisted(schema: Mapping[str, Any], prefix: str, into: dict[str, JsonSchema]) -> JsonSchema:
+    """Move a schema's own definitions into the document's components, under names that begin with ``prefix``.
+
+    Example:
+        >>> schemas: dict[str, JsonSchema] = {}
+        >>> hoisted({"$ref": "#/$defs/Due", "$defs": {"Due": {"type": "object"}}}, "grid", schemas)
+        {'$ref': '#/components/schemas/grid.Due'}
+        >>> schemas
+        {'grid.Due': {'type': 'object'}}
+    """
+    for name, definition in schema.get("$defs", {}).items():
+        into[f"{prefix}.{name}"] = _renamed(definition, prefix)
+    moved: JsonSchema = _renamed({k: v for k, v in schema.items() if k not in ("$defs", "$schema")}, prefix)
+    return moved
+
+
+def _renamed(value: Any, prefix: str) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: f"#/components/schemas/{prefix}.{item.removeprefix('#/$defs/')}"
+            if key == "$ref" and isinstance(item, str)
+            else _renamed(item, prefix)
+            for key, item in value.items()
+        }
+    return [_renamed(item, prefix) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,74 @@
+"""The routes for machines that watch: is it alive, may it be sent work, how does it do."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from steward.api import metrics
+from steward.api.answers import Health
+from steward.api.described import answer, reference, responses
+from steward.api.reading import Serving
+from steward.api.service import Service
+from steward.errors import StewardError
+from steward.ledger.port import Commit
+from steward.records import Status
+
+MAX_LAG = 100_000
+"""How many entries the views may be behind before the server says that it is not ready."""
+router = APIRouter()
+
+
+@router.get("/healthz", responses=responses({"type": "string"}, "`ok`", media_type="text/plain"))
+async def healthz() -> Response:
+    """Tell that the process answers; it looks at nothing else."""
+    return Response("ok", media_type="text/plain")
+
+
+@router.get(
+    "/readyz",
+    responses=responses(reference("Health"), "Send work") | {503: answer("Send no work", reference("Health"))},
+)
+async def readyz(service: Serving) -> Response:
+    """Tell whether work may be sent: the ledger takes writes, the views follow, the models are loaded."""
+    checks = {"ledger": await _ledger(service), "views": await _views(service), "models": _models(service)}
+    ready = all(state == "ok" or state.startswith("ok:") for state in checks.values())
+    body = msgspec.json.encode(Health(ready=ready, checks=checks))
+    return Response(body, 200 if ready else 503, media_type="application/json")
+
+
+async def _ledger(service: Service) -> str:
+    try:
+        await service.runtime.ledger.append(Commit())
+    except StewardError as error:
+        return f"{error.code}: {error.what}"
+    return "ok"
+
+
+async def _views(service: Service) -> str:
+    try:
+        lag = await service.runtime.ledger.size() - service.runtime.views.position
+    except StewardError as error:
+        return f"{error.code}: {error.what}"
+    return f"ok: {lag} entries behind" if lag <= MAX_LAG else f"{lag} entries behind"
+
+
+def _models(service: Service) -> str:
+    # The runtime refuses to open without them, so an open runtime has loaded and verified every one.
+    names = {model.name for decision in service.runtime.decisions.values() for model in decision.models}
+    return f"ok: {len(names)} loaded"
+
+
+@router.get("/metrics", responses=responses({"type": "string"}, "Prometheus text format", media_type="text/plain"))
+async def show_metrics(service: Serving) -> Response:
+    """Tell the counters, in the Prometheus text format."""
+    runtime = service.runtime
+    await runtime.catch_up()
+    size = await runtime.ledger.size()
+    waiting = sum(total.by_status.get(Status.WAITING, 0) for total in runtime.views.totals())
+    gauges = [
+        ("steward_ledger_entries", "Entries in the ledger.", float(size)),
+        ("steward_approvals_waiting", "Decisions that wait for a person.", float(waiting)),
+        ("steward_views_lag_entries", "Entries the views have not seen.", float(size - runtime.views.position)),
+    ]
+    return Response(service.metrics.text(gauges), media_type=metrics.MEDIA_TYPE.decode())

@@ -1,0 +1,146 @@
+"""Counters and histograms, told in the Prometheus text format (version 0.0.4).
+
+Labels come from declared things only (decisions, statuses, routes, error codes), and each metric keeps a bounded
+number of series: a caller cannot make the server remember what it invents.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+
+MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+MAX_SERIES = 1_000
+LATENCY_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+BATCH_BOUNDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+
+Labels = tuple[str, ...]
+
+
+class Counter:
+    r"""Counts events by label; only grows.
+
+    Args:
+        name: The metric's name, ending in ``_total``.
+        about: One sentence for people.
+        labels: The names of its labels.
+
+    Example:
+        >>> decided = Counter("decided_total", "Decisions.", ("decision",))
+        >>> decided.add(("fraud",))
+        >>> print(*decided.lines(), sep="\\n")
+        # HELP decided_total Decisions.
+        # TYPE decided_total counter
+        decided_total{decision="fraud"} 1
+    """
+
+    __slots__ = ("_about", "_labels", "_name", "_series")
+
+    def __init__(self, name: str, about: str, labels: Sequence[str]) -> None:
+        self._name, self._about, self._labels = name, about, tuple(labels)
+        self._series: dict[Labels, int] = {}
+
+    def add(self, labels: Labels, by: int = 1) -> None:
+        """Count ``by`` more events with these labels."""
+        series = self._series
+        if labels not in series and len(series) >= MAX_SERIES:
+            labels = ("other",) * len(self._labels)
+        series[labels] = series.get(labels, 0) + by
+
+    def lines(self) -> Iterator[str]:
+        """Tell it in the text format."""
+        yield from _head(self._name, self._about, "counter")
+        for labels, value in sorted(self._series.items()):
+            yield f"{self._name}{_braces(self._labels, labels)} {value}"
+
+
+class Histogram:
+    r"""Counts values into buckets, by label.
+
+    Args:
+        name: The metric's name, ending in its unit.
+        about: One sentence for people.
+        labels: The names of its labels.
+        bounds: The buckets' upper bounds, ascending.
+
+    Example:
+        >>> took = Histogram("took_seconds", "Time.", ("route",), (0.1, 1.0))
+        >>> took.observe(("decide",), 0.25)
+        >>> print(*list(took.lines())[2:], sep="\\n")
+        took_seconds_bucket{route="decide",le="0.1"} 0
+        took_seconds_bucket{route="decide",le="1"} 1
+        took_seconds_bucket{route="decide",le="+Inf"} 1
+        took_seconds_sum{route="decide"} 0.25
+        took_seconds_count{route="decide"} 1
+    """
+
+    __slots__ = ("_about", "_bounds", "_labels", "_name", "_series")
+
+    def __init__(self, name: str, about: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
+        self._name, self._about, self._labels = name, about, tuple(labels)
+        self._bounds = tuple(bounds)
+        self._series: dict[Labels, list[float]] = {}
+
+    def observe(self, labels: Labels, value: float) -> None:
+        """Count one value."""
+        counts = self._series.get(labels)
+        if counts is None:
+            if len(self._series) >= MAX_SERIES:
+                labels = ("other",) * len(self._labels)
+            # The last element is the sum of the values, the one before it counts those above every bound.
+            counts = self._series.setdefault(labels, [0.0] * (len(self._bounds) + 2))
+        counts[bisect_left(self._bounds, value)] += 1
+        counts[-1] += value
+
+    def lines(self) -> Iterator[str]:
+        """Tell it in the text format."""
+        yield from _head(self._name, self._about, "histogram")
+        for labels, counts in sorted(self._series.items()):
+            total = 0
+            for bound, count in zip((*self._bounds, None), counts, strict=False):
+                total += int(count)
+                le = "+Inf" if bound is None else f"{bound:g}"
+                yield f"{self._name}_bucket{_braces((*self._labels, 'le'), (*labels, le))} {total}"
+            yield f"{self._name}_sum{_braces(self._labels, labels)} {counts[-1]:.9g}"
+            yield f"{self._name}_count{_braces(self._labels, labels)} {total}"
+
+
+class Metrics:
+    """What the HTTP face counts.
+
+    Example:
+        >>> metrics = Metrics()
+        >>> metrics.errors.add(("contract",))
+        >>> 'steward_errors_total{code="contract"} 1' in metrics.text([])
+        True
+    """
+
+    def __init__(self) -> None:
+        self.requests = Counter("steward_http_requests_total", "Answered requests.", ("route", "status"))
+        self.latency = Histogram(
+            "steward_http_request_seconds", "From the request's arrival to its reply.", ("route",), LATENCY_BOUNDS_S
+        )
+        self.decisions = Counter("steward_decisions_total", "Decisions answered.", ("decision", "status"))
+        self.replayed = Counter("steward_decisions_replayed_total", "Answers given again.", ("decision",))
+        self.batch_size = Histogram("steward_http_batch_events", "Events in one request.", ("route",), BATCH_BOUNDS)
+        self.errors = Counter("steward_errors_total", "Problems told to callers.", ("code",))
+
+    def text(self, gauges: Iterable[tuple[str, str, float]]) -> str:
+        """Tell all of them, and ``gauges`` of (name, one sentence, value) read just now."""
+        lines = [line for metric in vars(self).values() for line in metric.lines()]
+        for name, about, value in gauges:
+            lines += [*_head(name, about, "gauge"), f"{name} {value:.15g}"]
+        return "\n".join([*lines, ""])
+
+
+def _head(name: str, about: str, kind: str) -> tuple[str, str]:
+    return f"# HELP {name} {about}", f"# TYPE {name} {kind}"
+
+
+def _braces(names: Sequence[str], values: Sequence[str]) -> str:
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True))
+    return f"{{{pairs}}}" if pairs else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

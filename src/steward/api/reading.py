@@ -1,0 +1,143 @@
+"""The routes that read: decisions, declarations, value and the ledger."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from steward.api.answers import LedgerEntry, LedgerPage, run_document
+from steward.api.described import RUN_DOCUMENT, array_of, reference, responses
+from steward.api.service import Service
+from steward.errors import NotFound
+from steward.insight.value import summary
+from steward.ledger.bundle import bundle
+from steward.ledger.port import Entry
+from steward.records import Status
+
+PAGE_BYTES = 8 * 1024 * 1024
+"""A page of entries ends where its bodies reach this size."""
+
+
+def service_of(request: Request) -> Service:
+    """Return what the routes are given."""
+    service: Service = request.app.state.service
+    return service
+
+
+Serving = Annotated[Service, Depends(service_of)]
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+router = APIRouter()
+
+
+def json_response(value: Any, headers: dict[str, str] | None = None) -> Response:
+    """Return a value as JSON, encoded by msgspec like everything the API answers."""
+    return Response(msgspec.json.encode(value), media_type="application/json", headers=headers)
+
+
+def run_id(text: str) -> UUID:
+    """Return the id of a run; whatever is no id names no run."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound(f"no decision has the id {text!r}", fix="list them: GET /v1/decisions") from None
+
+
+@router.get("/v1/decisions", responses=responses(array_of("RunRow"), "The newest first", [422]))
+async def list_decisions(
+    service: Serving,
+    request: Request,
+    *,
+    decision: str | None = None,
+    status: Status | None = None,
+    before: UUID | None = None,
+    limit: Limit = 50,
+) -> Response:
+    """List decisions, the newest first; the header `Link` names the next page."""
+    await service.runtime.catch_up()
+    rows = service.runtime.views.runs(decision=decision, status=status, before=before, limit=limit)
+    headers = {}
+    if len(rows) == limit:
+        following = request.url.include_query_params(before=str(rows[-1].decision_id))
+        headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return json_response(rows, headers)
+
+
+@router.get(
+    "/v1/decisions/{decision_id}",
+    responses=responses(reference(RUN_DOCUMENT), "The record as it stands now, with its history", [404]),
+)
+async def show_decision(service: Serving, decision_id: str) -> Response:
+    """Show one decision: its record with the present status and choice, and its history."""
+    run = await service.runtime.run(run_id(decision_id))
+    return Response(run_document(run), media_type="application/json")
+
+
+@router.get(
+    "/v1/decisions/{decision_id}/proof",
+    responses=responses({"type": "object"}, "A bundle for `steward verify`", [404]),
+)
+async def prove_decision(service: Serving, decision_id: str) -> Response:
+    """Prove that a decision is in the ledger: its entry, the audit path and a signed checkpoint."""
+    run = await service.runtime.run(run_id(decision_id))
+    ledger = service.runtime.ledger
+    [entry] = await ledger.read(run.index, 1)
+    return Response(await bundle(ledger, entry), media_type="application/json")
+
+
+@router.get("/v1/declarations", responses=responses({"type": "array", "items": {"type": "object"}}, "In plain data"))
+async def list_declarations(service: Serving) -> Response:
+    """List what is declared: every decision in plain data, with its fingerprint."""
+    decisions = service.runtime.decisions.values()
+    return json_response([{**decision.description, "fingerprint": decision.fingerprint} for decision in decisions])
+
+
+@router.get("/v1/value", responses=responses(array_of("ValueSummary"), "Each decision and currency", [422]))
+async def show_value(
+    service: Serving, *, decision: str | None = None, since: date | None = None, until: date | None = None
+) -> Response:
+    """Tell what the decisions of some days were worth against their baseline, next to how many were counted."""
+    await service.runtime.catch_up()
+    return json_response(summary(service.runtime.views, decision=decision, since=since, until=until))
+
+
+@router.get(
+    "/v1/ledger/checkpoint",
+    responses=responses({"type": "string"}, "A signed note (C2SP tlog-checkpoint)", media_type="text/plain"),
+)
+async def show_checkpoint(service: Serving) -> Response:
+    """Sign the ledger's present head; keep the note elsewhere, and a cut-off tail will be found."""
+    return Response((await service.runtime.ledger.checkpoint()).note, media_type="text/plain")
+
+
+@router.get("/v1/ledger/entries", responses=responses(reference("LedgerPage"), "Entries in order", [422]))
+async def list_entries(
+    service: Serving, request: Request, start: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Limit = 100
+) -> Response:
+    """List the ledger's entries by index; the header `Link` names the next page."""
+    ledger = service.runtime.ledger
+    size = await ledger.size()
+    entries = _page(await ledger.read(start, limit)) if start < size else []
+    headers = {}
+    if entries and entries[-1].index + 1 < size:
+        following = request.url.include_query_params(start=entries[-1].index + 1)
+        headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return json_response(LedgerPage(size=size, entries=entries), headers)
+
+
+def _page(entries: Any) -> list[LedgerEntry]:
+    page: list[LedgerEntry] = []
+    left = PAGE_BYTES
+    for entry in entries:
+        left -= len(entry.body)
+        if page and left < 0:
+            break
+        page.append(_entry(entry))
+    return page
+
+
+def _entry(entry: Entry) -> LedgerEntry:
+    return LedgerEntry(index=entry.index, kind=entry.kind, decision_id=entry.run_id, body=entry.body.decode())

@@ -1,0 +1,114 @@
+"""The one table of the hot routes: what the raw front serves and what OpenAPI says are both read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from steward.api.answers import Accepted, EventsTaken, OutcomeIn, OutcomeTaken
+from steward.api.deciding import decide, decide_batch
+from steward.api.exchange import Exchange, Reply
+from steward.api.headers import KEY_MAX_LENGTH
+from steward.api.intake import take_events, take_outcome
+from steward.api.service import Service
+from steward.records import Record
+
+Handle = Callable[[Service, Exchange], Awaitable[Reply]]
+COMMON_PROBLEMS = (400, 408, 413, 415, 421, 422, 431, 500, 503)
+"""The problems every route that takes a body may answer with."""
+
+TRACEPARENT = {
+    "name": "traceparent",
+    "in": "header",
+    "description": "W3C trace context; its trace id is kept in the record's provenance. Ignored if not valid.",
+    "schema": {"type": "string"},
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Same key and event: the same answer, also after a restart. Another event under it: 422.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_MAX_LENGTH},
+}
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`respond-async`: answer 202 with the decision's location instead of the record.",
+    "schema": {"type": "string"},
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route served in front of FastAPI; always ``POST``.
+
+    Attributes:
+        name: Its label in metrics and its operation id.
+        path: The path; ``{name}`` stands for a decision's name.
+        summary: One sentence for the docs page.
+        handle: Serves it. For a path with ``{name}`` it takes the name too.
+        answers: The struct of each status that is not a problem; ``None`` where it is an array of records.
+        problems: The statuses of the problems it may answer with.
+        takes: The struct of its body; ``None`` where the contract of the decision tells, or CloudEvents.
+        parameters: Its headers, as OpenAPI says them.
+
+    Example:
+        >>> [route.path for route in HOT if "{name}" not in route.path]
+        ['/v1/events', '/v1/outcomes']
+    """
+
+    name: str
+    path: str
+    summary: str
+    handle: Callable[..., Awaitable[Reply]]
+    answers: Mapping[int, type[Any] | None]
+    problems: tuple[int, ...] = COMMON_PROBLEMS
+    takes: type[Any] | None = None
+    parameters: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def of_decision(self) -> bool:
+        """Whether there is one for each decision."""
+        return "{name}" in self.path
+
+    def at(self, decision: str) -> str:
+        """Return its path for a decision."""
+        return self.path.replace("{name}", decision)
+
+
+DECIDE = Route(
+    "decide",
+    "/v1/decisions/{name}",
+    "Decide one event; the answer is in the ledger before it leaves",
+    decide,
+    answers={200: Record, 202: Accepted},
+    problems=(*COMMON_PROBLEMS, 403, 409),
+    parameters=(_KEY, _PREFER, TRACEPARENT),
+)
+DECIDE_BATCH = Route(
+    "decide-batch",
+    "/v1/decisions/{name}/batch",
+    "Decide an array of events; each element of the answer is a record or a problem",
+    decide_batch,
+    answers={200: None},
+    parameters=(TRACEPARENT,),
+)
+EVENTS = Route(
+    "events",
+    "/v1/events",
+    "Take CloudEvents: structured, binary or batched",
+    take_events,
+    answers={202: EventsTaken},
+    problems=(*COMMON_PROBLEMS, 404, 409),
+)
+OUTCOMES = Route(
+    "outcomes",
+    "/v1/outcomes",
+    "Take what really happened after a decision",
+    take_outcome,
+    answers={200: OutcomeTaken},
+    problems=(*COMMON_PROBLEMS, 404, 409),
+    takes=OutcomeIn,
+)
+HOT = (DECIDE, DECIDE_BATCH, EVENTS, OUTCOMES)
+"""Every hot route."""

@@ -1,0 +1,160 @@
+"""The server: listens, sweeps slow clients out, and stops without losing an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from email.utils import format_datetime
+from typing import Any, Self, TypeVar
+
+from uvicorn.server import ServerState
+
+from steward.api.app import create_app
+from steward.api.protocol import LimitedProtocol, server_config
+from steward.errors import EngineError
+from steward.runtime.runtime import Runtime
+
+T = TypeVar("T")
+_SWEEP_S = 1.0
+_BACKLOG = 2048
+
+
+class Server:
+    """A listening server; made by :meth:`start`.
+
+    Attributes:
+        port: The port it listens on.
+    """
+
+    def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
+        self._runtime, self._loop = runtime, loop
+        self._config = server_config(create_app(runtime))
+        self._state = ServerState()
+        self._listening: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self.port = 0
+
+    @classmethod
+    async def start(cls, runtime: Runtime, host: str, port: int) -> Self:
+        """Listen on ``host`` and ``port`` (0: any free one).
+
+        Raises:
+            EngineError: The port is taken (``code`` is ``port-in-use``), or the address cannot be listened on.
+        """
+        server = cls(runtime, asyncio.get_running_loop())
+        try:
+            server._listening = await server._loop.create_server(server._connect, host, port, backlog=_BACKLOG)
+        except OSError as error:
+            raise _refused(host, port, error) from error
+        server.port = server._listening.sockets[0].getsockname()[1]
+        server._sweep()
+        return server
+
+    def _connect(self) -> asyncio.Protocol:
+        return LimitedProtocol(self._config, self._state, self._loop)
+
+    def _sweep(self) -> None:
+        date = format_datetime(self._runtime.clock.now(), usegmt=True).encode()
+        self._state.default_headers = [(b"date", date), (b"server", b"steward")]
+        limit = max(1, round(self._runtime.settings.request_timeout_s / _SWEEP_S))
+        for connection in list(self._state.connections):
+            if isinstance(connection, LimitedProtocol):
+                connection.tick(limit)
+        self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    async def stop(self) -> None:
+        """Take no more requests, answer those under way, and close; waits for the setting ``drain_s`` at most."""
+        if self._listening is not None:
+            self._listening.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._runtime.settings.drain_s):
+                while self._state.tasks:
+                    await asyncio.wait(set(self._state.tasks))
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in list(self._state.connections):
+            transport = connection.transport
+            if transport is not None:
+                transport.close()
+        for task in list(self._state.tasks):
+            task.cancel()
+        await asyncio.sleep(0)
+
+
+async def serve(
+    runtime: Runtime,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    ready: Callable[[int], object] = lambda port: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM (or until cancelled); answer what is under way, then close the runtime.
+
+    Args:
+        runtime: An open runtime.
+        host: The address; by default that of the settings.
+        port: The port; by default that of the settings; 0 takes a free one.
+        ready: Called with the port once the server listens.
+
+    Raises:
+        EngineError: The port is taken, or the address cannot be listened on. The runtime is then closed too.
+    """
+    settings = runtime.settings
+    try:
+        server = await Server.start(
+            runtime, settings.host if host is None else host, settings.port if port is None else port
+        )
+        try:
+            ready(server.port)
+            await _told_to_stop()
+        finally:
+            await server.stop()
+    finally:
+        await runtime.close()
+
+
+async def _told_to_stop() -> None:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, told.set)
+    try:
+        await told.wait()
+    finally:
+        # A second signal while the answers under way are sent ends the process as it always would.
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the fastest event loop there is: uvloop, or asyncio's own where that is not installed."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - not there on Windows
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+def _refused(host: str, port: int, error: OSError) -> EngineError:
+    if error.errno == errno.EADDRINUSE:
+        return EngineError(
+            f"port {port} of {host} is in use",
+            why="another program listens there",
+            fix="stop it, or choose another port: --port 8701 (0 takes a free one)",
+            code="port-in-use",
+            field="port",
+        )
+    return EngineError(
+        f"the server cannot listen on {host}:{port}",
+        why=error.strerror or str(error),
+        fix="choose an address of this machine, for example 127.0.0.1, and a port above 1023",
+        code="cannot-listen",
+        field="host",
+    )
