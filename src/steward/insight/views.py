@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,7 @@ from steward.insight import fold
 from steward.insight.fold import CHANGING, COLUMNS, RunState, moment
 from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, RunRow, Worth
 from steward.insight.tally import Tally, day_values, totals
-from steward.ledger.port import Entry, Ledger
+from steward.ledger.port import Entry
 from steward.records import Asked, Money, Status
 
 SCHEMA_VERSION: Final = 1
@@ -49,6 +49,14 @@ _PLACES = ", ".join("?" * len(COLUMNS))
 _WRITE = f"INSERT INTO runs VALUES ({_PLACES}) ON CONFLICT (run_id) DO UPDATE SET {_UPDATE}"  # noqa: S608 - as above
 _read_reasons = msgspec.json.Decoder(tuple[str, ...]).decode
 _read_asked = msgspec.json.Decoder(Asked).decode
+
+
+class Entries(Protocol):
+    """A ledger, or whatever reads one."""
+
+    async def read(self, start: int = 0, limit: int = 1000) -> Sequence[Entry]:
+        """Return up to ``limit`` entries from index ``start`` on, in order."""
+        ...
 
 
 class Views:
@@ -102,22 +110,27 @@ class Views:
             head = hashlib.sha256(new[-1].body).digest()
             self._db.execute("UPDATE position SET next = ?, head = ?", (new[-1].index + 1, head))
 
-    async def catch_up(self, ledger: Ledger) -> int:
+    async def catch_up(self, ledger: Entries, *, progress: Callable[[int], object] = lambda position: None) -> int:
         """Apply what the ledger has beyond the position; return how many entries that were.
 
         Views of another ledger, or of one that was set back, are thrown away first.
+
+        Args:
+            ledger: Where the entries are.
+            progress: Told the position after every few thousand entries.
         """
         if not await self._belongs_to(ledger):
             self.clear()
         start = self.position
         while entries := await ledger.read(self.position, _ROWS_PER_STEP):
             self.apply(entries)
+            progress(self.position)
         return max(0, self.position - start)
 
-    async def rebuild(self, ledger: Ledger) -> int:
-        """Throw everything away and make it again from the ledger; return how many entries that were."""
+    async def rebuild(self, ledger: Entries, *, progress: Callable[[int], object] = lambda position: None) -> int:
+        """Throw everything away and make it again from the ledger, as in :meth:`catch_up`."""
         self.clear()
-        return await self.catch_up(ledger)
+        return await self.catch_up(ledger, progress=progress)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -180,7 +193,7 @@ class Views:
         row: tuple[int, bytes] = self._db.execute("SELECT next, head FROM position").fetchone()
         return row
 
-    async def _belongs_to(self, ledger: Ledger) -> bool:
+    async def _belongs_to(self, ledger: Entries) -> bool:
         position, head = self._position()
         if position == 0:
             return True

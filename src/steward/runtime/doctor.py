@@ -1,0 +1,260 @@
+"""The doctor: looks at everything a running Steward needs, and says what to do about what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import stat
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from steward.clock import EPOCH, Clock
+from steward.errors import StewardError
+from steward.insight.reader import LedgerReader
+from steward.ledger.verify import verify_entry
+from steward.models.registry import FolderRegistry
+from steward.runtime.engines import ENGINES, engine_of, ledger_path
+from steward.runtime.project import load_decisions
+from steward.runtime.settings import Settings
+
+OLDEST_PYTHON: Final = (3, 11)
+PACKAGES: Final = ("steward-aios", "msgspec", "numpy", "cryptography", "fastapi", "uvicorn", "typer", "rich")
+LITTLE_SPACE: Final = 1024**3
+NO_SPACE: Final = 64 * 1024**2
+_JUMP: Final = timedelta(seconds=5)
+
+
+class Health(StrEnum):
+    """The result of one check.
+
+    Example:
+        >>> Health.WARN.value
+        'warn'
+    """
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        health: How it is: ``fail`` keeps Steward from working, ``warn`` does not yet.
+        what: What was found.
+        why: Why that matters; empty if all is well.
+        fix: What to do next; empty if all is well.
+
+    Example:
+        >>> Check(name="port", health=Health.OK, what="127.0.0.1:8700 is free").fix
+        ''
+    """
+
+    name: str
+    health: Health
+    what: str
+    why: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class _Patient:
+    settings: Settings
+    clock: Clock
+    serving: bool
+
+
+async def examine(settings: Settings, clock: Clock, *, serving: bool = False) -> list[Check]:
+    """Check everything, in the order in which it is needed.
+
+    Args:
+        settings: The effective settings.
+        clock: Compared with the ledger's last entry.
+        serving: Whether a server of this project runs, so that its port is rightly taken.
+
+    Returns:
+        One check or more for each thing; an error inside a check is a failed check, never an exception.
+    """
+    patient = _Patient(settings, clock, serving)
+    checks: list[Check] = []
+    for name, look in _LOOKS.items():
+        try:
+            checks += await look(patient)
+        except StewardError as error:
+            checks.append(Check(name=name, health=Health.FAIL, what=error.what, why=error.why, fix=error.fix))
+        except OSError as error:
+            checks.append(Check(name=name, health=Health.FAIL, what=f"{name} cannot be checked", why=str(error)))
+    return checks
+
+
+def _ok(name: str, what: str) -> list[Check]:
+    return [Check(name=name, health=Health.OK, what=what)]
+
+
+def _warn(name: str, what: str, *, why: str, fix: str) -> list[Check]:
+    return [Check(name=name, health=Health.WARN, what=what, why=why, fix=fix)]
+
+
+def _fail(name: str, what: str, *, why: str = "", fix: str = "") -> list[Check]:
+    return [Check(name=name, health=Health.FAIL, what=what, why=why, fix=fix)]
+
+
+async def _python(patient: _Patient) -> list[Check]:
+    what = f"Python {platform.python_version()} ({platform.python_implementation()}) on {platform.system()}"
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return _fail("python", what, why="Steward needs 3.11 or newer", fix="install a newer Python")
+    return _ok("python", what)
+
+
+async def _versions(patient: _Patient) -> list[Check]:
+    found, missing = [], []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        why = "Steward cannot run without them"
+        return _fail("versions", f"not installed: {', '.join(missing)}", why=why, fix="pip install steward-aios")
+    return _ok("versions", ", ".join(found))
+
+
+async def _engines(patient: _Patient) -> list[Check]:
+    checks: list[Check] = []
+    for port, url in (("ledger", patient.settings.ledger), ("bus", patient.settings.bus)):
+        engine_of(port, url).load()
+    for engine in ENGINES:
+        what = f"{engine.scheme}:// is {engine.hint}"
+        if engine.missing:
+            why = f"it needs {', '.join(engine.missing)}"
+            checks += _warn(f"{engine.port} engine", what, why=why, fix=engine.install)
+        else:
+            checks += _ok(f"{engine.port} engine", what)
+    return checks
+
+
+async def _decisions(patient: _Patient) -> list[Check]:
+    return _ok("decisions", ", ".join(decision.name for decision in load_decisions(patient.settings)))
+
+
+async def _folder(patient: _Patient) -> list[Check]:
+    checks: list[Check] = []
+    path = ledger_path(patient.settings)
+    for name, folder in (
+        ("data folder", patient.settings.path(patient.settings.data_dir)),
+        ("ledger folder", path and path.parent),
+    ):
+        if folder is not None:
+            checks += await asyncio.to_thread(_writable, name, folder)
+    return checks
+
+
+def _writable(name: str, folder: Path) -> list[Check]:
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    probe = existing / ".steward-doctor"
+    try:
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        return _fail(name, f"{existing} cannot be written", why=str(error), fix="change its owner, or --data-dir")
+    free = shutil.disk_usage(existing).free
+    what = f"{folder} is writable, {free / 1024**3:,.1f} GiB free"
+    if free < NO_SPACE:
+        return _fail(name, what, why="a full disk stops all decisions", fix="make space")
+    if free < LITTLE_SPACE:
+        return _warn(name, what, why="a full disk stops all decisions", fix="make space soon")
+    return _ok(name, what)
+
+
+async def _ledger(patient: _Patient) -> list[Check]:
+    path = ledger_path(patient.settings)
+    if path is None:
+        why = "it is gone when the process ends"
+        return _warn("ledger", f"the ledger is {patient.settings.ledger}", why=why, fix="use sqlite:///steward.db")
+    if not path.exists():
+        return _ok("ledger", f"{path} will be made at the first start")
+    reader = LedgerReader(path)
+    try:
+        size = await reader.size()
+        last = (await reader.read(size - 1, 1))[0] if size else None
+    finally:
+        reader.close()
+    if last is None:
+        return _ok("ledger", f"{path} is empty")
+    # The proof of the last entry leads to the root of the whole tree: quick, and as good as the head is.
+    broken = [
+        str(each) for proven in await asyncio.to_thread(verify_entry, path, last.run_id) for each in proven.breaks
+    ]
+    if broken:
+        return _fail("ledger", f"{path} does not verify", why="; ".join(broken), fix="run: steward verify --all")
+    written = EPOCH + timedelta(milliseconds=last.run_id.int >> 80)
+    return [*_ok("ledger", f"{path} has {size:,} entries, the last ones verify"), *_time(patient.clock.now(), written)]
+
+
+def _time(now: datetime, last: datetime) -> list[Check]:
+    """Compare the clock with the last run's id, which holds the time it was made."""
+    what = f"it is {now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if now < last - _JUMP:
+        why = f"the ledger's last run was made at {last:%Y-%m-%d %H:%M:%S} UTC: the clock was set back"
+        return _warn("clock", what, why=why, fix="correct the clock (NTP); ids stay in order meanwhile")
+    return _ok("clock", what)
+
+
+async def _key(patient: _Patient) -> list[Check]:
+    path = ledger_path(patient.settings)
+    key = None if path is None else path.with_name(f"{path.name}.key")
+    if key is None or not key.exists():
+        return _ok("key", "the signing key will be made at the first start")
+    mode = stat.S_IMODE(key.stat().st_mode)
+    if mode & 0o077:
+        why = f"its mode is {mode:04o}; whoever reads it can forge checkpoints"
+        return _fail("key", f"the signing key {key} is open to others", why=why, fix=f"chmod 600 {key}")
+    return _ok("key", f"{key} is for its owner only ({mode:04o})")
+
+
+async def _models(patient: _Patient) -> list[Check]:
+    registry = patient.settings.path(patient.settings.registry)
+    names = FolderRegistry(registry).names() if registry.is_dir() else ()
+    return _ok("models", f"{len(names)} registered in {registry}: {', '.join(names) or 'none'}")
+
+
+async def _port(patient: _Patient) -> list[Check]:
+    place = f"{patient.settings.host}:{patient.settings.port}"
+    try:
+        server = await asyncio.get_running_loop().create_server(
+            asyncio.Protocol, patient.settings.host, patient.settings.port
+        )
+    except OSError as error:
+        if patient.serving:
+            return _ok("port", f"{place} is served")
+        return _fail("port", f"{place} is not free", why=error.strerror or str(error), fix="--port 0 takes a free one")
+    server.close()
+    await server.wait_closed()
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        why = "everybody who reaches this address may decide and approve: there are no identities yet"
+        return _warn("port", f"{place} is free, and open to the network", why=why, fix="use 127.0.0.1, or a proxy")
+    return _ok("port", f"{place} is free")
+
+
+_LOOKS: Final[dict[str, Callable[[_Patient], Awaitable[Sequence[Check]]]]] = {
+    "python": _python,
+    "versions": _versions,
+    "engines": _engines,
+    "decisions": _decisions,
+    "folder": _folder,
+    "ledger": _ledger,
+    "key": _key,
+    "models": _models,
+    "port": _port,
+}
