@@ -10,6 +10,9 @@ from typing import Any, TypedDict, Unpack
 from steward.decision.contract import Contract
 from steward.errors import DeclarationError
 
+AT_REACH = timedelta(days=3)
+"""How far before the newest event a window may end that ends ``at`` a field of the event."""
+
 EXACT_UP_TO = timedelta(hours=1)
 """Longest window that is kept exactly; longer ones have a tail rounded to their hop."""
 
@@ -51,7 +54,8 @@ class WindowFeature:
         scale: Values are kept as integers of ``1/scale``.
         q: The quantile (0..1), for ``quantile``.
         step: The length of one element, for ``series``.
-        at: The decision event's field that says when the window ends; by default the event's own time.
+        at: The decision event's field that says when the window ends, at most :data:`AT_REACH` ago; by default the
+            event's own time.
     """
 
     stream: Stream

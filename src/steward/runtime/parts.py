@@ -16,8 +16,9 @@ from steward.bus.port import Bus
 from steward.clock import Clock
 from steward.decision.decision import Decision
 from steward.decision.model import Attribution
+from steward.decision.stream import AT_REACH, WindowFeature
 from steward.errors import Conflict, DeclarationError, EngineError
-from steward.features.online import OnlineFeatures
+from steward.features.online import AT_SLACK, OnlineFeatures
 from steward.insight.views import Views
 from steward.ledger.port import Commit, Draft, Ledger
 from steward.loop.agenda import Agenda
@@ -164,7 +165,7 @@ async def assemble(decisions: Sequence[Decision[Any, Any, Any]], settings: Setti
     _refuse_twins(decisions)
     registry = FolderRegistry(settings.path(settings.registry))
     loaded = {d.name: {m.name: registry.load(m) for m in d.models} for d in decisions}
-    online = OnlineFeatures([window for d in decisions for window in d.windows])
+    online = _online([window for d in decisions for window in d.windows])
     prepared = {d.name: prepare(d, loaded[d.name], online) for d in decisions}
     topics = topics_of(prepared.values())
     ledger = await open_ledger(settings.ledger, settings, clock)
@@ -244,6 +245,10 @@ def _refuse_twins(decisions: Sequence[Decision[Any, Any, Any]]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise DeclarationError(f"two decisions are named {name!r}", fix="rename one of them", field="name")
+
+
+def _online(windows: Sequence[WindowFeature]) -> OnlineFeatures:
+    return OnlineFeatures(windows, at_slack=AT_REACH if any(window.at for window in windows) else AT_SLACK)
 
 
 def _features_path(settings: Settings) -> Path | None:
