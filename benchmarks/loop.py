@@ -1,6 +1,6 @@
 """How many decisions one process makes durable: all stages and the ledger, in batches of 1,000.
 
-    python -m benchmarks.loop [--json] [--quick]
+Usage: ``python -m benchmarks.loop [--json] [--quick]``
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-
 from benchmarks.report import Figure, report
 from benchmarks.workload import DECISION, INPUTS, events, model_text, register
+
 from steward.loop.run import Answer
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
