@@ -16,6 +16,7 @@ from steward.errors import DeclarationError, StewardError
 from steward.features.fixed import fixed, micros, micros_of
 from steward.features.plan import StreamPlan, fingerprint, plan_streams
 from steward.features.reader import TrackReader, empty_value
+from steward.features.snapshot import KeySnapshot, StreamSnapshot, opened, sealed
 from steward.features.tiles import Track
 from steward.records import FeatureValue
 
@@ -55,6 +56,11 @@ class KeyState:
         self.ids_from = self.now - horizon
         self.ids = {id: time for id, time in self.ids.items() if time >= self.ids_from}
         self.ids_limit = 2 * len(self.ids) + 64
+
+    def ends_before(self, time: int, horizon: int) -> bool:
+        """Return whether at ``time`` nothing here can be read, nor a known event come again in time."""
+        newest = max(track.times[-1] + track.retained + track.slack for track in self.tracks)
+        return max(newest, max(self.ids.values(), default=newest) + horizon, self.now) < time
 
     def compact(self, horizon: int) -> None:
         """Bring everything to the form that depends only on the events and ``now``."""
@@ -115,6 +121,32 @@ class StreamState:
                     track.compact(state.now, state.now - self._horizon)
         return Observed.APPLIED
 
+    def snapshot(self) -> StreamSnapshot:
+        """Return the state as plain data, compacted."""
+        keys = {}
+        for key, state in sorted(self.keys.items()):
+            state.compact(self._horizon)
+            tracks = [track.dump() for track in state.tracks]
+            keys[key] = KeySnapshot(state.now, state.ids_from, dict(sorted(state.ids.items())), tracks)
+        return StreamSnapshot(self.too_late, keys)
+
+    def restored(self, snapshot: StreamSnapshot) -> dict[str, KeyState]:
+        """Return the keys of a snapshot of the same plan."""
+        keys = {}
+        for key, saved in snapshot.keys.items():
+            state = keys[key] = KeyState([track.make(self._slack) for track in self.plan.tracks])
+            state.now, state.ids_from, state.ids = saved.now, saved.ids_from, saved.ids
+            for track, (times, ids, parts) in zip(state.tracks, saved.tracks, strict=True):
+                track.load(times, ids, parts)
+        return keys
+
+    def forget(self, before: int) -> int:
+        """Drop keys without a readable event or a rememberable id; return how many."""
+        gone = [key for key, state in self.keys.items() if state.ends_before(before, self._horizon)]
+        for key in gone:
+            del self.keys[key]
+        return len(gone)
+
     def _values(self, event: object) -> list[list[int] | None]:
         """Return each track's input values; ``None`` for a track whose optional value is missing."""
         inputs: list[list[int] | None] = []
@@ -126,7 +158,8 @@ class StreamState:
                     values.append(round(product))
                 elif not optional or (value is not None and value is not UNSET):
                     values.append(fixed(value, scale, field))
-            inputs.append(values if len(values) == len(fields) else None)
+            # A track that only counts has no fields; its events count all the same.
+            inputs.append((values or [0]) if len(values) == len(fields) else None)
         return inputs
 
 
@@ -164,10 +197,10 @@ class OnlineFeatures:
     """
 
     def __init__(self, windows: Iterable[WindowFeature], *, at_slack: timedelta = AT_SLACK) -> None:
-        kept = tuple(windows)
-        self.fingerprint = fingerprint(kept)
         self._slack = micros_of(at_slack)
-        self._streams = {name: StreamState(plan, self._slack) for name, plan in plan_streams(kept).items()}
+        plans = plan_streams(windows)
+        self.fingerprint = fingerprint(plans, self._slack)
+        self._streams = {name: StreamState(plan, self._slack) for name, plan in plans.items()}
 
     @property
     def streams(self) -> frozenset[str]:
@@ -212,6 +245,32 @@ class OnlineFeatures:
             DeclarationError: A window is not among those this was made with.
         """
         return Reader(self._streams, windows, self._slack)
+
+    def snapshot(self) -> bytes:
+        """Return the whole state as bytes; equal for equal events, whatever their order within the lateness."""
+        streams = {name: state.snapshot() for name, state in self._streams.items()}
+        return sealed(streams, self.fingerprint)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take the state of a snapshot instead of the own one; readers made before see it.
+
+        Raises:
+            Conflict: ``snapshot-outdated``: it is of other windows; rebuild the state from the events.
+            IntegrityError: The bytes are not a snapshot, or were changed. The own state is unchanged.
+        """
+        streams = opened(snapshot, self.fingerprint)
+        restored = {name: state.restored(streams[name]) for name, state in self._streams.items()}
+        for name, state in self._streams.items():
+            state.too_late = streams[name].too_late
+            state.keys.clear()
+            state.keys.update(restored[name])
+
+    def forget(self, before: datetime) -> int:
+        """Drop keys with nothing that a read at or after ``before`` could find; return how many.
+
+        Memory grows with the number of keys; call it now and then if keys come and go.
+        """
+        return sum(state.forget(micros(before)) for state in self._streams.values())
 
 
 class Reader:

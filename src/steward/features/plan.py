@@ -196,22 +196,9 @@ def _may_miss(hint: Any) -> bool:
     return hint in (NoneType, UnsetType, Any)
 
 
-def fingerprint(windows: Iterable[WindowFeature]) -> str:
-    """Return the SHA-256 of what the windows keep, in hexadecimal; names and quantile ranks do not matter."""
-    facts = sorted({_facts(window) for window in windows})
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
-
-
-def _facts(window: WindowFeature) -> tuple[str | int, ...]:
-    stream = window.stream
-    return (
-        stream.name,
-        stream.key,
-        micros_of(stream.lateness),
-        window.aggregate.value,
-        window.field,
-        micros_of(window.over),
-        micros_of(window.hop),
-        window.scale,
-        micros_of(window.step) if window.step else 0,
-    )
+def fingerprint(plans: dict[str, StreamPlan], slack: int) -> str:
+    """Return the SHA-256 of what is kept, in hexadecimal; names of features and quantile ranks do not matter."""
+    facts = [
+        (name, plan.stream.key, micros_of(plan.stream.lateness), plan.tracks) for name, plan in sorted(plans.items())
+    ]
+    return hashlib.sha256(repr((slack, facts)).encode()).hexdigest()

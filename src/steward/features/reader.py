@@ -144,7 +144,7 @@ def _last(window: WindowFeature, columns: dict[PartName, int]) -> Pointed:
     latest, over, scale = columns["latest"], micros_of(window.over), window.scale
 
     def read(parts: Parts, times: Sequence[int], end: int, at: int) -> FeatureValue:
-        if end and times[end] > at - over:
+        if times[end] > at - over:
             return parts[latest].values[end] / scale  # type: ignore[no-any-return]  # columns are integers
         return None
 
@@ -158,7 +158,7 @@ def _lag(window: WindowFeature, columns: dict[PartName, int]) -> Pointed:
     def read(parts: Parts, times: Sequence[int], end: int, at: int) -> FeatureValue:
         then = (at - by) // hop * hop if hop else at - by
         found = bisect_right(times, then) - 1
-        if found and times[found] > then - reach:
+        if times[found] > then - reach:
             return parts[latest].values[found] / scale  # type: ignore[no-any-return]  # columns are integers
         return None
 

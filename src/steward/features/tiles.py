@@ -2,7 +2,8 @@
 
 A :class:`Track` is a row of tiles in order of ``(event_time, id)``. A new event is a tile of its own. When events
 grow old, neighbours are merged as far as no window can end or begin between them any more (:class:`Grid`). So
-every window that may still be read begins and ends between two tiles, and its value is exact.
+every window that may still be read begins and ends between two tiles, and its value is exact. Tile 0 stands for
+all before the first window: of it only the last event is left.
 
 Each aggregate keeps one column beside the tiles' times. Counts and sums are kept as running totals, so that a
 window is the difference of two of them; late values shift the totals after them.
@@ -34,7 +35,7 @@ class Grid(NamedTuple):
 
 
 class Part(Protocol):
-    """One column of a track: an aggregate of each tile, or a running total up to it. Index 0 is the empty start."""
+    """One column of a track: an aggregate of each tile, or a running total up to it. Index 0 is the start."""
 
     def append(self, value: int) -> None:
         """Take a value that is the newest."""
@@ -43,7 +44,7 @@ class Part(Protocol):
         """Take a value that belongs before others, as tile ``at``."""
 
     def merge(self, lasts: Sequence[int]) -> None:
-        """Merge tiles: group ``k`` is what lies after ``lasts[k-1]`` up to ``lasts[k]``; ``lasts[0]`` is forgotten."""
+        """Merge tiles: group ``k`` is what lies after ``lasts[k-1]`` up to ``lasts[k]``; group 0 becomes the start."""
 
     def dump(self) -> object:
         """Return plain data for a snapshot."""
@@ -56,7 +57,7 @@ class Track:
     """The tiles of one key for fields that always come together.
 
     Attributes:
-        times: Event time of each tile's last event, microseconds; the first is the start before all.
+        times: Event time of each tile's last event, microseconds; the first is that of the last one before all.
         parts: The columns, as the plan orders them.
 
     Example:
@@ -82,14 +83,14 @@ class Track:
         self.limit = 64
 
     def add(self, time: int, id: str, values: Sequence[int]) -> None:
-        """Take an event at its place by ``(time, id)``; one older than all that is retained changes nothing."""
+        """Take an event at its place by ``(time, id)``; one before the start changes nothing."""
         times = self.times
         if time > times[-1]:
             times.append(time)
             self.ids.append(id)
             for part, source in zip(self.parts, self.sources, strict=True):
                 part.append(values[source])
-        elif time > times[0]:
+        elif time > times[0] or (time == times[0] and id > self.ids[0]):
             self._insert(time, id, values)
 
     def _insert(self, time: int, id: str, values: Sequence[int]) -> None:
@@ -108,22 +109,21 @@ class Track:
         """
         lasts = self._groups(now - self.slack)
         times, ids = self.times, self.ids
-        start = max(times[0], now - self.slack - self.retained)
         for part in self.parts:
             part.merge(lasts)
-        self.times = array("q", [start, *[times[last] for last in lasts[1:]]])
+        self.times = array("q", [times[last] for last in lasts])
         # An event may still come with the time of a tile; only then the id decides which is the later one.
-        self.ids = ["", *[ids[last] if times[last] >= ids_from else "" for last in lasts[1:]]]
+        self.ids = [ids[last] if times[last] >= ids_from else "" for last in lasts]
         self.limit = 2 * len(self.times) + 64
 
     def _groups(self, oldest: int) -> list[int]:
-        """Return the index of the last tile of each group, after the index of the last one forgotten."""
+        """Return the index of the last tile of each group; the first group is what no window begins or ends in."""
         times = self.times
-        begin = max(bisect_right(times, oldest - self.retained) - 1, 0)
-        lasts = [begin]
-        begin += 1
+        cuts = sorted((_cut(grid, oldest), grid) for grid in self.grids)
+        begin = max(bisect_left(times, cuts[0][0]), 1)
+        lasts = [begin - 1]
         needed: list[Grid] = []
-        for cut, grid in sorted((_cut(grid, oldest), grid) for grid in self.grids):
+        for cut, grid in cuts:
             end = max(bisect_left(times, cut), begin)
             lasts += _last_of_cells(times, begin, end, needed)
             needed.append(grid)

@@ -163,7 +163,7 @@ class Latest:
     def merge(self, lasts: Sequence[int]) -> None:
         """Keep the last value of each group."""
         values = self.values
-        self.values = array("q", [0, *[values[last] for last in lasts[1:]]])
+        self.values = array("q", [values[last] for last in lasts])
 
     def dump(self) -> bytes:
         """Return plain data for a snapshot."""

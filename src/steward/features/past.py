@@ -1,0 +1,164 @@
+"""Which events each row of a spine sees: those in its window that were known by then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steward.errors import DeclarationError
+from steward.features.spans import Extras, Spans, span_minima
+from steward.features.table import (
+    Axis,
+    EventTable,
+    Int64,
+    Keys,
+    SortedEvents,
+    fixed_column,
+    micros_column,
+    sorted_events,
+)
+
+AsKnown = Literal["then", "now"]
+
+
+@dataclass(frozen=True)
+class Spine:
+    """The rows that features are wanted for: the keys and times of past decisions.
+
+    Args:
+        columns: Fields of the decision's events by name: the streams' keys, and the fields windows name as ``at``.
+        at: Where windows end that name no field: ``datetime64``, microseconds since 1970, or aware datetimes.
+        known_at: What was known when each decision was made, likewise; by default as of ``at``.
+
+    Example:
+        >>> spine = Spine({"region": ["ES", "PT"]}, [3_600_000_000, 7_200_000_000])
+        >>> len(spine)
+        2
+    """
+
+    columns: Mapping[str, Sequence[Any] | NDArray[Any]]
+    at: Sequence[Any] | NDArray[Any]
+    known_at: Sequence[Any] | NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+
+class Past:
+    """One stream's events, sorted; and without those that lack an optional value, for each such field."""
+
+    def __init__(self, table: EventTable, as_known: AsKnown) -> None:
+        self.table = table
+        self.as_known = as_known
+        self.keys = Keys()
+        self.events = sorted_events(table, self.keys, in_time_only=as_known == "then")
+        self._fields: dict[tuple[str, int], tuple[Int64, SortedEvents, int]] = {}
+
+    def field(self, name: str, scale: int) -> tuple[Int64, SortedEvents, int]:
+        """Return a field's values in order, the events that have one, and a bound of the values' sizes."""
+        if (name, scale) not in self._fields:
+            if name not in self.table.values:
+                raise DeclarationError(f"the table of {self.table.stream.name!r} has no column {name!r}", field=name)
+            values, missing = fixed_column(self.table.values[name], scale, name)
+            events = self.events
+            if missing.any():
+                there = np.flatnonzero(~missing[events.rows])
+                axis = Axis(events.axis.codes[there], events.axis.times[there])
+                events = SortedEvents(axis, events.known_at[there], events.rows[there])
+            values = values[events.rows]
+            largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
+            self._fields[name, scale] = values, events, largest
+        return self._fields[name, scale]
+
+    def query(self, spine: Spine, at: str | None) -> Query:
+        """Return the spine's rows with windows that end at the field ``at``, or at the spine's own time."""
+        key = self.table.stream.key
+        for name in (key, at):
+            if name is not None and name not in spine.columns:
+                raise DeclarationError(f"the spine has no column {name!r}", fix="add it", field=name)
+        ends = micros_column(spine.at if at is None else spine.columns[at])
+        known = micros_column(spine.at if spine.known_at is None else spine.known_at)
+        codes = self.keys.codes(spine.columns[key])
+        # Rows in the order of the events let every look-up walk forward through memory.
+        order = np.lexsort((ends, codes))
+        return Query(self, codes[order], ends[order], known[order] if self.as_known == "then" else None, order)
+
+
+@dataclass
+class Query:
+    """Rows of a spine for one stream: keys, where windows end, what was known; and their own order."""
+
+    past: Past
+    codes: Int64
+    ends: Int64
+    known_at: Int64 | None
+    order: Int64
+    _known: dict[int, Int64] = field(default_factory=dict)
+    _windows: dict[tuple[int, int, int], Spans] = field(default_factory=dict)
+
+    def as_asked(self, column: NDArray[Any]) -> NDArray[Any]:
+        """Return a column of results in the order of the spine."""
+        own = np.empty_like(column)
+        own[self.order] = column
+        return own
+
+    def window(self, events: SortedEvents, over: int, hop: int) -> Spans:
+        """Return the events of each row's window of this length and hop, in microseconds."""
+        place = id(events), over, hop
+        if place not in self._windows:
+            tails = (self.ends - over) // hop * hop if hop else self.ends - over
+            self._windows[place] = self.spans(events, tails, self.ends)
+        return self._windows[place]
+
+    def spans(self, events: SortedEvents, tails: Int64, ends: Int64) -> Spans:
+        """Return what lies after ``tails`` and not after ``ends``, and was known."""
+        begin = events.axis.after(self.codes, tails)
+        end = np.maximum(events.axis.after(self.codes, ends), begin)
+        if self.known_at is None:
+            return Spans(begin, end)
+        clean = np.clip(self._known_before(events, self.known_at), begin, end)
+        return Spans(begin, clean, _known_after(events, clean, end, self.known_at))
+
+    def _known_before(self, events: SortedEvents, known_at: Int64) -> Int64:
+        """Return the position before which all events of the row's key were known."""
+        if id(events) not in self._known:
+            axis = events.axis
+            # The newest known_at of a key so far only grows, so it can be searched like a time.
+            newest = _running_maximum(axis.codes, events.known_at)
+            self._known[id(events)] = Axis(axis.codes, newest).after(self.codes, known_at)
+        return self._known[id(events)]
+
+
+def _known_after(events: SortedEvents, begin: Int64, end: Int64, known_at: Int64) -> Extras | None:
+    """Return the events of ``begin .. end-1`` that were known."""
+    perhaps = np.flatnonzero(end > begin)
+    if not len(perhaps):
+        return None
+    earliest = span_minima(events.known_at, Spans(begin[perhaps], end[perhaps]))
+    rows = perhaps[earliest <= known_at[perhaps]]
+    if not len(rows):
+        return None
+    length = end[rows] - begin[rows]
+    of_row = np.repeat(np.arange(len(rows)), length)
+    first = np.cumsum(length) - length
+    at = np.arange(int(length.sum())) - first[of_row] + begin[rows][of_row]
+    known = events.known_at[at] <= known_at[rows][of_row]
+    counts = np.bincount(of_row[known], minlength=len(rows))
+    return Extras(rows, np.concatenate(([0], np.cumsum(counts))), at[known])
+
+
+def _running_maximum(codes: Int64, values: Int64) -> Int64:
+    if not len(values):
+        return values
+    low = int(values.min())
+    span = int(values.max()) - low + 1
+    if span * (int(codes[-1]) + 1) < 2**62:
+        return np.maximum.accumulate(codes * span + (values - low)) - codes * span + low
+    result = values.copy()
+    for part in np.split(result, np.flatnonzero(np.diff(codes)) + 1):
+        np.maximum.accumulate(part, out=part)
+    return result
