@@ -26,10 +26,8 @@ PARAMETERS = b"num_threads=1 verbosity=-1"
 
 _FILES = ("lib/lib_lightgbm.so", "lib/lib_lightgbm.dylib", "bin/lib_lightgbm.dll", "lib/lib_lightgbm.dll")
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
-    "LGBM_RegisterLogCallback": (c_void_p,),
     "LGBM_BoosterLoadModelFromString": (c_char_p, POINTER(c_int), POINTER(c_void_p)),
     "LGBM_BoosterFree": (c_void_p,),
-    "LGBM_BoosterGetNumFeature": (c_void_p, POINTER(c_int)),
     "LGBM_BoosterPredictForMat": (
         c_void_p, c_void_p, c_int, c_int32, c_int32, c_int, c_int, c_int, c_int, c_char_p, POINTER(c_int64), c_void_p,
     ),
@@ -98,11 +96,10 @@ class Booster:
 
     def __init__(self, text: bytes) -> None:
         self._free = library().LGBM_BoosterFree
-        handle, iterations = c_void_p(), c_int()
-        if library().LGBM_BoosterLoadModelFromString(text, iterations, handle):
+        handle, trees = c_void_p(), c_int()
+        if library().LGBM_BoosterLoadModelFromString(text, trees, handle):
             raise EngineError("LightGBM refuses a model", why=last_error())
         self.handle = handle
-        self.iterations = iterations.value
 
     def __del__(self) -> None:
         if hasattr(self, "handle"):

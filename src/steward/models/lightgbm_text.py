@@ -8,7 +8,7 @@ and with finite numbers, is handed over, and only that part of the text (not the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
@@ -92,7 +92,7 @@ def check(text: bytes) -> Checked:
     return Checked(text, tuple(names), header.get(b"objective", b"").decode(), trees)
 
 
-def _check_trees(text: bytes, start: int, header: Mapping[bytes, bytes], width: int) -> int:
+def _check_trees(text: bytes, start: int, header: _Fields, width: int) -> int:
     """Check each tree where ``tree_sizes`` says it is: the library jumps there without looking."""
     sizes = _integers(header, b"tree_sizes", None, 1, MAX_BYTES)
     for index, size in enumerate(sizes):
@@ -102,8 +102,6 @@ def _check_trees(text: bytes, start: int, header: Mapping[bytes, bytes], width: 
             raise ValueError(f"tree {index} is not where tree_sizes says it is")
         try:
             _check_tree(_fields(body.rstrip(b"\n").split(b"\n"), _TREE, "it"), width)
-        except KeyError as error:
-            raise ValueError(f"tree {index} has no {_shown(error.args[0])}") from error
         except Unsupported:
             raise
         except ValueError as error:
@@ -114,19 +112,24 @@ def _check_trees(text: bytes, start: int, header: Mapping[bytes, bytes], width: 
     return len(sizes)
 
 
-def _fields(lines: Sequence[bytes], known: set[bytes], where: str) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
+class _Fields(dict[bytes, bytes]):
+    def __missing__(self, key: bytes) -> bytes:
+        raise ValueError(f"{_shown(key)} is missing")
+
+
+def _fields(lines: Sequence[bytes], known: set[bytes], where: str) -> _Fields:
+    found = _Fields()
     for line in lines:
         key, equals, value = line.partition(b"=")
         if key in _UNSUPPORTED:
             raise Unsupported(f"{_UNSUPPORTED[key]} are not supported yet")
-        if key not in known or not equals or key in found:
+        if key not in known or not equals or key in found or b"=" in value:
             raise ValueError(f"{where} has a line that is unknown or there twice: {_shown(line)}")
         found[key] = value
     return found
 
 
-def _check_tree(tree: Mapping[bytes, bytes], width: int) -> None:
+def _check_tree(tree: _Fields, width: int) -> None:
     leaves = _integers(tree, b"num_leaves", 1, 1, 1 << 20)[0]
     categorical = _integers(tree, b"num_cat", 1, 0, leaves - 1)[0]
     if tree.get(b"is_linear", b"0") != b"0":
@@ -142,13 +145,14 @@ def _check_tree(tree: Mapping[bytes, bytes], width: int) -> None:
     types = _integers(tree, b"decision_type", splits, 0, 11)
     _integers(tree, b"leaf_count", leaves, 0, 1 << 31)
     _integers(tree, b"internal_count", splits, 0, 1 << 31)
-    for figure, count in ((b"split_gain", splits), (b"internal_value", splits), (b"internal_weight", splits)):
-        _reals(tree, figure, count)
+    for key in (b"split_gain", b"internal_value", b"internal_weight"):
+        _reals(tree, key, splits)
+    _reals(tree, b"leaf_weight", leaves)
     _check_shape(tree, leaves)
     _check_categories(tree, categorical, [at for at, kind in zip(thresholds, types, strict=True) if kind & 1])
 
 
-def _check_shape(tree: Mapping[bytes, bytes], leaves: int) -> None:
+def _check_shape(tree: _Fields, leaves: int) -> None:
     """Each node and leaf has one parent, which came before it: then every walk from the root ends at a leaf."""
     splits = leaves - 1
     left = _integers(tree, b"left_child", splits, -leaves, splits - 1)
@@ -166,7 +170,7 @@ def _check_shape(tree: Mapping[bytes, bytes], leaves: int) -> None:
         raise ValueError(f"it is deeper than {MAX_DEPTH} levels")
 
 
-def _check_categories(tree: Mapping[bytes, bytes], categorical: int, which: Sequence[float]) -> None:
+def _check_categories(tree: _Fields, categorical: int, which: Sequence[float]) -> None:
     """A categorical split's threshold is its place in a table of bit sets."""
     if any(not 0 <= at < categorical or at != int(at) for at in which):
         raise ValueError("a categorical split points outside of its table")
@@ -178,7 +182,7 @@ def _check_categories(tree: Mapping[bytes, bytes], categorical: int, which: Sequ
         raise ValueError("the table of its categorical splits is out of order")
 
 
-def _integers(fields: Mapping[bytes, bytes], key: bytes, count: int | None, least: int, most: int) -> list[int]:
+def _integers(fields: _Fields, key: bytes, count: int | None, least: int, most: int) -> list[int]:
     text = fields[key]
     parts = text.split(b" ")
     if not _INTEGERS.fullmatch(text) or (count is not None and len(parts) != count):
@@ -189,7 +193,7 @@ def _integers(fields: Mapping[bytes, bytes], key: bytes, count: int | None, leas
     return values
 
 
-def _reals(fields: Mapping[bytes, bytes], key: bytes, count: int) -> list[float]:
+def _reals(fields: _Fields, key: bytes, count: int) -> list[float]:
     text = fields[key]
     parts = text.split(b" ")
     if not _REALS.fullmatch(text) or len(parts) != count:
