@@ -10,9 +10,13 @@ Promises, each with a test of that name in :mod:`steward.testing.conformance.bus
 * ``order_per_key``: messages of one topic and key are read in the order they were published.
 * ``replay_from_any_offset``: a topic can be read again from any offset, with the same messages.
 * ``duplicates_are_suppressed``: the same (topic, source, id) is stored once, and says so.
+* ``topics_are_counted``: ``topics`` tells how many messages each topic has.
 * ``back_pressure``: ``publish`` is refused, to be tried again, while a declared consumer lags too far behind.
+* ``back_pressure_holds_for_senders_at_once``: they do not together exceed the bound.
+* ``batch_beyond_the_bound_is_refused_for_good``: what could never be taken is the sender's error.
 * ``dead_letters_block_nothing``: a dead letter is a message like any other, and back-pressure does not stop it.
 * ``waiting_ends_when_something_is_new``: ``wait`` returns at once if there is something, and as soon as there is.
+* ``nobody_waits_for_a_closed_bus``: ``close`` ends all waiting and refuses every later call.
 * ``malformed_messages_are_refused``: a message without an id, or with a time without offset, stores nothing.
 """
 
