@@ -40,7 +40,9 @@ class Battery:
     def __post_init__(self) -> None:
         """Refuse batteries that cannot exist."""
         if min(self.power_mw, self.energy_mwh, self.daily_withdrawal_mwh) <= 0 or not 0 < self.round_trip <= 1:
-            raise DeclarationError("a battery has positive power and energy and an efficiency in (0, 1]", field="battery")
+            raise DeclarationError(
+                "a battery has positive power and energy and an efficiency in (0, 1]", field="battery"
+            )
 
     @property
     def one_way(self) -> float:
@@ -51,7 +53,11 @@ class Battery:
         """Return the power nearest to ``power_mw`` that can be held for ``hours``, rounded to a watt."""
         out = min(state.soc_mwh, self.daily_withdrawal_mwh - state.withdrawn_mwh) * self.one_way / hours
         into = (self.energy_mwh - state.soc_mwh) / self.one_way / hours
-        held = min(power_mw, self.power_mw, max(out, 0.0)) if power_mw > 0 else max(power_mw, -self.power_mw, -max(into, 0.0))
+        held = (
+            min(power_mw, self.power_mw, max(out, 0.0))
+            if power_mw > 0
+            else max(power_mw, -self.power_mw, -max(into, 0.0))
+        )
         return round(held, 6)
 
     def follow(self, power_mw: float, state: State, hours: float = 1.0) -> State:

@@ -132,7 +132,9 @@ class History:
         """Return the local days from ``first`` to before ``until`` that it covers whole."""
         count = max((until - first).days, 0)
         span = (first + timedelta(days=n) for n in range(count))
-        return [d for d in span if self.start <= self.local.start(d) and self.local.start(d + timedelta(days=1)) <= self.end]
+        return [
+            d for d in span if self.start <= self.local.start(d) and self.local.start(d + timedelta(days=1)) <= self.end
+        ]
 
     def hourly(self) -> History:
         """Return the means of each hour of the local clock.
@@ -145,7 +147,9 @@ class History:
         each, rest = divmod(HOUR, self.step)
         if rest or not each:
             raise ContractError(
-                f"the rows are {self.step} apart, but decisions are hourly", fix="give hourly or finer data", field="data"
+                f"the rows are {self.step} apart, but decisions are hourly",
+                fix="give hourly or finer data",
+                field="data",
             )
         skip = -(self.start - self.local.start(self.local.day_of(self.start))) % HOUR // self.step
         whole = (self.rows - skip) // each * each
@@ -184,7 +188,9 @@ def read_history(source: Source) -> History:
         found.append(Found("held", "note", f"rows are {held} hours apart; each holds for its {held} hours"))
     places, off = np.divmod(seconds - seconds[0], grid_s)
     if off.any():
-        found.append(Found("off-grid", "alert", f"{int((off > 0).sum())} rows lie off the grid of {grid_s} s; left out"))
+        found.append(
+            Found("off-grid", "alert", f"{int((off > 0).sum())} rows lie off the grid of {grid_s} s; left out")
+        )
     size, on = int(places[-1]) + held, off == 0
     columns, present = {}, np.zeros(size, dtype=bool)
     for hold in range(held - 1, -1, -1):
@@ -214,7 +220,9 @@ def _table(source: Source) -> Mapping[str, Sequence[Any]]:
     import polars  # noqa: PLC0415 - an extra, loaded when a file is read
 
     if not source.path.is_file():
-        raise ContractError(f"there is no file {source.path}", fix="give the path of a CSV, CSV.gz or Parquet file", field="data")
+        raise ContractError(
+            f"there is no file {source.path}", fix="give the path of a CSV, CSV.gz or Parquet file", field="data"
+        )
     needed = (source.time_column, *source.columns)
     try:
         if source.path.suffix == ".parquet":
@@ -226,7 +234,9 @@ def _table(source: Source) -> Mapping[str, Sequence[Any]]:
     missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise ContractError(
-            f"{source.path.name} has no column {missing[0]!r}", fix=f"choose from {', '.join(frame.columns)}", field="data"
+            f"{source.path.name} has no column {missing[0]!r}",
+            fix=f"choose from {', '.join(frame.columns)}",
+            field="data",
         )
     if not 2 <= len(frame) <= _LONGEST_FILE:
         raise ContractError(f"{source.path.name} has {len(frame)} rows; 2 to {_LONGEST_FILE} can be used", field="data")
@@ -270,7 +280,9 @@ def _step(seconds: NDArray[np.int64], source: Source) -> int:
     step_s, times = apart.most_common(1)[0]
     if times * 2 < sum(apart.values()):
         raise ContractError(
-            f"{source.path.name} has no regular step", why=f"the commonest, {step_s} s, holds for {times} rows only", field="time"
+            f"{source.path.name} has no regular step",
+            why=f"the commonest, {step_s} s, holds for {times} rows only",
+            field="time",
         )
     return int(step_s)
 

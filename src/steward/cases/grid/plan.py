@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -28,7 +31,7 @@ class DispatchProgram:
 
     Example:
         >>> program = DispatchProgram(Battery(), day_hours=(4,))
-        >>> [round(power, 2) for power in program.solve([10.0, 20.0, 90.0, 50.0], soc_mwh=0.0)]
+        >>> program.solve([10.0, 20.0, 90.0, 50.0], soc_mwh=0.0).round(2).tolist()
         [-10.0, -10.0, 10.0, 8.0]
     """
 
@@ -55,6 +58,8 @@ class DispatchProgram:
         if prices.shape != (self.hours,) or not np.isfinite(prices).all():
             raise EngineError(f"a plan over {self.hours} hours needs as many finite prices", code="plan")
         costs = np.concatenate((prices, -prices))
+        # Several plans may be equally good. From a fresh start the same one is found again, whatever was solved before.
+        self._highs.clearSolver()
         self._highs.changeColsCost(costs.size, self._columns, costs)
         self._highs.changeRowBounds(0, soc_mwh, soc_mwh)
         self._highs.run()
@@ -70,6 +75,20 @@ class DispatchProgram:
 def program_for(battery: Battery, day_hours: tuple[int, ...]) -> DispatchProgram:
     """Return the program for these days, built at the first call (one thread at a time)."""
     return DispatchProgram(battery, day_hours)
+
+
+@contextmanager
+def _no_banner() -> Iterator[None]:
+    """Keep standard output clean: HiGHS prints its banner when it is made, before any option can forbid it."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _build(battery: Battery, day_hours: tuple[int, ...]) -> Any:
@@ -95,7 +114,8 @@ def _build(battery: Battery, day_hours: tuple[int, ...]) -> Any:
     program.a_matrix_.start_ = np.searchsorted(column[order], np.arange(3 * n + 1)).astype(np.int32)
     program.a_matrix_.index_ = row[order].astype(np.int32)
     program.a_matrix_.value_ = value[order]
-    highs = highspy.Highs()
+    with _no_banner():
+        highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]  # the package has no types for it
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("threads", 1)
     highs.passModel(program)
