@@ -51,7 +51,12 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
         steward.errors.ContractError: the key 'meter.load_mw' comes twice. Why: readers differ in which one counts...
     """
     check_bounds(data, max_bytes=max_bytes)
-    value = read(_PLAIN, data)
+    try:
+        value = read(_PLAIN, data)
+    except ContractError as error:
+        if "out of range" in error.why:
+            check_finite(json.loads(data, parse_int=float))  # says which number
+        raise
     check_keys(data)
     return value
 
@@ -130,7 +135,7 @@ def check_finite(value: object, path: str = "") -> None:
         if not (math.isfinite(value) if isinstance(value, float) else value.is_finite()):
             raise ContractError(
                 f"{path or 'the value'} is {value}",
-                why="only finite numbers can be written as JSON",
+                why="JSON numbers are finite, up to 1.8e308",
                 fix="leave it out",
                 field=path or "$",
             )
