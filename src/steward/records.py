@@ -170,12 +170,17 @@ class ActionFacts(Struct, frozen=True, kw_only=True):
 
 
 class Provenance(Struct, frozen=True, kw_only=True):
-    """Where the decision came from. ``ledger_index`` is added to the answer once the entry is durable."""
+    """Where the decision came from.
+
+    ``event_time`` is when the event happened, if its sender says; ``ledger_index`` is added to the answer once the entry
+    is durable.
+    """
 
     event_id: str
     source: str
     contract: str
     contract_version: int
+    event_time: datetime | UnsetType = UNSET
     trace_id: str | UnsetType = UNSET
     ledger_index: int | UnsetType = UNSET
 

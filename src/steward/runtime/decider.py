@@ -123,12 +123,13 @@ class Decider:
         stream = prepared.own_stream
         if stream is None:
             return None
+        direct = DIRECT + prepared.decision.name
 
         def observe(event: Any, incoming: Incoming, event_id: str, at: datetime) -> None:
             self._online.observe(
                 stream.name,
                 event,
-                id=message_id(incoming.source, event_id),
+                id=message_id(incoming.source if incoming.on_bus else direct, event_id),
                 event_time=event_time(stream, event, at),
                 known_at=self._clock.now(),
             )

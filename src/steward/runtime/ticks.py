@@ -13,6 +13,8 @@ from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
 
 Decide = Callable[[Prepared, Incoming, Mapping[str, int]], Awaitable[None]]
+TIMER = "timer"
+"""The source of events that the clock makes."""
 _SECOND = timedelta(seconds=1)
 
 
@@ -57,7 +59,7 @@ class Ticks:
         incoming = Incoming(
             event=_schedule(prepared).make(tick),
             event_id=tick_id,
-            source="timer",
+            source=TIMER,
             event_time=tick,
             key=f"tick:{tick_id}",
         )
