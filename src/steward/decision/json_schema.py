@@ -8,10 +8,8 @@ import msgspec
 from msgspec import inspect
 
 from steward.decision.codec import DECIMAL_PATTERN, is_open, unwrapped
+from steward.decision.settle import DATE_TIME_PATTERN
 
-_DATE_TIME_PATTERN = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
-)
 _UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$|^[0-9a-fA-F]{32}$"
 
 
@@ -54,7 +52,7 @@ def _refine(schema: dict[str, Any], info: inspect.Type, defs: dict[str, Any], do
     elif isinstance(info, inspect.StructType | inspect.DataclassType | inspect.TypedDictType):
         _refine_object(schema, info, defs, done)
     elif isinstance(info, inspect.DateTimeType):
-        schema.update(format="date-time", pattern=_DATE_TIME_PATTERN)
+        schema.update(format="date-time", pattern=DATE_TIME_PATTERN)
     elif isinstance(info, inspect.UUIDType):
         schema.pop("format", None)
         schema["pattern"] = _UUID_PATTERN

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
 import pydantic
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from steward import wire
 from steward.decision.codec import unreadable
-from steward.decision.settle import settled
+from steward.decision.settle import DATE_TIME_PATTERN, settled, without_offset
 from steward.errors import ContractError, DeclarationError
 
 E = TypeVar("E")
+_date_time = re.compile(DATE_TIME_PATTERN)
 
 
 class PydanticCodec(Generic[E]):
@@ -32,44 +35,89 @@ class PydanticCodec(Generic[E]):
             self._json_schema = self._adapter.json_schema()
         except (pydantic.PydanticUserError, NameError) as error:
             raise unreadable(schema, error) from error
-        for title in _open_objects(self._json_schema):
-            raise DeclarationError(
-                f"the model {title} lets unknown fields pass",
-                why="a contract refuses them",
-                fix='write model_config = ConfigDict(extra="forbid")',
-                field="schema",
-            )
+        self._has_times = False
+        for part in _parts(self._json_schema):
+            if isinstance(part.get("properties"), dict) and part.get("additionalProperties") is not False:
+                raise DeclarationError(
+                    f"the model {part.get('title', schema.__name__)} lets unknown fields pass",
+                    why="a contract refuses them",
+                    fix='write model_config = ConfigDict(extra="forbid")',
+                    field="schema",
+                )
+            if part.get("format") == "date-time":
+                self._has_times = True
+                part["pattern"] = DATE_TIME_PATTERN
 
     def decode(self, data: bytes, max_bytes: int) -> E:
         """Return the event; see :class:`steward.decision.codec.Codec`."""
-        wire.decode(data, max_bytes=max_bytes)  # pydantic reads NaN, 1e999 and duplicate keys
+        plain = wire.decode(data, max_bytes=max_bytes)  # pydantic reads NaN, 1e999 and duplicate keys
         try:
             event = self._adapter.validate_json(data, strict=True)
         except pydantic.ValidationError as error:
             raise _refusal(error) from error
-        settled(event, "")
+        if self._has_times:  # pydantic reads "1767225600" and times without seconds
+            _check_times(plain, [self._json_schema], self._json_schema.get("$defs", {}), "")
+            settled(event, "")
         return event
 
     def encode(self, event: E) -> bytes:
         """Return the event as JSON."""
         wire.check_finite(event)
-        return self._adapter.dump_json(event, by_alias=True)
+        try:
+            return self._adapter.dump_json(event, by_alias=True, warnings="error")
+        except (PydanticSerializationError, ValueError) as error:
+            raise ContractError("the event cannot be written as JSON", why=str(error), field="$") from error
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of the bytes."""
         return dict(self._json_schema)
 
 
-def _open_objects(schema: Any) -> Iterator[str]:
-    """Return the titles of the objects in a schema that take fields they do not name."""
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Return a schema and every object in it."""
     if isinstance(schema, dict):
-        if isinstance(schema.get("properties"), dict) and schema.get("additionalProperties") is not False:
-            yield str(schema.get("title", "without a title"))
-        for inner in schema.values():
-            yield from _open_objects(inner)
+        yield schema
+        for inner in list(schema.values()):
+            yield from _parts(inner)
     elif isinstance(schema, list):
         for inner in schema:
-            yield from _open_objects(inner)
+            yield from _parts(inner)
+
+
+def _check_times(value: Any, schemas: list[Any], defs: dict[str, Any], path: str) -> None:
+    """Refuse strings that can only be times, by one of ``schemas``, and are not written as such."""
+    branches = list(_branches(schemas, defs))
+    if isinstance(value, str):
+        strings = [branch for branch in branches if branch.get("type", "string") == "string"]
+        only_times = strings and all(branch.get("format") == "date-time" for branch in strings)
+        if only_times and not _date_time.match(value):
+            raise without_offset(path)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            inner = [branch.get("properties", {}).get(name, branch.get("additionalProperties")) for branch in branches]
+            _check_times(item, inner, defs, wire.joined(path, name))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            inner = [_item_schema(branch, place) for branch in branches]
+            _check_times(item, inner, defs, wire.joined(path, place))
+
+
+def _item_schema(branch: dict[str, Any], place: int) -> Any:
+    first = branch.get("prefixItems", [])
+    return first[place] if place < len(first) else branch.get("items")
+
+
+def _branches(schemas: list[Any], defs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return what a value may be, with references followed and alternatives side by side."""
+    for schema in schemas:
+        if not isinstance(schema, dict):
+            continue
+        if "$ref" in schema:
+            yield from _branches([defs.get(schema["$ref"].rsplit("/", 1)[1])], defs)
+        elif inner := [*schema.get("anyOf", []), *schema.get("oneOf", []), *schema.get("allOf", [])]:
+            yield from _branches(inner, defs)
+        else:
+            yield schema
 
 
 def _refusal(error: pydantic.ValidationError) -> ContractError:

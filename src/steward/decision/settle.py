@@ -13,6 +13,11 @@ from msgspec import Struct
 from steward import wire
 from steward.errors import ContractError
 
+DATE_TIME_PATTERN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+"""How a time is written: RFC 3339, with its offset."""
+
 
 def settled(value: Any, path: str) -> Any:
     """Return a decoded value with every time in it turned to UTC, in place where it can be.
@@ -36,16 +41,21 @@ def settled(value: Any, path: str) -> Any:
     return value
 
 
+def without_offset(path: str) -> ContractError:
+    """Return the error for a time that does not say which moment it means."""
+    return ContractError(
+        f"{path} is not a time with an offset",
+        why="nobody can tell which moment it means",
+        fix="write it as in 2026-01-01T12:00:00Z or 2026-01-01T13:00:00+01:00",
+        field=path,
+    )
+
+
 def _in_utc(value: datetime, path: str) -> datetime:
     if value.tzinfo is UTC:
         return value
     if value.tzinfo is None:
-        raise ContractError(
-            f"{path} is a time without an offset",
-            why="nobody can tell which moment it means",
-            fix="end it with Z or an offset such as +01:00",
-            field=path,
-        )
+        raise without_offset(path)
     try:
         return value.astimezone(UTC)
     except OverflowError as error:
