@@ -1,1 +1,1 @@
-"""TODO."""
+"""The command line: a face, which holds no rule of its own."""

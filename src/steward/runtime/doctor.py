@@ -241,7 +241,7 @@ async def _port(patient: _Patient) -> list[Check]:
         return _fail("port", f"{place} is not free", why=error.strerror or str(error), fix="--port 0 takes a free one")
     server.close()
     await server.wait_closed()
-    if host not in ("127.0.0.1", "::1", "localhost"):
+    if patient.settings.host not in ("127.0.0.1", "::1", "localhost"):
         why = "everybody who reaches this address may decide and approve: there are no identities yet"
         return _warn("port", f"{place} is free, and open to the network", why=why, fix="use 127.0.0.1, or a proxy")
     return _ok("port", f"{place} is free")

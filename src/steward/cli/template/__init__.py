@@ -1,0 +1,1 @@
+"""What ``steward init`` puts into a new project."""
