@@ -69,6 +69,9 @@ def _refine_items(schema: dict[str, Any], info: Any, defs: dict[str, Any], done:
     elif isinstance(info, inspect.TupleType):
         for inner, kind in zip(schema.get("prefixItems", []), info.item_types, strict=True):
             _refine(inner, kind, defs, done)
+    elif isinstance(info, inspect.NamedTupleType):
+        for inner, field in zip(schema.get("prefixItems", []), info.fields, strict=True):
+            _refine(inner, field.type, defs, done)
     elif isinstance(info, inspect.DictType) and isinstance(schema.get("additionalProperties"), dict):
         _refine(schema["additionalProperties"], info.value_type, defs, done)
 
