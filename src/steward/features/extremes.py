@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-
-from steward.features.tiles import packed, unpacked
 
 
 class Lowest:
-    """The smallest value of each tile, and a staircase over them that answers windows without a scan.
+    """The smallest value of each merged tile, and a staircase that answers windows without a scan.
 
     The staircase holds the values that no later value undercuts: they rise with time, and the smallest value
     after any time is the first stair after it. It follows the newest window's end; a window that ends earlier
@@ -19,13 +17,13 @@ class Lowest:
     Args:
         sign: 1; or -1 to keep the largest values: the smallest of the negated ones.
 
+    Attributes:
+        tiles: The smallest value of each merged tile, times ``sign``.
+
     Example:
-        >>> lowest, times = Lowest(1), [0]
-        >>> for time, value in (10, 5), (20, 9), (30, 7):
-        ...     times.append(time)
-        ...     lowest.append(value)
-        >>> lowest.read(times, 0, 3, 0), lowest.read(times, 1, 3, 10), lowest.read(times, 1, 2, 10)
-        (5, 7, 9)
+        >>> lowest, times, values = Lowest(1), [0, 10, 20, 30], [0, 5, 9, 7]
+        >>> lowest.read(times, values, 0, 3, 0), lowest.read(times, values, 1, 2, 10)
+        (5, 9)
     """
 
     __slots__ = ("seen", "sign", "stair_times", "stairs", "tiles")
@@ -33,21 +31,43 @@ class Lowest:
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.tiles = array("q", [0])
-        self._restart()
-
-    def _restart(self) -> None:
         self.seen = 0
         self.stairs: list[int] = []
         self.stair_times: list[int] = []
 
-    def append(self, value: int) -> None:
-        """Take a value that is the newest."""
-        self.tiles.append(value * self.sign)
+    def read(self, times: Sequence[int], values: Sequence[int], start: int, end: int, tail: int) -> int:
+        """Return the smallest value of tiles ``start+1 .. end`` (not none), those later than ``tail``.
 
-    def insert(self, at: int, time: int, value: int) -> None:
+        Args:
+            times: The tiles' times.
+            values: The tiles' last values: of those that are not merged, the only ones.
+            start: The tile before the window.
+            end: The window's last tile.
+            tail: The window's old end.
+        """
+        if end < self.seen:
+            return min(self._lowest_of(values, start + 1, end + 1)) * self.sign
+        stairs, stair_times = self.stairs, self.stair_times
+        if end > self.seen:
+            first, self.seen = self.seen + 1, end
+            for at, value in enumerate(self._lowest_of(values, first, end + 1), first):
+                while stairs and stairs[-1] >= value:
+                    del stairs[-1], stair_times[-1]
+                stairs.append(value)
+                stair_times.append(times[at])
+        return stairs[bisect_right(stair_times, tail)] * self.sign
+
+    def _lowest_of(self, values: Sequence[int], first: int, end: int) -> Sequence[int]:
+        tiles, sign = self.tiles, self.sign
+        if first >= len(tiles):
+            return [value * sign for value in values[first:end]]
+        return [*tiles[first:end], *[value * sign for value in values[len(tiles) : end]]]
+
+    def insert(self, at: int, time: int, value: int, *, among_merged: bool) -> None:
         """Take a value that belongs before others."""
         value *= self.sign
-        self.tiles.insert(at, value)
+        if among_merged:
+            self.tiles.insert(at, value)
         if at > self.seen:
             return
         self.seen += 1
@@ -61,41 +81,18 @@ class Lowest:
         stairs[first:after] = [value]
         times[first:after] = [time]
 
-    def read(self, times: Sequence[int], start: int, end: int, tail: int) -> int:
-        """Return the smallest of tiles ``start+1 .. end`` (not none), those later than ``tail``, times ``sign``."""
-        if end < self.seen:
-            return min(self.tiles[start + 1 : end + 1]) * self.sign
-        if end > self.seen:
-            self._climb(times, end)
-        return self.stairs[bisect_right(self.stair_times, tail)] * self.sign
-
-    def _climb(self, times: Sequence[int], end: int) -> None:
-        stairs, stair_times, tiles = self.stairs, self.stair_times, self.tiles
-        for at in range(self.seen + 1, end + 1):
-            value = tiles[at]
-            while stairs and stairs[-1] >= value:
-                stairs.pop()
-                stair_times.pop()
-            stairs.append(value)
-            stair_times.append(times[at])
-        self.seen = end
-
-    def merge(self, lasts: Sequence[int]) -> None:
-        """Keep the smallest value of each group."""
-        tiles = self.tiles
-        merged = array("q", [0])
+    def merge(self, values: Sequence[int], lasts: Sequence[int], merged: int, now_merged: int) -> None:
+        """Keep the smallest value of each group; see :meth:`steward.features.columns.Column.merge`."""
+        of_tile = self._lowest_of(values, 0, lasts[now_merged - 1] + 1)
+        grouped = [0]
         before = lasts[0]
-        for last in lasts[1:]:
-            merged.append(tiles[last] if last == before + 1 else min(tiles[before + 1 : last + 1]))
+        for last in lasts[1:now_merged]:
+            grouped.append(of_tile[last] if last == before + 1 else min(of_tile[before + 1 : last + 1]))
             before = last
-        self.tiles = merged
-        self._restart()
-
-    def dump(self) -> bytes:
-        """Return plain data for a snapshot; the staircase is built again from it."""
-        return packed(self.tiles)
-
-    def load(self, data: object) -> None:
-        """Take back what ``dump`` returned."""
-        self.tiles = unpacked(data)
-        self._restart()
+        self.tiles = array("q", grouped)
+        seen = bisect_left(lasts, self.seen)
+        if seen < len(lasts) and lasts[seen] == self.seen and len(self.stairs) <= len(lasts):
+            self.seen = seen
+        else:
+            self.seen = 0
+            self.stairs, self.stair_times = [], []

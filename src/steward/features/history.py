@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from steward.decision.stream import WindowFeature
 from steward.errors import DeclarationError
 from steward.features.aggregates import AGGREGATES
@@ -27,6 +25,7 @@ class FeatureColumn:
         missing: Where there is no value (NaN in ``values``).
 
     Example:
+        >>> import numpy as np
         >>> FeatureColumn(np.array([1.5, np.nan]), np.array([False, True])).as_values()
         [1.5, None]
     """

@@ -57,9 +57,9 @@ class KeyState:
         self.ids = {id: time for id, time in self.ids.items() if time >= self.ids_from}
         self.ids_limit = 2 * len(self.ids) + 64
 
-    def ends_before(self, time: int, horizon: int) -> bool:
+    def ends_before(self, time: int, horizon: int, retained: int) -> bool:
         """Return whether at ``time`` nothing here can be read, nor a known event come again in time."""
-        newest = max(track.times[-1] + track.retained + track.slack for track in self.tracks)
+        newest = max(track.times[-1] + track.slack for track in self.tracks) + retained
         return max(newest, max(self.ids.values(), default=newest) + horizon, self.now) < time
 
     def compact(self, horizon: int) -> None:
@@ -89,7 +89,7 @@ class StreamState:
         self._horizon = self._lateness + slack
         self._get_key = attrgetter(plan.stream.key)
         self._inputs = [
-            (track.optional, [(attrgetter(field), field, scale) for field, scale in track.inputs])
+            (track.optional, [(attrgetter(column.field), column.field, column.scale) for column in track.columns])
             for track in plan.tracks
         ]
 
@@ -136,13 +136,14 @@ class StreamState:
         for key, saved in snapshot.keys.items():
             state = keys[key] = KeyState([track.make(self._slack) for track in self.plan.tracks])
             state.now, state.ids_from, state.ids = saved.now, saved.ids_from, saved.ids
-            for track, (times, ids, parts) in zip(state.tracks, saved.tracks, strict=True):
-                track.load(times, ids, parts)
+            for track, kept in zip(state.tracks, saved.tracks, strict=True):
+                track.load(kept)
         return keys
 
     def forget(self, before: int) -> int:
         """Drop keys without a readable event or a rememberable id; return how many."""
-        gone = [key for key, state in self.keys.items() if state.ends_before(before, self._horizon)]
+        retained = max(track.retained for track in self.plan.tracks)
+        gone = [key for key, state in self.keys.items() if state.ends_before(before, self._horizon, retained)]
         for key in gone:
             del self.keys[key]
         return len(gone)
@@ -158,8 +159,7 @@ class StreamState:
                     values.append(round(product))
                 elif not optional or (value is not None and value is not UNSET):
                     values.append(fixed(value, scale, field))
-            # A track that only counts has no fields; its events count all the same.
-            inputs.append((values or [0]) if len(values) == len(fields) else None)
+            inputs.append(values if len(values) == len(fields) else None)
         return inputs
 
 

@@ -3,48 +3,57 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from msgspec import UnsetType
 
 from steward.decision.contract import Contract
 from steward.decision.stream import Aggregate, Stream, WindowFeature
 from steward.errors import DeclarationError
-from steward.features.extremes import Lowest
+from steward.features.columns import Column
 from steward.features.fixed import micros_of
-from steward.features.ranks import Marks
-from steward.features.tiles import Grid, Part, Track
-from steward.features.totals import Counts, Latest, Squares, Sums
+from steward.features.tiles import Grid, Track
 
 LAG_REACH = timedelta(hours=1)
 """How far before ``t - by`` an exact lag looks for a value; a lag with a hop looks back one hop."""
 
-PartName = Literal["counts", "sums", "squares", "latest", "lowest", "highest", "marks"]
-
-_PARTS: dict[Aggregate, tuple[PartName, ...]] = {
-    Aggregate.LAST: ("latest",),
-    Aggregate.LAG: ("latest",),
-    Aggregate.COUNT: ("counts",),
+_KEPT: dict[Aggregate, tuple[str, ...]] = {
     Aggregate.SUM: ("sums",),
-    Aggregate.MEAN: ("counts", "sums"),
+    Aggregate.MEAN: ("sums",),
+    Aggregate.SERIES: ("sums",),
+    Aggregate.STD: ("sums", "squares"),
     Aggregate.MIN: ("lowest",),
     Aggregate.MAX: ("highest",),
-    Aggregate.STD: ("counts", "sums", "squares"),
-    Aggregate.QUANTILE: ("marks",),
-    Aggregate.SERIES: ("counts", "sums"),
 }
-_MAKE: dict[PartName, Callable[[], Part]] = {
-    "counts": Counts,
-    "sums": Sums,
-    "squares": Squares,
-    "latest": Latest,
-    "lowest": lambda: Lowest(1),
-    "highest": lambda: Lowest(-1),
-}
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """What one column keeps of a field.
+
+    Attributes:
+        field: The field.
+        scale: Its values are kept as integers of ``1/scale``.
+        keeps: The names of the totals and extremes that windows need, as :class:`Column` takes them.
+        quantiles: The quantile windows, as ``(over, hop)`` in microseconds.
+    """
+
+    field: str
+    scale: int
+    keeps: frozenset[str]
+    quantiles: tuple[tuple[int, int], ...]
+
+    def make(self) -> Column:
+        """Return an empty column."""
+        kept = {name: True for name in self.keeps}
+        return Column(**kept, quantiles=len(self.quantiles))
+
+    def __repr__(self) -> str:
+        return f"{self.field}/{self.scale}:{sorted(self.keeps)}{self.quantiles}"
 
 
 @dataclass(frozen=True)
@@ -52,27 +61,20 @@ class TrackPlan:
     """What one track keeps.
 
     Attributes:
-        inputs: The fields and scales whose values an event brings, in order.
-        parts: The columns: name and index of the input they take.
-        quantiles: The quantile windows of each input, as ``(over, hop)`` in microseconds.
+        columns: Its columns; none if events are only counted.
         grids: The boundaries its tiles must respect.
-        retained: How long before the oldest readable time tiles are kept, microseconds.
-        optional: Whether the value may be missing; then the track has one input.
+        retained: How long before the oldest readable time windows reach back, microseconds.
+        optional: Whether the value may be missing; then the track has one field.
     """
 
-    inputs: tuple[tuple[str, int], ...]
-    parts: tuple[tuple[PartName, int], ...]
-    quantiles: tuple[tuple[tuple[int, int], ...], ...]
+    columns: tuple[ColumnPlan, ...]
     grids: tuple[Grid, ...]
     retained: int
     optional: bool
 
     def make(self, slack: int) -> Track:
         """Return an empty track."""
-        parts = [
-            Marks(len(self.quantiles[source])) if name == "marks" else _MAKE[name]() for name, source in self.parts
-        ]
-        return Track(parts, [source for _, source in self.parts], self.grids, retained=self.retained, slack=slack)
+        return Track([column.make() for column in self.columns], self.grids, slack=slack)
 
 
 @dataclass(frozen=True)
@@ -87,27 +89,33 @@ class StreamPlan:
     stream: Stream
     tracks: tuple[TrackPlan, ...]
 
-    def place(self, window: WindowFeature) -> tuple[int, dict[PartName, int]]:
-        """Return the track that a window reads, and the positions of the columns it needs there."""
-        names = _PARTS[window.aggregate]
+    def place(self, window: WindowFeature) -> tuple[int, int]:
+        """Return the track that a window reads, and the column there (0 for a count).
+
+        Raises:
+            DeclarationError: The window is not among those planned for.
+        """
+        span = (micros_of(window.over), micros_of(window.hop))
         for at, track in enumerate(self.tracks):
-            if not window.field and not track.optional:
-                return at, {"counts": track.parts.index(("counts", 0))}
-            if (window.field, window.scale) in track.inputs:
-                source = track.inputs.index((window.field, window.scale))
-                by_name = {name: _position(track, name, source) for name in names}
-                if None not in by_name.values():
-                    return at, {name: position for name, position in by_name.items() if position is not None}
+            if not window.field and not track.optional and _has_grid(track, window):
+                return at, 0
+            for place, column in enumerate(track.columns):
+                if (column.field, column.scale) == (window.field, window.scale):
+                    known = column.keeps.issuperset(_KEPT.get(window.aggregate, ())) and _has_grid(track, window)
+                    if known and (window.aggregate is not Aggregate.QUANTILE or span in column.quantiles):
+                        return at, place
         raise DeclarationError(
             f"feature {window.name!r} is not among the windows kept of stream {self.stream.name!r}",
             fix="make OnlineFeatures with the windows of all decisions",
         )
 
 
-def _position(track: TrackPlan, name: PartName, source: int) -> int | None:
-    # Every input of a track has the same count, so that it is kept once.
-    wanted = (name, 0 if name == "counts" else source)
-    return track.parts.index(wanted) if wanted in track.parts else None
+def _has_grid(track: TrackPlan, window: WindowFeature) -> bool:
+    """Return whether tiles are fine enough for a window, and old enough."""
+    wanted, retained = _grids([window])
+    return retained <= track.retained and all(
+        any(grid[:2] == kept[:2] and grid.age <= kept.age for kept in track.grids) for grid in wanted
+    )
 
 
 def plan_streams(windows: Iterable[WindowFeature]) -> dict[str, StreamPlan]:
@@ -139,23 +147,21 @@ def _plan_stream(stream: Stream, windows: Sequence[WindowFeature]) -> StreamPlan
 
 
 def _plan_track(windows: Sequence[WindowFeature], *, optional: bool) -> TrackPlan:
-    inputs = tuple(sorted({(window.field, window.scale) for window in windows if window.field}))
-    parts: set[tuple[PartName, int]] = set()
-    quantiles: list[set[tuple[int, int]]] = [set() for _ in inputs]
+    by_column: dict[tuple[str, int], list[WindowFeature]] = {}
     for window in windows:
-        source = inputs.index((window.field, window.scale)) if window.field else 0
-        parts |= {(name, 0 if name == "counts" else source) for name in _PARTS[window.aggregate]}
-        if window.aggregate is Aggregate.QUANTILE:
-            quantiles[source].add((micros_of(window.over), micros_of(window.hop)))
+        if window.field:
+            by_column.setdefault((window.field, window.scale), []).append(window)
+    columns = [_plan_column(field, scale, its) for (field, scale), its in sorted(by_column.items())]
     grids, retained = _grids(windows)
-    return TrackPlan(
-        inputs=inputs,
-        parts=tuple(sorted(parts)),
-        quantiles=tuple(tuple(sorted(of_input)) for of_input in quantiles),
-        grids=grids,
-        retained=retained,
-        optional=optional,
-    )
+    return TrackPlan(columns=tuple(columns), grids=grids, retained=retained, optional=optional)
+
+
+def _plan_column(field: str, scale: int, windows: Sequence[WindowFeature]) -> ColumnPlan:
+    keeps = frozenset(name for window in windows for name in _KEPT.get(window.aggregate, ()))
+    quantiles = {
+        (micros_of(window.over), micros_of(window.hop)) for window in windows if window.aggregate is Aggregate.QUANTILE
+    }
+    return ColumnPlan(field, scale, keeps, tuple(sorted(quantiles)))
 
 
 def _grids(windows: Iterable[WindowFeature]) -> tuple[tuple[Grid, ...], int]:

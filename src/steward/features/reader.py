@@ -1,22 +1,25 @@
-"""Reading windows: each one compiled to a small function over a track's columns."""
+"""Reading windows: each one compiled to a small function over a track.
+
+The last step of each aggregate is the float expression of :mod:`steward.features.fixed`, written out here: a
+call would cost as much as the rest. Tests hold both to the same bits.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any
+from math import sqrt
 
 from steward.decision.stream import Aggregate, WindowFeature
-from steward.features.fixed import mean_value, micros_of, quantile_value, std_value, total_value
-from steward.features.plan import LAG_REACH, PartName, StreamPlan
+from steward.features.fixed import mean_value, micros_of, quantile_value
+from steward.features.plan import LAG_REACH, StreamPlan
 from steward.features.tiles import Track
 from steward.records import FeatureValue
 
-Parts = list[Any]
-Ranged = Callable[[Parts, Sequence[int], int, int, int], FeatureValue]
-"""``(columns, times, start, end, tail)``: the value of tiles ``start+1 .. end``, those later than ``tail``."""
-Pointed = Callable[[Parts, Sequence[int], int, int], FeatureValue]
-"""``(columns, times, end, at)``: the value as of time ``at``; ``end`` is the last tile not later."""
+Ranged = Callable[[Track, int, int, int], FeatureValue]
+"""``(track, start, end, tail)``: the value of tiles ``start+1 .. end``, at least one, those later than ``tail``."""
+Pointed = Callable[[Track, int, int], FeatureValue]
+"""``(track, end, at)``: the value as of time ``at``; ``end`` is the last tile not later."""
 
 
 def empty_value(window: WindowFeature) -> FeatureValue:
@@ -31,7 +34,7 @@ def empty_value(window: WindowFeature) -> FeatureValue:
 
 
 class TrackReader:
-    """Reads some windows of one track of one plan.
+    """Reads some windows of one track of a plan.
 
     Args:
         plan: What is kept of the stream.
@@ -39,161 +42,167 @@ class TrackReader:
         track: The track they all read.
     """
 
-    __slots__ = ("_pointed", "_ranged", "_tails", "track")
+    __slots__ = ("_pointed", "_ranged", "track")
 
     def __init__(self, plan: StreamPlan, windows: Sequence[tuple[int, WindowFeature]], track: int) -> None:
         self.track = track
-        tails: list[tuple[int, int]] = []
-        self._ranged: list[tuple[int, int, Ranged]] = []
+        ranged: dict[tuple[int, int], list[tuple[int, Ranged]]] = {}
         self._pointed: list[tuple[int, Pointed]] = []
         for place, window in windows:
-            columns = plan.place(window)[1]
+            column = plan.place(window)[1]
             if window.aggregate in _POINTED:
-                self._pointed.append((place, _POINTED[window.aggregate](window, columns)))
+                self._pointed.append((place, _POINTED[window.aggregate](window, column)))
                 continue
-            tail = (micros_of(window.over), micros_of(window.hop))
-            if tail not in tails:
-                tails.append(tail)
+            span = (micros_of(window.over), micros_of(window.hop))
             if window.aggregate is Aggregate.QUANTILE:
-                source = plan.tracks[track].inputs.index((window.field, window.scale))
-                which = plan.tracks[track].quantiles[source].index(tail)
-                read = _quantile(window, columns["marks"], which)
+                which = plan.tracks[track].columns[column].quantiles.index(span)
+                read = _quantile(window, column, which)
             else:
-                read = _RANGED[window.aggregate](window, columns)
-            self._ranged.append((place, tails.index(tail), read))
-        self._tails = tails
+                read = _RANGED[window.aggregate](window, column)
+            ranged.setdefault(span, []).append((place, read))
+        self._ranged = [(over, hop, reads) for (over, hop), reads in ranged.items()]
 
     def read(self, track: Track, at: int, values: list[FeatureValue]) -> None:
-        """Put the windows' values as of ``at`` (microseconds) at their places."""
-        times, parts = track.times, track.parts
+        """Put the windows' values as of ``at`` (microseconds) at their places; leave those of empty windows."""
+        times = track.times
         end = len(times) - 1 if at >= times[-1] else bisect_right(times, at) - 1
-        starts = []
-        for over, hop in self._tails:
+        for over, hop, reads in self._ranged:
             tail = (at - over) // hop * hop if hop else at - over
-            starts.append((bisect_right(times, tail) - 1, tail))
-        for place, which, ranged in self._ranged:
-            start, tail = starts[which]
+            start = bisect_right(times, tail) - 1
             if start < end:
-                values[place] = ranged(parts, times, start, end, tail)
+                for place, ranged in reads:
+                    values[place] = ranged(track, start, end, tail)
         for place, pointed in self._pointed:
-            values[place] = pointed(parts, times, end, at)
+            values[place] = pointed(track, end, at)
 
 
-def _count(window: WindowFeature, columns: dict[PartName, int]) -> Ranged:
-    counts = columns["counts"]
-
-    def read(parts: Parts, times: Sequence[int], start: int, end: int, tail: int) -> FeatureValue:
-        totals = parts[counts].totals
-        return totals[end] - totals[start]  # type: ignore[no-any-return]  # columns are integers
+def _count(window: WindowFeature, column: int) -> Ranged:
+    def read(track: Track, start: int, end: int, tail: int) -> FeatureValue:
+        return track.count_to(end) - track.count_to(start)
 
     return read
 
 
-def _sum(window: WindowFeature, columns: dict[PartName, int]) -> Ranged:
-    sums, scale = columns["sums"], window.scale
-
-    def read(parts: Parts, times: Sequence[int], start: int, end: int, tail: int) -> FeatureValue:
-        totals = parts[sums].totals
-        return total_value(totals[end] - totals[start], scale)
-
-    return read
-
-
-def _mean(window: WindowFeature, columns: dict[PartName, int]) -> Ranged:
-    counts, sums, scale = columns["counts"], columns["sums"], window.scale
-
-    def read(parts: Parts, times: Sequence[int], start: int, end: int, tail: int) -> FeatureValue:
-        counted, totals = parts[counts].totals, parts[sums].totals
-        return mean_value(counted[end] - counted[start], totals[end] - totals[start], scale)
-
-    return read
-
-
-def _std(window: WindowFeature, columns: dict[PartName, int]) -> Ranged:
-    counts, sums, squares, scale = columns["counts"], columns["sums"], columns["squares"], window.scale
-
-    def read(parts: Parts, times: Sequence[int], start: int, end: int, tail: int) -> FeatureValue:
-        counted, totals, squared = parts[counts].totals, parts[sums].totals, parts[squares].totals
-        return std_value(
-            counted[end] - counted[start], totals[end] - totals[start], squared[end] - squared[start], scale
-        )
-
-    return read
-
-
-def _extreme(window: WindowFeature, columns: dict[PartName, int]) -> Ranged:
-    part = columns["lowest" if window.aggregate is Aggregate.MIN else "highest"]
+def _sum(window: WindowFeature, column: int) -> Ranged:
     scale = window.scale
 
-    def read(parts: Parts, times: Sequence[int], start: int, end: int, tail: int) -> FeatureValue:
-        return parts[part].read(times, start, end, tail) / scale  # type: ignore[no-any-return]  # columns are integers
+    def read(track: Track, start: int, end: int, tail: int) -> FeatureValue:
+        sums = track.columns[column].sums
+        return float(sums[end] - sums[start]) / scale  # type: ignore[index]  # planned for this window
 
     return read
 
 
-def _quantile(window: WindowFeature, marks: int, which: int) -> Ranged:
+def _mean(window: WindowFeature, column: int) -> Ranged:
+    scale = window.scale
+
+    def read(track: Track, start: int, end: int, tail: int) -> FeatureValue:
+        sums = track.columns[column].sums
+        count = track.count_to(end) - track.count_to(start)
+        return float(sums[end] - sums[start]) / (count * scale)  # type: ignore[index]  # planned for this window
+
+    return read
+
+
+def _std(window: WindowFeature, column: int) -> Ranged:
+    scale = window.scale
+
+    def read(track: Track, start: int, end: int, tail: int) -> FeatureValue:
+        kept = track.columns[column]
+        sums, squares = kept.sums, kept.squares
+        count = track.count_to(end) - track.count_to(start)
+        total = sums[end] - sums[start]  # type: ignore[index]  # planned for this window
+        square = squares[end] - squares[start]  # type: ignore[index]  # planned for this window
+        return sqrt(float(count * square - total * total)) / (count * scale)
+
+    return read
+
+
+def _min(window: WindowFeature, column: int) -> Ranged:
+    scale = window.scale
+
+    def read(track: Track, start: int, end: int, tail: int) -> FeatureValue:
+        kept = track.columns[column]
+        return kept.lowest.read(track.times, kept.values, start, end, tail) / scale  # type: ignore[union-attr]  # planned
+
+    return read
+
+
+def _max(window: WindowFeature, column: int) -> Ranged:
+    scale = window.scale
+
+    def read(track: Track, start: int, end: int, tail: int) -> FeatureValue:
+        kept = track.columns[column]
+        return kept.highest.read(track.times, kept.values, start, end, tail) / scale  # type: ignore[union-attr]  # planned
+
+    return read
+
+
+def _quantile(window: WindowFeature, column: int, which: int) -> Ranged:
     scale, q = window.scale, window.q or 0.0
 
-    def read(parts: Parts, times: Sequence[int], start: int, end: int, tail: int) -> FeatureValue:
-        return quantile_value(parts[marks].read(which, start, end, tail, q), scale)
+    def read(track: Track, start: int, end: int, tail: int) -> FeatureValue:
+        kept = track.columns[column]
+        bucket = kept.marks.read(kept.values, start, end, tail, window=which, q=q)  # type: ignore[union-attr]  # planned
+        return quantile_value(bucket, scale)
 
     return read
 
 
-def _last(window: WindowFeature, columns: dict[PartName, int]) -> Pointed:
-    latest, over, scale = columns["latest"], micros_of(window.over), window.scale
+def _last(window: WindowFeature, column: int) -> Pointed:
+    over, scale = micros_of(window.over), window.scale
 
-    def read(parts: Parts, times: Sequence[int], end: int, at: int) -> FeatureValue:
-        if times[end] > at - over:
-            return parts[latest].values[end] / scale  # type: ignore[no-any-return]  # columns are integers
-        return None
+    def read(track: Track, end: int, at: int) -> FeatureValue:
+        return track.columns[column].values[end] / scale if track.times[end] > at - over else None
 
     return read
 
 
-def _lag(window: WindowFeature, columns: dict[PartName, int]) -> Pointed:
-    latest, by, hop, scale = columns["latest"], micros_of(window.over), micros_of(window.hop), window.scale
+def _lag(window: WindowFeature, column: int) -> Pointed:
+    by, hop, scale = micros_of(window.over), micros_of(window.hop), window.scale
     reach = hop or micros_of(LAG_REACH)
 
-    def read(parts: Parts, times: Sequence[int], end: int, at: int) -> FeatureValue:
+    def read(track: Track, end: int, at: int) -> FeatureValue:
         then = (at - by) // hop * hop if hop else at - by
-        found = bisect_right(times, then) - 1
-        if times[found] > then - reach:
-            return parts[latest].values[found] / scale  # type: ignore[no-any-return]  # columns are integers
-        return None
+        found = bisect_right(track.times, then) - 1
+        return track.columns[column].values[found] / scale if track.times[found] > then - reach else None
 
     return read
 
 
-def _series(window: WindowFeature, columns: dict[PartName, int]) -> Pointed:
-    counts, sums, scale = columns["counts"], columns["sums"], window.scale
+def _series(window: WindowFeature, column: int) -> Pointed:
+    scale = window.scale
     over, step = micros_of(window.over), micros_of(window.step) if window.step else 1
 
-    def read(parts: Parts, times: Sequence[int], end: int, at: int) -> FeatureValue:
-        counted, totals = parts[counts].totals, parts[sums].totals
+    def read(track: Track, end: int, at: int) -> FeatureValue:
+        times, sums = track.times, track.columns[column].sums
         stop = at // step * step
-        edges = range(stop - over, stop + 1, step)
         means: list[float | None] = []
-        before = bisect_left(times, edges[0]) - 1
-        for edge in edges[1:]:
+        before = bisect_left(times, stop - over) - 1
+        count = track.count_to(before)
+        for edge in range(stop - over + step, stop + 1, step):
             after = bisect_left(times, edge, before + 1) - 1
-            count = counted[after] - counted[before]
-            means.append(mean_value(count, totals[after] - totals[before], scale) if count else None)
-            before = after
+            if after == before:
+                means.append(None)
+                continue
+            counted = track.count_to(after)
+            total = sums[after] - sums[before]  # type: ignore[index]  # planned for this window
+            means.append(mean_value(counted - count, total, scale))
+            before, count = after, counted
         return tuple(means)
 
     return read
 
 
-_RANGED: dict[Aggregate, Callable[[WindowFeature, dict[PartName, int]], Ranged]] = {
+_RANGED: dict[Aggregate, Callable[[WindowFeature, int], Ranged]] = {
     Aggregate.COUNT: _count,
     Aggregate.SUM: _sum,
     Aggregate.MEAN: _mean,
     Aggregate.STD: _std,
-    Aggregate.MIN: _extreme,
-    Aggregate.MAX: _extreme,
+    Aggregate.MIN: _min,
+    Aggregate.MAX: _max,
 }
-_POINTED: dict[Aggregate, Callable[[WindowFeature, dict[PartName, int]], Pointed]] = {
+_POINTED: dict[Aggregate, Callable[[WindowFeature, int], Pointed]] = {
     Aggregate.LAST: _last,
     Aggregate.LAG: _lag,
     Aggregate.SERIES: _series,

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from steward.errors import Conflict, IntegrityError
+from steward.features.tiles import TrackState
 
 SNAPSHOT_VERSION = 1
 
@@ -23,7 +24,7 @@ class KeySnapshot(Struct, array_like=True, forbid_unknown_fields=True):
     now: int
     ids_from: int
     ids: dict[str, int]
-    tracks: list[tuple[bytes, list[str], list[object]]]
+    tracks: list[TrackState]
 
 
 class StreamSnapshot(Struct, array_like=True, forbid_unknown_fields=True):

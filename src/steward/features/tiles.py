@@ -5,19 +5,21 @@ grow old, neighbours are merged as far as no window can end or begin between the
 every window that may still be read begins and ends between two tiles, and its value is exact. Tile 0 stands for
 all before the first window: of it only the last event is left.
 
-Each aggregate keeps one column beside the tiles' times. Counts and sums are kept as running totals, so that a
-window is the difference of two of them; late values shift the totals after them.
+Counts and sums are running totals, so that a window is the difference of two of them. What is not kept for a
+tile of one event is what its value says anyway.
 """
 
 from __future__ import annotations
 
-import struct
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from steward.errors import IntegrityError
+from steward.features.columns import Column, ColumnState, packed, unpacked
+
+TrackState = tuple[bytes, list[str], list[int], list[ColumnState]]
+"""A track as plain data: times, ids, counts, columns."""
 
 
 class Grid(NamedTuple):
@@ -34,52 +36,33 @@ class Grid(NamedTuple):
     age: int
 
 
-class Part(Protocol):
-    """One column of a track: an aggregate of each tile, or a running total up to it. Index 0 is the start."""
-
-    def append(self, value: int) -> None:
-        """Take a value that is the newest."""
-
-    def insert(self, at: int, time: int, value: int) -> None:
-        """Take a value that belongs before others, as tile ``at``."""
-
-    def merge(self, lasts: Sequence[int]) -> None:
-        """Merge tiles: group ``k`` is what lies after ``lasts[k-1]`` up to ``lasts[k]``; group 0 becomes the start."""
-
-    def dump(self) -> object:
-        """Return plain data for a snapshot."""
-
-    def load(self, data: object) -> None:
-        """Take back what ``dump`` returned."""
-
-
 class Track:
     """The tiles of one key for fields that always come together.
 
     Attributes:
         times: Event time of each tile's last event, microseconds; the first is that of the last one before all.
-        parts: The columns, as the plan orders them.
+        merged: How many tiles at the beginning may hold several events; the others hold one each.
+        counts: How many events there are up to each of the merged tiles.
+        columns: The values, one column a field and scale.
 
     Example:
-        >>> from steward.features.totals import Sums
-        >>> track = Track([Sums()], [0], (Grid(1, 1, 0),), retained=60, slack=0)
+        >>> track = Track([Column(sums=True)], (Grid(1, 1, 0),), slack=0)
         >>> for time, name, value in (10, "a", 5), (30, "c", 7), (20, "b", 1):
         ...     track.add(time, name, [value])
-        >>> track.parts[0].totals.tolist()
-        [0, 5, 6, 13]
+        >>> track.count_to(3), list(track.columns[0].sums)
+        (3, [0, 5, 6, 13])
     """
 
-    __slots__ = ("grids", "ids", "limit", "parts", "retained", "slack", "sources", "times")
+    __slots__ = ("columns", "counts", "grids", "ids", "limit", "merged", "slack", "times")
 
-    def __init__(
-        self, parts: list[Part], sources: Sequence[int], grids: Sequence[Grid], *, retained: int, slack: int
-    ) -> None:
+    def __init__(self, columns: list[Column], grids: Sequence[Grid], *, slack: int) -> None:
         self.times = array("q", [-(2**63)])
         self.ids: list[str] = [""]
-        self.parts = parts
-        self.sources = sources
+        self.merged = 1
+        self.counts = [0]
+        self.columns = columns
         self.grids = grids
-        self.retained, self.slack = retained, slack
+        self.slack = slack
         self.limit = 64
 
     def add(self, time: int, id: str, values: Sequence[int]) -> None:
@@ -88,8 +71,8 @@ class Track:
         if time > times[-1]:
             times.append(time)
             self.ids.append(id)
-            for part, source in zip(self.parts, self.sources, strict=True):
-                part.append(values[source])
+            for column, value in zip(self.columns, values, strict=True):
+                column.append(value)
         elif time > times[0] or (time == times[0] and id > self.ids[0]):
             self._insert(time, id, values)
 
@@ -99,25 +82,40 @@ class Track:
             at -= 1
         self.times.insert(at, time)
         self.ids.insert(at, id)
-        for part, source in zip(self.parts, self.sources, strict=True):
-            part.insert(at, time, values[source])
+        among_merged = at < self.merged
+        if among_merged:
+            self.merged += 1
+            self.counts[at:] = [count + 1 for count in self.counts[at - 1 :]]
+        for column, value in zip(self.columns, values, strict=True):
+            column.insert(at, time, value, among_merged=among_merged)
+
+    def count_to(self, tile: int) -> int:
+        """Return how many events there are from after the start up to a tile."""
+        counts = self.counts
+        return counts[tile] if tile < self.merged else counts[-1] + tile - self.merged + 1
 
     def compact(self, now: int, ids_from: int) -> None:
         """Merge and forget what no window read at or after ``now - slack`` can tell apart.
 
         The result depends only on the events and ``now``, not on when this was called before.
         """
-        lasts = self._groups(now - self.slack)
+        lasts, merged = self._groups(now - self.slack)
         times, ids = self.times, self.ids
-        for part in self.parts:
-            part.merge(lasts)
+        before = self.count_to(lasts[0])
+        counts = [self.count_to(last) - before for last in lasts[:merged]]
+        for column in self.columns:
+            column.merge(lasts, self.merged, merged)
         self.times = array("q", [times[last] for last in lasts])
         # An event may still come with the time of a tile; only then the id decides which is the later one.
         self.ids = [ids[last] if times[last] >= ids_from else "" for last in lasts]
-        self.limit = 2 * len(self.times) + 64
+        self.counts, self.merged = counts, merged
+        self.limit = 2 * len(lasts) + 64
 
-    def _groups(self, oldest: int) -> list[int]:
-        """Return the index of the last tile of each group; the first group is what no window begins or ends in."""
+    def _groups(self, oldest: int) -> tuple[list[int], int]:
+        """Return the last tile of each group, and how many groups there are before single events begin.
+
+        The first group is what no window begins or ends in.
+        """
         times = self.times
         cuts = sorted((_cut(grid, oldest), grid) for grid in self.grids)
         begin = max(bisect_left(times, cuts[0][0]), 1)
@@ -128,18 +126,22 @@ class Track:
             lasts += _last_of_cells(times, begin, end, needed)
             needed.append(grid)
             begin = end
-        lasts += _last_of_cells(times, begin, len(times), needed)
-        return lasts
+            if grid.size == 1:
+                break
+        merged = len(lasts)
+        lasts += range(begin, len(times))
+        return lasts, merged
 
-    def dump(self) -> tuple[bytes, list[str], list[object]]:
+    def dump(self) -> TrackState:
         """Return plain data for a snapshot."""
-        return packed(self.times), self.ids, [part.dump() for part in self.parts]
+        return packed(self.times), self.ids, self.counts, [column.dump() for column in self.columns]
 
-    def load(self, times: bytes, ids: list[str], parts: list[object]) -> None:
+    def load(self, state: TrackState) -> None:
         """Take back what ``dump`` returned; the plan must be the same."""
-        self.times, self.ids = unpacked(times), ids
-        for part, data in zip(self.parts, parts, strict=True):
-            part.load(data)
+        times, self.ids, self.counts, columns = state
+        self.times, self.merged = unpacked(times), len(self.counts)
+        for column, data in zip(self.columns, columns, strict=True):
+            column.load(data)
         self.limit = 2 * len(self.times) + 64
 
 
@@ -152,8 +154,6 @@ def _last_of_cells(times: array[int], begin: int, end: int, needed: Sequence[Gri
     """Return the last index of each run of ``begin..end`` that no boundary of a needed grid cuts."""
     if begin >= end:
         return ()
-    if any(grid.size == 1 for grid in needed):
-        return range(begin, end)
     lasts: list[int] = []
     before: list[int] | None = None
     for at in range(begin, end):
@@ -164,19 +164,3 @@ def _last_of_cells(times: array[int], begin: int, end: int, needed: Sequence[Gri
         before = cell
     lasts.append(end - 1)
     return lasts
-
-
-def packed(numbers: Sequence[int]) -> bytes:
-    """Return 64-bit integers as little-endian bytes."""
-    return struct.pack(f"<{len(numbers)}q", *numbers)
-
-
-def unpacked(data: object) -> array[int]:
-    """Return the integers that :func:`packed` wrote.
-
-    Raises:
-        IntegrityError: It is something else.
-    """
-    if not isinstance(data, bytes) or len(data) % 8:
-        raise IntegrityError("a snapshot's column is not a row of 64-bit integers")
-    return array("q", struct.unpack(f"<{len(data) // 8}q", data))

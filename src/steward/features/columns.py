@@ -1,0 +1,163 @@
+"""One field's values in the tiles of a track, and what windows need of them."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from steward.errors import IntegrityError
+from steward.features.extremes import Lowest
+from steward.features.ranks import Marks
+
+Totals: TypeAlias = "array[int] | list[int]"
+"""64-bit integers while they fit, Python's wide ones after."""
+Packed = bytes | list[str]
+ColumnState = tuple[bytes, list[Packed], list[bytes], list[dict[int, int]]]
+"""A column as plain data: values, totals, extremes, buckets."""
+
+
+class Column:
+    """The values of a field, in fixed point, and the running totals and tile aggregates that windows ask for.
+
+    Args:
+        sums: Keep sums.
+        squares: Keep sums of squares.
+        lowest: Keep smallest values.
+        highest: Keep largest values.
+        quantiles: How many windows ask for quantiles.
+
+    Attributes:
+        values: The value of each tile's last event.
+
+    Example:
+        >>> column = Column(sums=True, squares=True)
+        >>> column.append(2**52), column.append(-(2**52))
+        (None, None)
+        >>> list(column.sums), column.squares[2] == 2**105
+        ([0, 4503599627370496, 0], True)
+    """
+
+    __slots__ = ("highest", "lowest", "marks", "squares", "sums", "values")
+
+    def __init__(
+        self,
+        *,
+        sums: bool = False,
+        squares: bool = False,
+        lowest: bool = False,
+        highest: bool = False,
+        quantiles: int = 0,
+    ) -> None:
+        self.values = array("q", [0])
+        self.sums: Totals | None = array("q", [0]) if sums else None
+        self.squares: Totals | None = array("q", [0]) if squares else None
+        self.lowest = Lowest(1) if lowest else None
+        self.highest = Lowest(-1) if highest else None
+        self.marks = Marks(quantiles) if quantiles else None
+
+    def append(self, value: int) -> None:
+        """Take a value that is the newest."""
+        self.values.append(value)
+        sums, squares = self.sums, self.squares
+        if sums is not None:
+            try:
+                sums.append(sums[-1] + value)
+            except OverflowError:
+                self.sums = [*sums, sums[-1] + value]
+        if squares is not None:
+            try:
+                squares.append(squares[-1] + value * value)
+            except OverflowError:
+                self.squares = [*squares, squares[-1] + value * value]
+
+    def insert(self, at: int, time: int, value: int, *, among_merged: bool) -> None:
+        """Take a value that belongs before others, as tile ``at``: all totals after it grow."""
+        self.values.insert(at, value)
+        if self.sums is not None:
+            self.sums = _inserted(self.sums, at, value)
+        if self.squares is not None:
+            self.squares = _inserted(self.squares, at, value * value)
+        for part in (self.lowest, self.highest, self.marks):
+            if part is not None:
+                part.insert(at, time, value, among_merged=among_merged)
+
+    def merge(self, lasts: Sequence[int], merged: int, now_merged: int) -> None:
+        """Merge tiles: group ``k`` is what lies after ``lasts[k-1]`` up to ``lasts[k]``; group 0 becomes the start.
+
+        Args:
+            lasts: The last tile of each group.
+            merged: How many tiles at the beginning may hold several events.
+            now_merged: How many groups will.
+        """
+        for part in (self.lowest, self.highest, self.marks):
+            if part is not None:
+                part.merge(self.values, lasts, merged, now_merged)
+        self.values = array("q", [self.values[last] for last in lasts])
+        if self.sums is not None:
+            self.sums = _picked(self.sums, lasts)
+        if self.squares is not None:
+            self.squares = _picked(self.squares, lasts)
+
+    def dump(self) -> ColumnState:
+        """Return plain data for a snapshot; what can be told from it is left out."""
+        totals = [_dumped(total) for total in (self.sums, self.squares) if total is not None]
+        extremes = [packed(part.tiles) for part in (self.lowest, self.highest) if part is not None]
+        buckets = [dict(sorted(tile.items())) for tile in self.marks.tiles] if self.marks is not None else []
+        return packed(self.values), totals, extremes, buckets
+
+    def load(self, state: ColumnState) -> None:
+        """Take back what ``dump`` returned; the plan must be the same."""
+        values, totals, extremes, buckets = state
+        self.values = unpacked(values)
+        kept = iter(totals)
+        if self.sums is not None:
+            self.sums = _loaded(next(kept))
+        if self.squares is not None:
+            self.squares = _loaded(next(kept))
+        for part, tiles in zip([p for p in (self.lowest, self.highest) if p is not None], extremes, strict=True):
+            part.tiles = unpacked(tiles)
+        if self.marks is not None:
+            self.marks.tiles = buckets
+
+
+def _inserted(totals: Totals, at: int, added: int) -> Totals:
+    shifted = [total + added for total in totals[at - 1 :]]
+    try:
+        return totals[:at] + array("q", shifted) if isinstance(totals, array) else totals[:at] + shifted
+    except OverflowError:
+        return [*totals[:at], *shifted]
+
+
+def _picked(totals: Totals, lasts: Sequence[int]) -> Totals:
+    start = totals[lasts[0]]
+    picked = [totals[last] - start for last in lasts]
+    try:
+        return array("q", picked)
+    except OverflowError:
+        return picked
+
+
+def _dumped(totals: Totals) -> Packed:
+    return packed(totals) if isinstance(totals, array) else [f"{total:x}" for total in totals]
+
+
+def _loaded(data: Packed) -> Totals:
+    return unpacked(data) if isinstance(data, bytes) else [int(total, 16) for total in data]
+
+
+def packed(numbers: Sequence[int]) -> bytes:
+    """Return 64-bit integers as little-endian bytes."""
+    return struct.pack(f"<{len(numbers)}q", *numbers)
+
+
+def unpacked(data: bytes) -> array[int]:
+    """Return the integers that :func:`packed` wrote.
+
+    Raises:
+        IntegrityError: It is something else.
+    """
+    if len(data) % 8:
+        raise IntegrityError("a snapshot's column is not a row of 64-bit integers")
+    return array("q", struct.unpack(f"<{len(data) // 8}q", data))
