@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from steward.clock import SystemClock
-from steward.ledger import Ledger, port
+from steward.errors import Conflict
+from steward.ledger import Commit, Ledger, port
 from steward.ledger.memory import MemoryLedger
 from steward.ledger.sqlite import SqliteLedger
-from steward.testing.conformance.ledger import DurableLedgerConformance, LedgerConformance, Reopen
+from steward.ledger.verify import verify_store
+from steward.testing.conformance.ledger import (
+    DurableLedgerConformance,
+    LedgerConformance,
+    Reopen,
+    draft,
+    message,
+)
 
 
 class TestMemory(LedgerConformance):
@@ -58,7 +72,7 @@ def test_every_promise_has_a_test_and_every_test_a_promise() -> None:
 
 @pytest.mark.parametrize("engine", [MemoryLedger, SqliteLedger])
 def test_engines_have_the_signatures_of_the_port(engine: type) -> None:
-    methods = [name for name in vars(Ledger) if not name.startswith("_")]
+    methods = [name for name in dir(Ledger) if not name.startswith("_")]
     assert len(methods) == 13
     for name in methods:
         ours, theirs = inspect.signature(getattr(engine, name)), inspect.signature(getattr(Ledger, name))
@@ -68,3 +82,93 @@ def test_engines_have_the_signatures_of_the_port(engine: type) -> None:
 def test_engines_fit_the_port() -> None:
     engines: list[type[Ledger]] = [MemoryLedger, SqliteLedger]
     assert len(engines) == 2
+
+
+class Twins(RuleBasedStateMachine):
+    """SQLite against the reference, step by step, also over restarts and tiny index segments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = TemporaryDirectory()
+        self.reference = MemoryLedger()
+        self.sqlite = self.opened()
+
+    def opened(self) -> SqliteLedger:
+        ledger = self.runner.run(SqliteLedger.open(Path(self.folder.name) / "a.db", clock=SystemClock()))
+        store = ledger._writer._store
+        store.keys._seal_at_rows = store.message_ids._seal_at_rows = 3
+        return ledger
+
+    def both(self, ask: Callable[[Ledger], Awaitable[object]]) -> None:
+        answers = []
+        for ledger in (self.reference, self.sqlite):
+            try:
+                answers.append(self.runner.run(outcome(ask(ledger))))
+            except Conflict as conflict:
+                answers.append(conflict.field)
+        assert answers[0] == answers[1]
+
+    @rule(
+        keys=st.lists(st.none() | st.integers(0, 25), max_size=6),
+        events=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 8)), max_size=4),
+        cursor=st.none() | st.tuples(st.sampled_from("xy"), st.integers(0, 9)),
+    )
+    def append(self, keys: list[int | None], events: list[tuple[str, int]], cursor: tuple[str, int] | None) -> None:
+        kinds = ["decided", "acted", "valued"]
+        commit = Commit(
+            entries=[
+                draft(n, kind=kinds[n % 3], key=None if key is None else f"key-{key}") for n, key in enumerate(keys)
+            ],
+            messages=[message(topic, number) for topic, number in events],
+            cursors=dict([cursor] if cursor else []),
+        )
+        self.both(lambda ledger: ledger.append(commit))
+
+    @rule(start=st.integers(0, 40), limit=st.integers(0, 90), kind=st.sampled_from([None, "decided", "acted", "no"]))
+    def read(self, start: int, limit: int, kind: str | None) -> None:
+        self.both(lambda ledger: ledger.read(start, limit, kind=kind))
+        self.both(lambda ledger: ledger.messages("a", start // 8, limit))
+
+    @rule(key=st.integers(0, 25))
+    def look_up(self, key: int) -> None:
+        self.both(lambda ledger: ledger.by_key(f"key-{key}"))
+        self.both(lambda ledger: ledger.of_run(UUID(int=key % 4)))
+        self.both(lambda ledger: ledger.cursor("x"))
+
+    @rule(share=st.floats(0, 1), other=st.floats(0, 1))
+    def prove(self, share: float, other: float) -> None:
+        size = self.runner.run(self.reference.size())
+        first, second = sorted((int(share * size), int(other * size)))
+        self.both(lambda ledger: ledger.consistency(first, second))
+        if second > 0:
+            self.both(lambda ledger: ledger.inclusion(min(first, second - 1), second))
+
+    @rule()
+    def restart(self) -> None:
+        self.runner.run(self.sqlite.close())
+        self.sqlite = self.opened()
+
+    @invariant()
+    def same_state(self) -> None:
+        self.both(lambda ledger: ledger.size())
+        self.both(lambda ledger: ledger.root())
+        self.both(lambda ledger: ledger.topics())
+
+    def teardown(self) -> None:
+        self.runner.run(self.sqlite.close())
+        report = verify_store(Path(self.folder.name) / "a.db")
+        self.runner.close()
+        self.folder.cleanup()
+        assert report.breaks == []
+
+
+async def outcome(answer: Awaitable[object]) -> object:
+    found = await answer
+    return list(found) if isinstance(found, list | tuple) else found
+
+
+def test_sqlite_is_the_twin_of_memory() -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis leaves it untyped
+        Twins, settings=settings(max_examples=25, stateful_step_count=25, deadline=None)
+    )

@@ -50,7 +50,7 @@ def check_commit(commit: Commit) -> None:
             )
 
 
-def check_range(size: int, have: int, *, index: int = 0, first: int = 0) -> None:
+def check_range(size: int, have: int, *, index: int | None = None, first: int = 0) -> None:
     """Refuse a tree size, leaf index or older tree size that the ledger (``have`` entries) does not have.
 
     Raises:
@@ -64,7 +64,7 @@ def check_range(size: int, have: int, *, index: int = 0, first: int = 0) -> None
     """
     if not 0 <= size <= have:
         raise NotFound(f"there is no tree of {size} entries", why=f"the ledger has {have}", field="size")
-    if index and not 0 <= index < size:
+    if index is not None and not 0 <= index < size:
         raise NotFound(f"there is no entry {index} in the tree of {size}", field="index")
     if not 0 <= first <= size:
         raise NotFound(f"the tree of {first} entries cannot begin that of {size}", field="first")

@@ -78,6 +78,8 @@ class Verifier:
             if line.startswith(prefix):
                 try:
                     signature = b64decode(line[len(prefix) :], validate=True)
+                    if b64encode(signature).decode() != line[len(prefix) :]:
+                        raise ValueError("its base64 has bits that mean nothing")
                     if signature[:4] != self._id:
                         continue
                     self._public.verify(signature[4:], text.encode())

@@ -10,15 +10,17 @@ filter in memory answers nearly all questions for unknown digests, which is what
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from hashlib import sha256
 from sqlite3 import Connection
+from typing import NamedTuple
 
 DIGEST_BYTES = 16
 ROW_BYTES = DIGEST_BYTES + 8
 SEAL_AT_ROWS = 65_536
 _BITS_PER_ROW = 16
-_FIRST_FILTER_ROWS = 1 << 16
+_FIRST_FILTER_ROWS = 1 << 18
+_BIT_SHIFTS = (34, 40, 46, 52, 58)
 
 
 def digest_of(text: str) -> bytes:
@@ -32,18 +34,19 @@ def digest_of(text: str) -> bytes:
 
 
 class BloomFilter:
-    """A set of digests that may say yes in error (below 1 %), never no; doubles by adding a larger layer.
+    """A set of digests that may say yes in error (below 1 %), never no; grows by adding a four times larger layer.
 
     Example:
         >>> seen = BloomFilter()
         >>> seen.add(digest_of("a") + digest_of("b"), stride=16)
-        >>> digest_of("a") in seen, digest_of("c") in seen
-        (True, False)
+        >>> seen.suspects([digest_of("c"), digest_of("a")]) == [digest_of("a")]
+        True
     """
 
     def __init__(self) -> None:
         self._layers: list[tuple[array[int], int]] = []
         self._free_rows = 0
+        self._next_rows = _FIRST_FILTER_ROWS
 
     def add(self, rows: bytes, *, stride: int = ROW_BYTES) -> None:
         """Add the digests that begin every ``stride`` bytes of ``rows``."""
@@ -51,30 +54,40 @@ class BloomFilter:
 
         count = len(rows) // stride
         if self._free_rows < count:
-            capacity = max(_FIRST_FILTER_ROWS, 2 * sum(mask + 1 for _, mask in self._layers) * 64 // _BITS_PER_ROW)
-            while capacity < count:
-                capacity *= 2
-            words = capacity * _BITS_PER_ROW // 64
-            self._layers.append((array("Q", bytes(8 * words)), words - 1))
-            self._free_rows = capacity
+            while self._next_rows < count:
+                self._next_rows *= 4
+            words_count = self._next_rows * _BITS_PER_ROW // 64
+            self._layers.append((array("Q", bytes(8 * words_count)), words_count - 1))
+            self._free_rows, self._next_rows = self._next_rows, self._next_rows * 4
         self._free_rows -= count
-        words_of_layer, mask = self._layers[-1]
+        words, mask = self._layers[-1]
         digests = np.frombuffer(rows, np.uint8).reshape(count, stride)[:, :8]
         hashes = np.ascontiguousarray(digests).view("<u8").ravel()
         bits = np.zeros(count, np.uint64)
-        for shift in (40, 46, 52, 58):
+        for shift in _BIT_SHIFTS:
             bits |= np.uint64(1) << ((hashes >> np.uint64(shift)) & np.uint64(63))
-        target = np.frombuffer(words_of_layer, np.uint64)
-        np.bitwise_or.at(target, (hashes & np.uint64(mask)).astype(np.intp), bits)
+        places = (hashes & np.uint64(mask)).astype(np.intp)
+        np.bitwise_or.at(np.frombuffer(words, np.uint64), places, bits)
 
-    def __contains__(self, digest: bytes) -> bool:
-        if not self._layers:
-            return False
-        number = int.from_bytes(digest[:8], "little")
-        bits = (
-            1 << (number >> 40 & 63) | 1 << (number >> 46 & 63) | 1 << (number >> 52 & 63) | 1 << (number >> 58)
-        )
-        return any(words[number & mask] & bits == bits for words, mask in self._layers)
+    def suspects(self, digests: Iterable[bytes]) -> list[bytes]:
+        """Return those digests that may have been added."""
+        layers, suspects = self._layers, list[bytes]()
+        if not layers:
+            return suspects
+        for digest in digests:
+            number = int.from_bytes(digest[:8], "little")
+            bits = (
+                1 << (number >> 34 & 63)
+                | 1 << (number >> 40 & 63)
+                | 1 << (number >> 46 & 63)
+                | 1 << (number >> 52 & 63)
+                | 1 << (number >> 58)
+            )
+            for words, mask in layers:
+                if words[number & mask] & bits == bits:
+                    suspects.append(digest)
+                    break
+        return suspects
 
 
 def search(rows: bytes, digest: bytes) -> int | None:
@@ -116,6 +129,7 @@ class DigestIndex:
         self._name = name
         self._seal_at_rows = seal_at_rows
         self._recent: dict[bytes, int] = {}
+        self._recent_rows: list[bytes] = []
         self._filter = BloomFilter()
         self._sealed_rows = 0
         self._segments = 0
@@ -130,8 +144,9 @@ class DigestIndex:
 
     def load(self, database: Connection) -> None:
         """Forget what is in memory and read it from the database again."""
-        self._recent, self._filter, self._sealed_rows = {}, BloomFilter(), 0
+        self._recent, self._recent_rows, self._filter, self._sealed_rows = {}, [], BloomFilter(), 0
         for (rows,) in database.execute(f"SELECT rows FROM {self._name}_recent ORDER BY id"):
+            self._recent_rows.append(rows)
             for start in range(0, len(rows), ROW_BYTES):
                 value = int.from_bytes(rows[start + DIGEST_BYTES : start + ROW_BYTES], "big")
                 self._recent[rows[start : start + DIGEST_BYTES]] = value
@@ -148,8 +163,11 @@ class DigestIndex:
     def find(self, database: Connection, digest: bytes) -> int | None:
         """Return the number of ``digest``, or ``None``."""
         value = self._recent.get(digest)
-        if value is not None or digest not in self._filter:
-            return value
+        if value is None and self._filter.suspects((digest,)):
+            value = self._find_sealed(database, digest)
+        return value
+
+    def _find_sealed(self, database: Connection, digest: bytes) -> int | None:
         first = digest[0] << 32
         segments = database.execute(
             f"SELECT rows FROM {self._name}_sealed WHERE id BETWEEN ? AND ? ORDER BY id DESC",
@@ -157,42 +175,59 @@ class DigestIndex:
         )
         return next((value for (rows,) in segments if (value := search(rows, digest)) is not None), None)
 
-    def log(self, database: Connection, new: Mapping[bytes, int]) -> _Logged:
-        """Write new rows inside the caller's transaction; pass the answer to :meth:`learn` once it is committed."""
-        if not new:
-            return _Logged(new, None)
-        if len(self._recent) + len(new) < max(self._seal_at_rows, self._sealed_rows >> 8):
-            packed = _pack(new.items())
-            database.execute(f"INSERT INTO {self._name}_recent (rows) VALUES (?)", (packed,))
-            return _Logged(new, None)
-        parts: dict[int, list[tuple[bytes, int]]] = {}
-        for row in (*self._recent.items(), *new.items()):
-            parts.setdefault(row[0][0], []).append(row)
-        sealed = {first << 32 | self._segments: _pack(rows) for first, rows in sorted(parts.items())}
-        database.executemany(f"INSERT INTO {self._name}_sealed (id, rows) VALUES (?, ?)", sealed.items())
-        database.execute(f"DELETE FROM {self._name}_recent")
-        return _Logged(new, b"".join(sealed.values()))
+    def knows_any(self, database: Connection, digests: Set[bytes]) -> bool:
+        """Tell whether one of many digests is known: about a microsecond each if none is."""
+        if not self._recent.keys().isdisjoint(digests):
+            return True
+        return any(self._find_sealed(database, digest) is not None for digest in self._filter.suspects(digests))
 
-    def learn(self, logged: _Logged) -> None:
+    def log(self, database: Connection, new: Mapping[bytes, int]) -> Logged:
+        """Write new rows inside the caller's transaction; pass the answer to :meth:`learn` once it is committed."""
+        packed = b"".join([digest + value.to_bytes(8, "big") for digest, value in new.items()])
+        if len(self._recent) + len(new) < max(self._seal_at_rows, self._sealed_rows >> 8):
+            if packed:
+                database.execute(f"INSERT INTO {self._name}_recent (rows) VALUES (?)", (packed,))
+            return Logged(new, packed)
+        sealed = b"".join((*self._recent_rows, packed))
+        parts = [(first << 32 | self._segments, rows) for first, rows in _by_first_byte(sealed)]
+        database.executemany(f"INSERT INTO {self._name}_sealed (id, rows) VALUES (?, ?)", parts)
+        database.execute(f"DELETE FROM {self._name}_recent")
+        return Logged(new, sealed, is_segment=True)
+
+    def learn(self, logged: Logged) -> None:
         """Remember rows that are durable now."""
-        if logged.sealed is None:
+        if not logged.is_segment:
             self._recent.update(logged.new)
+            self._recent_rows.append(logged.rows)
             return
         # The filter learns before the dictionary forgets: a reader in between must not miss a digest.
-        self._filter.add(logged.sealed)
-        self._sealed_rows += len(logged.sealed) // ROW_BYTES
+        self._filter.add(logged.rows)
+        self._sealed_rows += len(logged.rows) // ROW_BYTES
         self._segments += 1
-        self._recent = {}
+        self._recent, self._recent_rows = {}, []
 
 
-class _Logged:
-    """Rows on their way from the database into memory; ``sealed`` holds a whole segment, if one was sealed."""
+class Logged(NamedTuple):
+    """Rows on their way from the database into memory; all of a new segment if ``is_segment``.
 
-    __slots__ = ("new", "sealed")
+    Example:
+        >>> Logged({}, b"").is_segment
+        False
+    """
 
-    def __init__(self, new: Mapping[bytes, int], sealed: bytes | None) -> None:
-        self.new, self.sealed = new, sealed
+    new: Mapping[bytes, int]
+    rows: bytes
+    is_segment: bool = False
 
 
-def _pack(rows: Iterable[tuple[bytes, int]]) -> bytes:
-    return b"".join([digest + value.to_bytes(8, "big") for digest, value in rows])
+def _by_first_byte(rows: bytes) -> Iterator[tuple[int, bytes]]:
+    """Cut packed rows into one blob for each first byte that occurs, in order."""
+    import numpy as np  # noqa: PLC0415 - heavy; a small ledger never needs it
+
+    table = np.frombuffer(rows, np.uint8).reshape(-1, ROW_BYTES)
+    ordered = table[np.argsort(table[:, 0], kind="stable")].tobytes()
+    end = 0
+    for first, count in enumerate(np.bincount(table[:, 0], minlength=256).tolist()):
+        start, end = end, end + count * ROW_BYTES
+        if count:
+            yield first, ordered[start:end]

@@ -221,15 +221,21 @@ class _Batch:
         return Committed(first, offsets, len(offsets) - (len(self._message_ids) - known_before))
 
     def _claim(self, drafts: Sequence[Draft], first: int) -> dict[bytes, int] | Conflict:
-        claimed: dict[bytes, int] = {}
-        find, database, taken = self._store.keys.find, self._store.database, self._keys
-        for index, draft in enumerate(drafts, first):
-            key = draft.key
-            if key is not None:
-                digest = digest_of(key)
-                if digest in claimed or digest in taken or find(database, digest) is not None:
-                    return Conflict(f"the key {key!r} is already taken", fix="read its entry instead", field=key)
-                claimed[digest] = index
+        keyed = [(draft.key, index) for index, draft in enumerate(drafts, first) if draft.key is not None]
+        claimed = {digest_of(key): index for key, index in keyed}
+        store, taken = self._store, self._keys
+        if (
+            len(claimed) == len(keyed)
+            and claimed.keys().isdisjoint(taken)
+            and not store.keys.knows_any(store.database, claimed.keys())
+        ):
+            return claimed
+        seen: set[bytes] = set()
+        for key, _ in keyed:
+            digest = digest_of(key)
+            if digest in seen or digest in taken or store.keys.find(store.database, digest) is not None:
+                return Conflict(f"the key {key!r} is already taken", fix="read its entry instead", field=key)
+            seen.add(digest)
         return claimed
 
     def _add_entries(self, drafts: Sequence[Draft]) -> None:

@@ -66,6 +66,7 @@ def _snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     mode = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
     database = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
     try:
+        database.execute("PRAGMA cache_size = -65536")
         database.execute("BEGIN")
         yield database
     except sqlite3.DatabaseError as error:
@@ -211,14 +212,15 @@ def _trusted_head(database: sqlite3.Connection, outside: Path, key: str | None) 
 
 
 def _prove(
-    database: sqlite3.Connection, head: Head | None, broken: list[Break], row: tuple[int, str, bytes, bytes]
+    database: sqlite3.Connection, head: Head | None, broken: list[Break], row: tuple[int, str, bytes, object]
 ) -> Proven:
-    index, kind, leaf, body = row
+    index, kind, leaf, stored = row
+    body = stored if isinstance(stored, bytes) else str(stored).encode()
     (have,) = database.execute("SELECT max(idx) + 1 FROM entries").fetchone()
     signed = head is not None and index < head.size
     size = head.size if head is not None and signed else have
     breaks = list(broken)
-    if hash_leaf(body) != leaf:
+    if body is not stored or hash_leaf(body) != leaf:
         breaks.append(Break(index, "its body is not the one that was hashed"))
     path = _path(database, index, size)
     root = head.root if head is not None and signed else _range_root(database, 0, size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
 from hashlib import sha256
@@ -13,6 +13,7 @@ from msgspec import Struct
 
 HASH_BYTES = 32
 STORED_HEIGHT = 8
+BLOCK_LEAVES = 1 << STORED_HEIGHT
 
 
 class Head(Struct, frozen=True):
@@ -50,6 +51,8 @@ def open_checkpoint(note: str, vkey: str) -> Head:
         if not gap or not tail.endswith("\n") or len(lines) != 1 or len(lines[0]) != 3:
             raise ValueError("it is not a note of this key")
         signature = b64decode(lines[0][2], validate=True)
+        if b64encode(signature).decode() != lines[0][2]:
+            raise ValueError("its base64 has bits that mean nothing")
         if signature[:4].hex() != key_id:
             raise ValueError("it is signed by another key")
         Ed25519PublicKey.from_public_bytes(key[1:]).verify(signature[4:], f"{text}\n".encode())
@@ -120,8 +123,25 @@ class Peaks:
 
     def push(self, leaf: bytes) -> None:
         """Add a leaf hash."""
-        place, height, node, peaks = self.size, 0, leaf, self._peaks
+        self._carry(leaf, self.size, 0)
         self.size += 1
+
+    def push_all(self, leaves: list[bytes]) -> None:
+        """Add leaf hashes; a whole block of 256 takes half the time of its leaves."""
+        if len(leaves) != BLOCK_LEAVES or self.size % BLOCK_LEAVES:
+            for leaf in leaves:
+                self.push(leaf)
+            return
+        while len(leaves) > 1:
+            pairs = iter(leaves)
+            leaves = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+        block = self.size >> STORED_HEIGHT
+        self.nodes[STORED_HEIGHT << 56 | block] = leaves[0]
+        self._carry(leaves[0], block, STORED_HEIGHT)
+        self.size += BLOCK_LEAVES
+
+    def _carry(self, node: bytes, place: int, height: int) -> None:
+        peaks = self._peaks
         while place & 1:
             node = sha256(b"\x01" + peaks.pop() + node).digest()
             place >>= 1

@@ -37,7 +37,10 @@ def draft(number: int, *, key: str | None = None, kind: str = "decided", body: b
         >>> draft(3).run_id == draft(2).run_id
         True
     """
-    return Draft(kind, UUID(int=number // 2), b'{"n":%d}' % number if body is None else body, key)
+    run_id = UUID(int=number // 2)
+    if body is None:
+        body = f'{{"kind":"{kind}","decision_id":"{run_id}","decision":"test","n":{number}}}'.encode()
+    return Draft(kind, run_id, body, key)
 
 
 def message(topic: str, number: int, *, source: str = "meter-7") -> Message:
@@ -94,7 +97,7 @@ class LedgerConformance:
             await ledger.append(Commit(entries=[draft(1, key="x"), draft(2, key="x")]))
         assert twice.value.field == "x"
         found = await ledger.by_key("order-17")
-        assert found == Entry(0, "decided", UUID(int=0), b'{"n":0}', "order-17")
+        assert found == Entry(0, "decided", UUID(int=0), draft(0).body, "order-17")
         await ledger.append(Commit(entries=[draft(1, key="x"), draft(2), draft(3)]))
         assert await ledger.size() == 4
 
