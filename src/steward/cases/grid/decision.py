@@ -159,12 +159,12 @@ def follow_plan_inside_limits(features: Features, plan: Prediction[DispatchPlan]
 
 def impact_eur(features: Features, plan: Prediction[DispatchPlan], choice: Setpoint) -> float:
     """The money that changes hands in this hour, by the forecast price."""
-    return abs(expected_eur(features, plan.value, choice))
+    return abs(expected_eur(features, plan, choice))
 
 
-def expected_eur(features: Features, plan: DispatchPlan, choice: Setpoint) -> float:
+def expected_eur(features: Features, plan: Prediction[DispatchPlan], choice: Setpoint) -> float:
     """What the set-point earns in this hour at the forecast price; charging costs."""
-    return round(choice.power_mw * plan.price_eur_mwh[int(features.number("hour_of_day"))], 2)
+    return round(choice.power_mw * plan.value.price_eur_mwh[int(features.number("hour_of_day"))], 2)
 
 
 def earned_eur(features: Features, choice: Setpoint, outcome: MeteredInterval) -> float:
@@ -229,7 +229,7 @@ def make_decision(
             expected=expected_eur,
             per_month=720,
         ),
-        schedule=Every(hours(1), make=plant.due),
+        schedule=Every(hours(1), make=plant.due, offset=plant.local.past_the_hour),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 
+from steward.clock import EPOCH
 from steward.errors import ContractError
 
 HOUR = timedelta(hours=1)
@@ -50,15 +51,20 @@ class LocalDays:
 
     def start(self, day: date) -> datetime:
         """Return the day's first instant, in UTC."""
-        return datetime.combine(day, time(), self.tz).astimezone(UTC)
+        return self.at(day, time())
 
-    def noon(self, day: date) -> datetime:
-        """Return the day's noon by the wall clock, in UTC."""
-        return datetime.combine(day, time(12), self.tz).astimezone(UTC)
+    def at(self, day: date, wall: time) -> datetime:
+        """Return when the wall clock shows a time on a day, in UTC."""
+        return datetime.combine(day, wall, self.tz).astimezone(UTC)
 
     def plan_at(self, day: date) -> datetime:
         """Return when the plan of ``day`` is fixed: noon of the day before, in UTC."""
-        return self.noon(day - DAY)
+        return self.at(day - DAY, time(12))
+
+    @property
+    def past_the_hour(self) -> timedelta:
+        """How far past a whole hour of UTC the zone's hours begin: 30 minutes in India."""
+        return (self.start(date(2000, 1, 1)) - EPOCH) % HOUR
 
     def day_of(self, at: datetime) -> date:
         """Return the local day that an instant belongs to."""
