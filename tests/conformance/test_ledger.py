@@ -169,6 +169,4 @@ async def outcome(answer: Awaitable[object]) -> object:
 
 
 def test_sqlite_is_the_twin_of_memory() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis leaves it untyped
-        Twins, settings=settings(max_examples=25, stateful_step_count=25, deadline=None)
-    )
+    run_state_machine_as_test(Twins, settings=settings(max_examples=25, stateful_step_count=25, deadline=None))
