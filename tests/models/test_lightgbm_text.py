@@ -88,6 +88,33 @@ def test_a_table_of_categories_out_of_order_is_refused(old: bytes, new: bytes) -
         check(resized(CATEGORIES.replace(old, new, 1)))
 
 
+CATEGORY = resized(
+    STUMP.replace(b"decision_type=2", b"decision_type=1")
+    .replace(b"threshold=5.5", b"threshold=0")
+    .replace(b"num_cat=0", b"num_cat=1")
+    .replace(b"is_linear=0", b"cat_boundaries=0 1\ncat_threshold=4\nis_linear=0")
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"threshold=0\n", b"threshold=1\n"),
+        (b"threshold=0\n", b"threshold=-1\n"),
+        (b"threshold=0\n", b"threshold=0.5\n"),
+        (b"threshold=0\n", b"threshold=inf\n"),
+        (b"boundaries=0 1\ncat_threshold=4", b"boundaries=1 2\ncat_threshold=4 4"),
+        (b"boundaries=0 1", b"boundaries=0"),
+        (b"cat_threshold=4\n", b""),
+    ],
+)
+def test_a_category_outside_of_its_table_is_refused(old: bytes, new: bytes) -> None:
+    assert check(CATEGORY).trees == 1
+    assert old in CATEGORY
+    with pytest.raises(ValueError, match=r"cat_|categorical"):
+        check(resized(CATEGORY.replace(old, new)))
+
+
 def test_a_cycle_is_refused() -> None:
     text = STUMP
     for key, value in {
@@ -133,6 +160,7 @@ def test_a_tree_too_deep_is_refused() -> None:
         STUMP[1:],
         STUMP.replace(b"\n", b"\r\n"),
         STUMP.replace(b"feature_names=hour", b"feature_names=ho\0r"),
+        STUMP.replace(b"feature_names=hour", b"feature_names=hour\r"),
         STUMP.replace(b"tree_sizes=253", b"tree_sizes=252"),
         STUMP.replace(b"tree_sizes=253", b"tree_sizes=254"),
         STUMP.replace(b"tree_sizes=253", b"tree_sizes=253 253"),

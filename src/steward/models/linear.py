@@ -87,12 +87,13 @@ class LinearModel:
         self.name, self.version, self.digest, self.task = name, version, digest, task
         self.inputs = tuple(term.input for term in content.terms)
         self._intercept = content.intercept
-        self._terms = tuple((term.coefficient, term.missing) for term in content.terms)
-        self._coefficients = np.array([term.coefficient for term in content.terms], dtype=np.float64)
+        self._weights = tuple(term.coefficient for term in content.terms)
+        self._fill = tuple(term.missing for term in content.terms)
+        self._coefficients = np.array(self._weights, dtype=np.float64)
         self._means = np.array([term.mean for term in content.terms], dtype=np.float64)
-        self._missing = np.array([term.missing for term in content.terms], dtype=np.float64)
+        self._missing = np.array(self._fill, dtype=np.float64)
         self._bias = content.intercept + math.fsum(term.coefficient * term.mean for term in content.terms)
-        self._answer = _logistic if task == "binary" else None
+        self._logistic = task == "binary"
         numbers = (self._intercept, self._bias, *self._coefficients, *self._means, *self._missing)
         if not all(map(math.isfinite, numbers)) or len(set(self.inputs)) < len(self.inputs):
             raise IntegrityError(
@@ -107,14 +108,22 @@ class LinearModel:
         Raises:
             EngineError: The row has another width, or the answer is not finite.
         """
-        if len(row) != len(self._terms):
+        if len(row) != len(self._weights):
             raise self._wrong_width(len(row))
         total = self._intercept
-        for (coefficient, missing), value in zip(self._terms, row, strict=True):
-            total += coefficient * (value if value == value else missing)  # noqa: PLR0124 - NaN is what differs
-        if total - total != 0.0:  # true for infinities and NaN; twice as fast as math.isfinite
+        for coefficient, value in zip(self._weights, row, strict=True):
+            total += coefficient * value
+        if total - total != 0.0:  # NaN or infinite: only now is it worth looking for missing values
+            total = self._total_of_filled(row)
+        return _logistic(total) if self._logistic else total
+
+    def _total_of_filled(self, row: Sequence[float]) -> float:
+        total = self._intercept
+        for coefficient, value, missing in zip(self._weights, row, self._fill, strict=True):
+            total += coefficient * (value if value == value else missing)  # noqa: PLR0124 - only NaN is unlike itself
+        if not math.isfinite(total):
             raise self._not_finite()
-        return _logistic(total) if self._answer else total
+        return total
 
     def predict(self, rows: Any) -> Any:
         """Return ``(n,)`` answers for ``(n, k)`` rows; NaN means missing.
@@ -129,7 +138,7 @@ class LinearModel:
                 total += coefficient * column
         if not np.isfinite(total).all():
             raise self._not_finite()
-        if self._answer:  # numpy's own exp differs from libm's in the last bit, and rows use libm's
+        if self._logistic:  # numpy's own exp differs from libm's in the last bit, and rows use libm's
             return np.fromiter(map(_logistic, total.tolist()), np.float64, len(total))
         return total
 
@@ -147,13 +156,13 @@ class LinearModel:
 
     def _filled(self, rows: Any) -> Any:
         array = np.asarray(rows, dtype=np.float64)
-        if array.ndim != 2 or array.shape[1] != len(self._terms):
+        if array.ndim != 2 or array.shape[1] != len(self._weights):
             raise self._wrong_width(array.shape[-1] if array.ndim else 0)
         return np.where(np.isnan(array), self._missing, array)
 
     def _wrong_width(self, width: int) -> EngineError:
         return EngineError(
-            f"model {self.name!r} takes rows of {len(self._terms)} inputs, got {width}",
+            f"model {self.name!r} takes rows of {len(self._weights)} inputs, got {width}",
             fix=f"give {', '.join(self.inputs)}, in this order",
         )
 

@@ -1,0 +1,116 @@
+"""What a prediction costs: ours beside the libraries' own calls, in one process, on one core.
+
+``python -m benchmarks.models [--json]``
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightgbm
+import numpy as np
+from benchmarks.report import Figure, report
+
+from steward.models.lightgbm import LightGBMModel
+from steward.models.lightgbm_text import check
+from steward.models.linear import LinearFile, LinearModel, Term
+
+INPUTS = tuple(f"x{at}" for at in range(10))
+ROUNDS = 7
+
+
+def fastest_us(calls: dict[str, Callable[[], object]], seconds_each: float = 0.05) -> dict[str, float]:
+    """Return the least time of each call in microseconds; they take turns, so that noise meets all alike."""
+    best = dict.fromkeys(calls, float("inf"))
+    times = {}
+    for name, call in calls.items():
+        start = time.perf_counter()
+        call()
+        times[name] = max(1, int(seconds_each / max(time.perf_counter() - start, 1e-7)))
+    gc.disable()
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            for _ in range(times[name]):
+                call()
+            best[name] = min(best[name], (time.perf_counter() - start) / times[name] * 1e6)
+    gc.enable()
+    return best
+
+
+def trained() -> tuple[lightgbm.Booster, Any]:
+    """Return 100 trees of 31 leaves on 10 inputs, and rows to ask."""
+    drawn = np.random.default_rng(1)
+    rows = drawn.normal(size=(5_000, len(INPUTS)))
+    rows[drawn.random(rows.shape) < 0.05] = np.nan
+    answers = np.nan_to_num(rows[:, 0]) + drawn.normal(size=5_000) > 0
+    options = {"objective": "binary", "num_leaves": 31, "verbosity": -1, "num_threads": 1, "seed": 1}
+    return lightgbm.train(options, lightgbm.Dataset(rows, answers), 100), rows[:1_000].copy()
+
+
+def main() -> None:
+    """Measure and report."""
+    booster, rows = trained()
+    text = booster.model_to_string().encode()
+    ours = LightGBMModel(check(text), name="bench", inputs=INPUTS, task="binary")
+    terms = tuple(Term(name, 0.1 * at, 0.0, 0.0) for at, name in enumerate(INPUTS))
+    linear = LinearModel(LinearFile(intercept=0.5, terms=terms), name="bench", task="binary")
+    row, one, full = rows[0].tolist(), rows[:1], np.nan_to_num(rows[0]).tolist()
+    empty = [float("nan"), *full[1:]]
+    best = fastest_us(
+        {
+            "booster_row": lambda: booster.predict(one),
+            "row": lambda: ours.predict_one(row),
+            "row_in_array": lambda: ours.predict(one),
+            "booster_10": lambda: booster.predict(rows[:10]),
+            "batch_10": lambda: ours.predict(rows[:10]),
+            "booster_1000": lambda: booster.predict(rows, num_threads=1),
+            "batch_1000": lambda: ours.predict(rows),
+            "attribution_row": lambda: ours.attribute(one),
+            "attribution_64": lambda: ours.attribute(rows[:64]),
+            "linear_row": lambda: linear.predict_one(full),
+            "linear_missing": lambda: linear.predict_one(empty),
+            "linear_1000": lambda: linear.predict(rows),
+            "linear_attribution": lambda: linear.attribute(one),
+            "check": lambda: check(text),
+            "load": lambda: LightGBMModel(check(text), name="bench", inputs=INPUTS, task="binary"),
+        }
+    )
+    alone = np.array([ours.predict_one(each) for each in rows.tolist()])
+    peer = np.asarray(booster.predict(rows))
+    equal = float(np.mean((alone == peer) & (ours.predict(rows) == peer)) * 100)
+    report(
+        "models",
+        [
+            Figure("row_ratio", best["booster_row"] / best["row"], "x", 4),
+            Figure("equal_bits_pct", equal, "%", 100),
+            Figure("row_us", best["row"], "us"),
+            Figure("booster_row_us", best["booster_row"], "us"),
+            Figure("row_in_array_us", best["row_in_array"], "us"),
+            Figure("batch_10_us_per_row", best["batch_10"] / 10, "us"),
+            Figure("booster_10_us_per_row", best["booster_10"] / 10, "us"),
+            Figure("batch_1000_us_per_row", best["batch_1000"] / 1_000, "us"),
+            Figure("booster_1000_us_per_row", best["booster_1000"] / 1_000, "us"),
+            Figure("attribution_row_us", best["attribution_row"], "us"),
+            Figure("attribution_64_us_per_row", best["attribution_64"] / 64, "us"),
+            Figure("linear_row_us", best["linear_row"], "us", 1, below=True),
+            Figure("linear_row_with_missing_us", best["linear_missing"], "us"),
+            Figure("linear_1000_us_per_row", best["linear_1000"] / 1_000, "us"),
+            Figure("linear_attribution_row_us", best["linear_attribution"], "us"),
+            Figure("check_text_ms", best["check"] / 1_000, "ms"),
+            Figure("load_ms", best["load"] / 1_000, "ms"),
+        ],
+        {"model": f"{checked_size(text)} KB, 100 trees x 31 leaves, 10 inputs"},
+    )
+
+
+def checked_size(text: bytes) -> int:
+    """Return the size in KB of what is handed to the library."""
+    return len(check(text).text) // 1_000
+
+
+if __name__ == "__main__":
+    main()
