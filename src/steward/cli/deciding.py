@@ -50,7 +50,7 @@ def decide(
     if as_json:
         output.as_json(answer)
     else:
-        output.line(_short(record["choice"]))
+        output.line(output.short(record["choice"]))
         output.say("\n".join(f"  because {reason}" for reason in record["reasons"]))
         output.say(f"  {record['status']}: steward show {record['decision_id']}")
     if record["status"] == "waiting":
@@ -81,9 +81,9 @@ def approvals(
                 left(row.deadline - now),
                 str(row.decision_id),
                 row.decision,
-                _short(row.choice),
+                output.short(row.choice),
                 as_text(row.impact),
-                _short(row.otherwise),
+                output.short(row.otherwise),
                 " and ".join(filter(None, (row.approvers, row.escalated_to))),
                 "; ".join(row.reasons),
             )
@@ -130,7 +130,7 @@ def _answer(context: typer.Context, verb: str, written: str, by: str | None, *, 
         output.as_json(shown)
         return
     run = msgspec.json.decode(shown)
-    output.line(f"{run['status']}: {_short(run['choice'])}")
+    output.line(f"{run['status']}: {output.short(run['choice'])}")
     output.say(f"  steward show {run['decision_id']}")
 
 
@@ -187,7 +187,3 @@ def left(time: timedelta) -> str:
         return f"{seconds // 86_400}d {seconds % 86_400 // 3600}h"
     hours, rest = divmod(seconds, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
-
-
-def _short(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

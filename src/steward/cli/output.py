@@ -36,6 +36,16 @@ def line(text: str) -> None:
     sys.stdout.flush()
 
 
+def short(value: object) -> str:
+    """Write a value for a table's cell: text as it is, anything else as JSON.
+
+    Example:
+        >>> short("hold"), short({"power_mw": 4.0})
+        ('hold', '{"power_mw":4.0}')
+    """
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
     """Write a table to stdout.
 

@@ -17,10 +17,10 @@ from steward.errors import ContractError
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from steward.insight.reader import LedgerReader
     from steward.insight.rows import RunRow
     from steward.insight.value import ValueSummary
     from steward.ledger.port import Entry
+    from steward.runtime.reader import LedgerReader
     from steward.runtime.settings import Settings
 
 _LOOK_EVERY = timedelta(milliseconds=250)
@@ -82,7 +82,7 @@ def _list_runs(rows: Sequence[RunRow], limit: int) -> None:
                 str(row.decision_id),
                 row.decision,
                 row.status.value,
-                _short(row.choice),
+                output.short(row.choice),
                 as_text(row.saving),
                 "; ".join(row.reasons),
             )
@@ -107,11 +107,14 @@ def _show_run(settings: Settings, wanted: UUID, as_json: bool) -> None:
         return
     run: dict[str, Any] = msgspec.json.decode(document)
     history: list[dict[str, Any]] = run.pop("history")
-    output.table(("field", "value"), [(name, _short(part)) for name, part in run.items() if name != "kind"])
+    output.table(("field", "value"), [(name, output.short(part)) for name, part in run.items() if name != "kind"])
     output.line("")
     output.table(
         ("entry", "at", "by", "what", "facts"),
-        [(str(step["index"]), step["at"], step.get("by", ""), step["kind"], _short(step["facts"])) for step in history],
+        [
+            (str(step["index"]), step["at"], step.get("by", ""), step["kind"], output.short(step["facts"]))
+            for step in history
+        ],
         right=("entry",),
     )
     output.say(f"Its proof: steward verify {wanted}")
@@ -155,7 +158,7 @@ async def _tail(reader: LedgerReader, count: int, follow: bool, write: Any) -> N
 def _entry_line(entry: Entry, body: dict[str, Any]) -> str:
     at = str(body.get("at") or body.get("decided_at", ""))[:19]
     told = next((body[name] for name in ("saving", "receipt", "outcome", "reason", "choice") if name in body), "")
-    return f"{entry.index:>8}  {at}  {entry.kind:<10} {body['decision']}  {entry.run_id}  {_short(told)}"
+    return f"{entry.index:>8}  {at}  {entry.kind:<10} {body['decision']}  {entry.run_id}  {output.short(told)}"
 
 
 def value(
@@ -207,7 +210,3 @@ def _list_days(days: Sequence[Any]) -> None:
     output.table(
         ("day (UTC)", "decision", "decided", "with outcome", "saved"), rows, right=("decided", "with outcome", "saved")
     )
-
-
-def _short(part: object) -> str:
-    return part if isinstance(part, str) else msgspec.json.encode(part).decode()

@@ -18,8 +18,8 @@ from steward.errors import ContractError, EngineError, NotFound
 from steward.runtime.settings import FILE_NAME, Settings, find_file
 
 if TYPE_CHECKING:
-    from steward.insight.reader import LedgerReader
     from steward.insight.views import Views
+    from steward.runtime.reader import LedgerReader
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 
@@ -74,8 +74,8 @@ def reading(settings: Settings) -> Iterator[LedgerReader]:
     Raises:
         NotFound: There is none, or it is not kept in a file.
     """
-    from steward.insight.reader import LedgerReader  # noqa: PLC0415 - only commands that read need it
     from steward.runtime.engines import ledger_path  # noqa: PLC0415
+    from steward.runtime.reader import LedgerReader  # noqa: PLC0415 - only commands that read need it
 
     path = ledger_path(settings)
     if path is None:
@@ -84,7 +84,7 @@ def reading(settings: Settings) -> Iterator[LedgerReader]:
     try:
         yield reader
     finally:
-        reader.close()
+        asyncio.run(reader.close())
 
 
 @contextmanager

@@ -19,11 +19,11 @@ from msgspec import Struct
 
 from steward.clock import EPOCH, Clock
 from steward.errors import StewardError
-from steward.insight.reader import LedgerReader
 from steward.ledger.verify import verify_entry
 from steward.models.registry import FolderRegistry
 from steward.runtime.engines import ENGINES, engine_of, ledger_path
 from steward.runtime.project import load_decisions
+from steward.runtime.reader import LedgerReader
 from steward.runtime.settings import Settings
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -189,7 +189,7 @@ async def _ledger(patient: _Patient) -> list[Check]:
         size = await reader.size()
         last = (await reader.read(size - 1, 1))[0] if size else None
     finally:
-        reader.close()
+        await reader.close()
     if last is None:
         return _ok("ledger", f"{path} is empty")
     # The proof of the last entry leads to the root of the whole tree: quick, and as good as the head is.
