@@ -1,0 +1,103 @@
+"""The servers that ``benchmarks.http_decide`` compares, one process each: ``python -m benchmarks.http_servers KIND DIR``.
+
+``steward`` decides and keeps a durable record. ``peer`` is what a team writes by hand: FastAPI and
+``Booster.predict``, nothing recorded. ``durable-peer`` is the same with one SQLite commit (FULL) a request.
+Each prints its port and serves until it is terminated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class Payment(BaseModel):
+    """The peers' event."""
+
+    x0: float
+    x1: float
+    x2: float
+    x3: float
+    x4: float
+    x5: float
+    x6: float
+    x7: float
+    x8: float
+    x9: float
+
+
+def steward_server(folder: Path) -> None:
+    """Serve the benchmark's decision as a user would."""
+    from benchmarks.workload import DECISION
+    from steward.api.server import run, serve
+    from steward.runtime.runtime import Runtime
+    from steward.runtime.settings import Settings
+
+    async def main() -> None:
+        settings = Settings(ledger=f"sqlite:////{folder}/steward.db", registry=str(folder / "models"), port=0)
+        runtime = await Runtime.open([DECISION], settings=settings)
+        runtime.start()
+        await serve(runtime, ready=lambda port: print(port, flush=True))
+
+    run(main())
+
+
+def peer_server(folder: Path, *, durable: bool) -> None:
+    """Serve the same model from a hand-written FastAPI application."""
+    import lightgbm
+    import numpy as np
+    import uvicorn
+    from fastapi import FastAPI
+
+    booster = lightgbm.Booster(model_file=str(folder / "model.txt"))
+    app = FastAPI()
+    database = sqlite3.connect(folder / "peer.db", isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("CREATE TABLE IF NOT EXISTS decisions (id INTEGER PRIMARY KEY, event TEXT, p REAL, choice TEXT)")
+
+    def decide(payment: Payment) -> dict[str, Any]:
+        row = np.array([list(payment.__dict__.values())])
+        p_fraud = float(booster.predict(row, num_threads=1)[0])
+        choice = "hold" if p_fraud > 0.8 else "release"
+        return {"p_fraud": p_fraud, "choice": choice}
+
+    def decide_and_keep(payment: Payment) -> dict[str, Any]:
+        answer = decide(payment)
+        database.execute(
+            "INSERT INTO decisions (event, p, choice) VALUES (?, ?, ?)",
+            (payment.model_dump_json(), answer["p_fraud"], answer["choice"]),
+        )
+        return answer
+
+    @app.post("/decide")
+    async def endpoint(payment: Payment) -> dict[str, Any]:
+        return decide_and_keep(payment) if durable else decide(payment)
+
+    config = uvicorn.Config(app, port=0, access_log=False, log_level="warning", loop="uvloop", http="httptools")
+    server = uvicorn.Server(config)
+
+    async def main() -> None:
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+        await serving
+
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+if __name__ == "__main__":
+    kind, directory = sys.argv[1], Path(sys.argv[2])
+    if kind == "steward":
+        steward_server(directory)
+    else:
+        peer_server(directory, durable=kind == "durable-peer")
