@@ -183,8 +183,8 @@ def test_what_does_not_fit_is_refused_and_its_place_named(kind: type[Any], data:
     contract = Contract.of(kind)
     with pytest.raises(ContractError) as refused:
         contract.decode(data)
-    if kind is Reading and field == "$" and data.count(b"[") > 100:
-        field = "region"  # a flat struct finds the wrong type before it looks at the depth
+    if kind is not Model and field == "$" and data.count(b"[") > 100:
+        field = "region"  # flat schemas find the wrong type before anybody looks at the depth
     assert refused.value.field == field
     assert refused.value.what.startswith(contract.name + ": ")
 

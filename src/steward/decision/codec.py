@@ -8,27 +8,20 @@ that an event of flat, required fields costs one more comparison than its decodi
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct, inspect
 
 from steward import wire
+from steward.decision.lax import OBJECTS, Laxity, unwrapped, within
 from steward.decision.settle import put, settled
-from steward.errors import ContractError, DeclarationError
+from steward.errors import DeclarationError
 
 E = TypeVar("E")
 UNRESOLVED = "declaration.unresolved-name"
 """The code of the error for a type that names something not defined yet."""
-DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-"""How a decimal is written as a string."""
-
-_OBJECTS = inspect.StructType | inspect.DataclassType | inspect.TypedDictType
-_ITEMS = inspect.CollectionType  # lists, sets and tuples of any length
-_decimal = re.compile(DECIMAL_PATTERN)
 
 
 class Codec(Protocol[E]):
@@ -108,19 +101,19 @@ class StructCodec(Generic[E]):
             raise unreadable(schema, error) from error
         if not isinstance(info, inspect.StructType | inspect.DataclassType):
             raise DeclarationError(f"{schema.__name__} is not a struct or dataclass", field="schema")
-        for part in _within(info):
+        for part in within(info):
             _check_readable(part, schema)
         self.schema, self.info = schema, info
         self._quotes = _quotes(info)
-        self._lax = any(map(_is_lax, _within(info)))
+        self._flat = all(map(_is_scalar, (field.type for field in info.fields)))
+        self._lax = Laxity.of(info)
         self._times = tuple(
-            field.name for field in info.fields if any(isinstance(t, inspect.DateTimeType) for t in _within(field.type))
+            field.name for field in info.fields if any(isinstance(t, inspect.DateTimeType) for t in within(field.type))
         )
 
     def decode(self, data: bytes, max_bytes: int) -> E:
         """Return the event; see :class:`Codec`."""
-        flat = self._quotes is not None
-        if not flat or len(data) > max_bytes:
+        if not self._flat or len(data) > max_bytes:
             wire.check_bounds(data, max_bytes=max_bytes)
         try:
             event = self._decode(data)
@@ -130,8 +123,8 @@ class StructCodec(Generic[E]):
         # escape. Fewer cannot be: the types say which values are strings.
         if data.count(b'"') != self._quotes:
             wire.check_keys(data)
-        if self._lax:
-            _check_lax(wire.read(_plain, data), self.info, "")
+        if self._lax is not None:
+            self._lax.check(wire.read(_plain, data))
         for name in self._times:
             value = getattr(event, name)
             if value.__class__ is not datetime or value.tzinfo is not UTC:
@@ -154,50 +147,6 @@ class StructCodec(Generic[E]):
 _plain = msgspec.json.Decoder().decode
 
 
-def _within(info: inspect.Type, seen: set[int] | None = None) -> Iterator[inspect.Type]:
-    """Return a type and every type inside it, each once."""
-    seen = set() if seen is None else seen
-    if id(info) in seen:
-        return
-    seen.add(id(info))
-    yield info
-    for inner in _inner(info):
-        yield from _within(inner, seen)
-
-
-def _inner(info: inspect.Type) -> tuple[inspect.Type, ...]:
-    for kinds, inner in _INNER:
-        if isinstance(info, kinds):
-            return tuple(inner(info))
-    return ()
-
-
-_INNER: tuple[tuple[Any, Callable[[Any], Iterable[inspect.Type]]], ...] = (
-    (inspect.Metadata, lambda info: [info.type]),
-    (_OBJECTS | inspect.NamedTupleType, lambda info: [field.type for field in info.fields]),
-    (inspect.UnionType, lambda info: info.types),
-    (inspect.TupleType, lambda info: info.item_types),
-    (_ITEMS, lambda info: [info.item_type]),
-    (inspect.DictType, lambda info: [info.key_type, info.value_type]),
-)
-
-
-def unwrapped(info: inspect.Type) -> inspect.Type:
-    """Return a type without the metadata around it."""
-    return unwrapped(info.type) if isinstance(info, inspect.Metadata) else info
-
-
-def is_open(info: inspect.Type) -> bool:
-    """Tell whether msgspec itself would let unknown fields of an object pass."""
-    if isinstance(info, inspect.StructType):
-        return not info.forbid_unknown_fields
-    return isinstance(info, inspect.DataclassType | inspect.TypedDictType)
-
-
-def _is_lax(info: inspect.Type) -> bool:
-    return is_open(info) or isinstance(info, inspect.DecimalType)
-
-
 def _check_readable(info: inspect.Type, schema: type) -> None:
     """Refuse types that cannot be read strictly from JSON."""
     wrong = ""
@@ -209,6 +158,21 @@ def _check_readable(info: inspect.Type, schema: type) -> None:
         wrong = "JSON's keys are strings; other keys can be spelt in two ways and so come twice"
     if wrong:
         raise DeclarationError(f"{schema.__name__} has a field that cannot be read strictly", why=wrong, field="schema")
+
+
+_NESTING = (
+    *OBJECTS,
+    inspect.NamedTupleType,
+    inspect.CollectionType,
+    inspect.TupleType,
+    inspect.DictType,
+    inspect.AnyType,
+)
+
+
+def _is_scalar(info: inspect.Type) -> bool:
+    """Tell whether a value of this type holds no arrays or objects."""
+    return not any(isinstance(part, _NESTING) for part in within(info))
 
 
 def _is_text(info: inspect.Type) -> bool:
@@ -237,51 +201,3 @@ def _quotes(info: inspect.StructType | inspect.DataclassType) -> int | None:
         else:
             return None
     return total
-
-
-def _check_lax(value: Any, info: inspect.Type, path: str) -> None:
-    """Check what msgspec lets pass, in a plain value that is known to fit: unknown fields and odd decimals."""
-    info = unwrapped(info)
-    if isinstance(info, inspect.UnionType):
-        info = _branch(value, info)
-    if isinstance(value, dict):
-        if isinstance(info, _OBJECTS):
-            _check_object(value, info, path)
-        elif isinstance(info, inspect.DictType):
-            for name, item in value.items():
-                _check_lax(item, info.value_type, wire.joined(path, name))
-    elif isinstance(value, list):
-        inner = _inner(info)
-        for place, item in enumerate(value[: len(inner)] if not isinstance(info, _ITEMS) else value):
-            _check_lax(item, inner[0 if isinstance(info, _ITEMS) else place], wire.joined(path, place))
-    elif isinstance(info, inspect.DecimalType) and isinstance(value, str) and not _decimal.match(value):
-        raise ContractError(
-            f"{path} does not fit",
-            why=f"{value[:40]!r} is not a decimal number",
-            fix='write it as in "12.34"',
-            field=path,
-        )
-
-
-def _check_object(value: dict[str, Any], info: Any, path: str) -> None:
-    types = {field.encode_name: field.type for field in info.fields}
-    if getattr(info, "tag_field", None) is not None:
-        types[info.tag_field] = inspect.AnyType()
-    for name, item in value.items():
-        if name not in types:
-            raise wire.unknown_field(wire.joined(path, name))
-        _check_lax(item, types[name], wire.joined(path, name))
-
-
-def _branch(value: Any, info: inspect.UnionType) -> inspect.Type:
-    """Return the member of a union that a value was read as."""
-    kinds: list[Any] = [unwrapped(kind) for kind in info.types]
-    if isinstance(value, dict):
-        kinds = [kind for kind in kinds if isinstance(kind, _OBJECTS | inspect.DictType)]
-        tagged = [kind for kind in kinds if getattr(kind, "tag_field", None) and value.get(kind.tag_field) == kind.tag]
-        kinds = tagged or kinds
-    elif isinstance(value, list):
-        kinds = [kind for kind in kinds if _inner(kind) and not isinstance(kind, inspect.DictType)]
-    else:
-        kinds = [kind for kind in kinds if isinstance(kind, inspect.DecimalType)]
-    return cast("inspect.Type", kinds[0]) if kinds else inspect.AnyType()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from steward.decision.codec import DECIMAL_PATTERN, is_open, unwrapped
+from steward.decision.lax import DECIMAL_PATTERN, is_open, unwrapped
 from steward.decision.settle import DATE_TIME_PATTERN
 
 _UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$|^[0-9a-fA-F]{32}$"
