@@ -25,7 +25,7 @@ from steward.loop.agenda import Agenda
 from steward.loop.attribute import attribute
 from steward.loop.prepare import Prepared, prepare
 from steward.loop.receive import Incoming
-from steward.models.registry import FolderRegistry
+from steward.models.registry import FolderRegistry, Registry
 from steward.records import Published
 from steward.runtime.decider import Decider
 from steward.runtime.engines import ledger_path, open_bus, open_ledger, views_path
@@ -86,7 +86,7 @@ class Parts:
     clock: Clock
     ledger: Ledger
     bus: Bus
-    registry: FolderRegistry
+    registry: Registry
     views: Views
     prepared: Mapping[str, Prepared]
     journal: Journal
@@ -160,10 +160,12 @@ class Parts:
             await self.snapshots.save()
 
 
-async def assemble(decisions: Sequence[Decision[Any, Any, Any]], settings: Settings, clock: Clock) -> Parts:
+async def assemble(
+    decisions: Sequence[Decision[Any, Any, Any]], settings: Settings, clock: Clock, registry: Registry | None
+) -> Parts:
     """Open everything; what was opened is closed again if a later part fails."""
     _refuse_twins(decisions)
-    registry = FolderRegistry(settings.path(settings.registry))
+    registry = registry or FolderRegistry(settings.path(settings.registry))
     loaded = {d.name: {m.name: registry.load(m) for m in d.models} for d in decisions}
     online = _online([window for d in decisions for window in d.windows])
     prepared = {d.name: prepare(d, loaded[d.name], online) for d in decisions}
@@ -171,17 +173,17 @@ async def assemble(decisions: Sequence[Decision[Any, Any, Any]], settings: Setti
     ledger = await open_ledger(settings.ledger, settings, clock)
     try:
         agenda = Agenda()
-        journal = Journal(ledger, agenda, clock)
+        journal = Journal(ledger, agenda)
         views = Views(views_path(settings))
         bus = await open_bus(settings.bus, settings, ledger)
         snapshots = Snapshots(online, ledger, _features_path(settings))
         outcomes = Outcomes({d.name: d for d in decisions}, journal, views, clock)
         decider = Decider(prepared, journal, online, clock, snapshots.restore)
         pumps = {
-            name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock)
+            name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock, restore=snapshots.restore)
             for name, topic in topics.items()
         }
-        snapshots.pumps = pumps
+        snapshots.pumps, snapshots.observe_again = pumps, decider.observe_again
         parts = Parts(
             settings=settings,
             clock=clock,

@@ -25,7 +25,7 @@ from steward.loop.act import typed_choice
 from steward.loop.prepare import Prepared, prepare
 from steward.loop.receive import Incoming
 from steward.loop.run import Work, begin, finish
-from steward.models.registry import FolderRegistry
+from steward.models.registry import Registry
 from steward.records import Money, Record, decode_body
 from steward.runtime.decider import DIRECT, event_time, message_id
 from steward.runtime.pump import Topic, topics_of
@@ -73,7 +73,7 @@ class Replayed:
 
 async def replay(
     ledger: Ledger,
-    registry: FolderRegistry,
+    registry: Registry,
     decision: Decision[Any, Any, Any],
     *,
     since: datetime | None = None,

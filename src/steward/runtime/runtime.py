@@ -23,6 +23,7 @@ from steward.loop.act import undo
 from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
 from steward.loop.run import Answer
+from steward.models.registry import Registry
 from steward.records import Record, Rejected, decode_body
 from steward.runtime.follow import answer_key
 from steward.runtime.gather import Gather
@@ -76,15 +77,22 @@ class Runtime:
         *,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        registry: Registry | None = None,
     ) -> Self:
         """Open the engines, verify and load the models, publish what changed, and restore all state.
+
+        Args:
+            decisions: What is run.
+            settings: Which engines, where; the defaults keep everything below ``.steward`` in the current folder.
+            clock: Where time comes from; the machine's by default.
+            registry: Where models come from; the settings' folder by default.
 
         Raises:
             DeclarationError: Two decisions have one name, or a decision does not fit its model.
             EngineError: An engine cannot be opened.
             IntegrityError: The ledger or a model is not what was written.
         """
-        return cls(await assemble(decisions, settings or Settings(), clock or SystemClock()))
+        return cls(await assemble(decisions, settings or Settings(), clock or SystemClock(), registry))
 
     async def __aenter__(self) -> Self:
         return self
