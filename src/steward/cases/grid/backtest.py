@@ -19,11 +19,10 @@ from steward.cases.grid.local_days import HOUR
 from steward.cases.grid.plant import SimulatedPlant
 from steward.cases.grid.references import Market
 from steward.cases.grid.scoring import Scores, score
-from steward.cases.grid.simulation import Simulation, open_runtime, settings_in
+from steward.cases.grid.simulation import Answer, Simulation, open_runtime, settings_in
 from steward.cases.grid.training import Columns
 from steward.clock import SystemClock, VirtualClock
 from steward.errors import ContractError, EngineError
-from steward.insight.rows import ApprovalRow
 from steward.ledger.verify import verify_store
 from steward.models.registry import FolderRegistry
 from steward.records import Failed, decode_body
@@ -32,6 +31,7 @@ from steward.runtime.runtime import Runtime
 
 Progress = Callable[[str, int, int], object]
 """Told what is going on, how much of it is done, and of how much."""
+_APPROVER = Answer(agrees=True, by="backtest", reason="the backtest's declared approver agrees at once")
 
 
 def _to_stderr(text: str) -> None:
@@ -151,18 +151,20 @@ async def _replay(
     runtime = await open_runtime(folder, plant, columns, clock, approve_above_eur=options.approve_above_eur)
     async with runtime:
         feed, market = Feed(options.site, history, columns), Market.of(history, columns.price)
-        simulation = Simulation(runtime, clock=clock, plant=plant, feed=feed, market=market, answer=_agree)
+        simulation = Simulation(runtime, clock=clock, plant=plant, feed=feed, market=market)
         await simulation.warm_up()
-        hours, at = (end - first) // HOUR, first
+        hours, asked = (end - first) // HOUR, 0
         for number in range(hours):
             options.progress("backtest", number, hours)
-            await simulation.hour(at)
-            at += HOUR
+            at = first + number * HOUR
+            await simulation.begin(at)
+            asked += await simulation.answer_all(_APPROVER)
+            simulation.end(at)
         await simulation.finish(end)
         scores = await score(runtime, history, columns)
         if scores.decisions < hours:
             raise await _incomplete(runtime, hours - scores.decisions, hours)
-        return scores, simulation.asked
+        return scores, asked
 
 
 async def _incomplete(runtime: Runtime, missing: int, hours: int) -> EngineError:
@@ -173,10 +175,6 @@ async def _incomplete(runtime: Runtime, missing: int, hours: int) -> EngineError
         why=body.reason if isinstance(body, Failed) else "",
         code="backtest-incomplete",
     )
-
-
-def _agree(row: ApprovalRow) -> tuple[bool, str]:
-    return True, "the backtest's declared approver agrees at once"
 
 
 def _verified(folder: Path) -> tuple[int, bool]:

@@ -36,7 +36,7 @@ class Market:
         >>> history = History(LocalDays("Europe/Madrid"), start, HOUR, {"eur": np.tile([20.0] * 12 + [60.0] * 12, 7)})
         >>> market = Market.of(history, "eur")
         >>> round(market.limit_eur([date(2018, 1, 1)], Battery()))
-        1316
+        1434
     """
 
     history: History

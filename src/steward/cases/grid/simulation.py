@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from steward.cases.grid.battery import Battery
 from steward.cases.grid.decision import make_decision
 from steward.cases.grid.feed import Feed
 from steward.cases.grid.forecast import PAST_DAYS
-from steward.cases.grid.history import History
 from steward.cases.grid.local_days import HOUR
 from steward.cases.grid.plant import SimulatedPlant
 from steward.cases.grid.references import Market
@@ -18,21 +17,32 @@ from steward.cases.grid.streams import MeteredInterval
 from steward.cases.grid.training import Columns
 from steward.clock import VirtualClock
 from steward.decision.contract import Contract
-from steward.insight.rows import ApprovalRow
 from steward.ledger.port import Message
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
 
 _WARM_UP = timedelta(days=PAST_DAYS + 3)
-Answerer = Callable[[ApprovalRow], tuple[bool, str] | None]
-"""Says yes or no to what is asked, and why; ``None`` leaves it to the gate's deadline."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What somebody says to everything that is asked.
+
+    Example:
+        >>> Answer(agrees=True, by="anna", reason="prices look right").by
+        'anna'
+    """
+
+    agrees: bool
+    by: str
+    reason: str
 
 
 class Simulation:
     """The world around a runtime, in virtual time.
 
-    Each hour: the clock moves on; what became known is published; the runtime takes it in, decides the hour's tick
-    and acts; questions are answered; the hour passes in the plant; its meter reading arrives with the next hour.
+    Each hour: :meth:`begin` moves the clock and publishes what became known, which the runtime takes in before it
+    decides the hour's tick and acts; questions may be answered; :meth:`end` lets the hour pass in the plant.
 
     Args:
         runtime: Opened on the decision of ``plant``, with ``clock``.
@@ -40,7 +50,6 @@ class Simulation:
         plant: The simulated battery.
         feed: What becomes known when.
         market: True prices.
-        answer: Stands for the people at the grid desk.
     """
 
     def __init__(
@@ -51,11 +60,8 @@ class Simulation:
         plant: SimulatedPlant,
         feed: Feed,
         market: Market,
-        answer: Answerer,
     ) -> None:
         self.runtime, self.clock, self.plant, self.feed, self.market = runtime, clock, plant, feed, market
-        self.asked = 0
-        self._answer = answer
         self._known_until = clock.now()
         self._meter: list[Message] = []
 
@@ -64,12 +70,23 @@ class Simulation:
         now = self.clock.now()
         await self._publish(self.feed.known(now - _WARM_UP, now))
 
-    async def hour(self, at: datetime) -> MeteredInterval:
-        """Live through the hour that starts at ``at``; hours must follow each other."""
+    async def begin(self, at: datetime) -> None:
+        """Enter the hour that starts at ``at``: take in what became known, decide, and act or ask."""
         self.clock.set(at)
         await self._publish([*self._meter, *self.feed.known(self._known_until, at)])
-        self._known_until = at
-        await self._answer_all()
+        self._known_until, self._meter = at, []
+
+    async def answer_all(self, answer: Answer) -> int:
+        """Let somebody answer everything that is asked, at once; return how many questions there were."""
+        waiting = self.runtime.views.waiting()
+        for row in waiting:
+            speak = self.runtime.approve if answer.agrees else self.runtime.reject
+            await speak(row.decision_id, by=answer.by, reason=answer.reason, evidence=row.evidence)
+            await self.runtime.advance()
+        return len(waiting)
+
+    def end(self, at: datetime) -> MeteredInterval:
+        """Let the hour that began at ``at`` pass; its meter reading arrives with the next :meth:`begin`."""
         metered = self.plant.run_hour(at, price_eur_mwh=self.market.at(at))
         self._meter = [_meter_message(metered)]
         return metered
@@ -84,17 +101,6 @@ class Simulation:
         if messages:
             await self.runtime.publish(messages)
         await self.runtime.advance()
-
-    async def _answer_all(self) -> None:
-        for row in self.runtime.views.waiting():
-            self.asked += 1
-            answer = self._answer(row)
-            if answer is None:
-                continue
-            agreed, reason = answer
-            speak = self.runtime.approve if agreed else self.runtime.reject
-            await speak(row.decision_id, by="backtest", reason=reason, evidence=row.evidence)
-            await self.runtime.advance()
 
 
 async def open_runtime(
@@ -115,11 +121,6 @@ async def open_runtime(
 def settings_in(folder: Path) -> Settings:
     """Return the settings of a case that keeps everything in one folder."""
     return Settings(root=folder, checkpoint_every_s=86_400.0)
-
-
-def plant_of(history: History, site: str, battery: Battery) -> SimulatedPlant:
-    """Return an empty battery in the history's zone."""
-    return SimulatedPlant(site, history.local, battery)
 
 
 def _meter_message(metered: MeteredInterval) -> Message:
