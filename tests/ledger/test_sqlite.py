@@ -260,10 +260,12 @@ async def test_a_full_disk_works_again_once_there_is_space(small_disk: Path) -> 
 
 
 async def test_a_checkpoint_that_cannot_be_kept_stops_appends(tmp_path: Path) -> None:
-    ledger = await opened(tmp_path / "a.db", checkpoint_every=timedelta(0))
+    clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    ledger = await SqliteLedger.open(tmp_path / "a.db", clock=clock, checkpoint_every=timedelta(hours=1))
     await ledger.append(Commit(entries=[draft(0)]))
     await ledger.checkpoint()
     (tmp_path / "a.db.checkpoint.new").mkdir()
+    clock.advance(timedelta(hours=2))
     await ledger.append(Commit(entries=[draft(1)]))
     with pytest.raises(EngineError, match="cannot be used"):
         await ledger.append(Commit(entries=[draft(2)]))

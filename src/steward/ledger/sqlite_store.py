@@ -153,12 +153,14 @@ class Store:
 
     def load(self) -> None:
         """Forget what is in memory and read it from the database again."""
-        (size,) = self.database.execute("SELECT coalesce(max(idx) + 1, 0) FROM entries").fetchone()
-        self.frontier = Frontier(size, StoredTree(self.database).node)
+        self.frontier = Frontier(self._size(), StoredTree(self.database).node)
         self.topics = {name: no for no, name in self.database.execute("SELECT no, name FROM topics")}
         self.topic_sizes = topic_sizes(self.database)
         self.keys.load(self.database)
         self.message_ids.load(self.database)
+
+    def _size(self) -> int:
+        return int(self.database.execute("SELECT coalesce(max(idx) + 1, 0) FROM entries").fetchone()[0])
 
     def write(self, commits: Sequence[Commit]) -> list[Committed | Conflict]:
         """Write a group in one durable transaction; a conflict is answered for its own commit only.
@@ -176,7 +178,9 @@ class Store:
             except sqlite3.Error:
                 if self.database.in_transaction:
                     self.database.execute("ROLLBACK")
-                self.load()
+                if self._size() != self.frontier.size:
+                    # The commit is there although its answer was lost: nobody was told, but the tree has to know.
+                    self.load()
                 raise
             batch.remember()
         return answers
