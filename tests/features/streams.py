@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from math import sqrt
 
 from steward.clock import EPOCH
@@ -89,10 +90,7 @@ def expected(window: WindowFeature, facts: list[Fact], key: str, at: datetime, k
         stop = EPOCH + (at - EPOCH) // window.step * window.step
         steps = window.over // window.step
         edges = [stop - window.step * k for k in range(steps, -1, -1)]
-        return tuple(
-            _mean([v for t, _, v in seen if begin <= t < end], window.scale)
-            for begin, end in zip(edges, edges[1:], strict=False)
-        )
+        return tuple(_mean([v for t, _, v in seen if begin <= t < end], window.scale) for begin, end in pairwise(edges))
     begin, end = at - window.over, at
     if window.aggregate is Aggregate.LAG:
         end = begin if not window.hop else _down(begin, window.hop)
@@ -168,7 +166,7 @@ def disturbed(facts: list[Fact], seed: int, *, delay: timedelta) -> list[Fact]:
     return sorted(late + again, key=lambda fact: fact.known_at)
 
 
-def generated(count: int, seed: int, *, keys: int = 2, every: timedelta = minutes(3)) -> list[Fact]:
+def generated(count: int, seed: int, *, keys: int = 2, every: timedelta = timedelta(minutes=3)) -> list[Fact]:
     """Return an ordered, clean stream: irregular times, some exactly on boundaries, some prices missing."""
     chance = random.Random(seed)
     facts, time = [], START

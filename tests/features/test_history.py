@@ -10,12 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from steward.decision.feature import days, hours, minutes
-from steward.errors import ContractError, DeclarationError
-from steward.features.history import EventTable, Spine, history
-from steward.features.online import OnlineFeatures
-from steward.records import FeatureValue
 from tests.features.streams import (
     LOAD,
     MICROSECOND,
@@ -31,6 +25,12 @@ from tests.features.streams import (
     tell,
     windows_of,
 )
+
+from steward.decision.feature import days, hours, minutes
+from steward.errors import ContractError, DeclarationError
+from steward.features.history import EventTable, Spine, history
+from steward.features.online import OnlineFeatures
+from steward.records import FeatureValue
 
 WINDOWS = windows_of(LOAD)
 Asked = tuple[str, datetime, datetime]

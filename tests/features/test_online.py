@@ -9,12 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from steward.decision.contract import Event
-from steward.decision.feature import days, hours, minutes
-from steward.decision.stream import Stream, WindowFeature
-from steward.errors import ContractError, DeclarationError, StewardError
-from steward.features.online import Observed, OnlineFeatures
 from tests.features.streams import (
     LOAD,
     MICROSECOND,
@@ -30,6 +24,12 @@ from tests.features.streams import (
     tell,
     windows_of,
 )
+
+from steward.decision.contract import Event
+from steward.decision.feature import days, hours, minutes
+from steward.decision.stream import Stream, WindowFeature
+from steward.errors import ContractError, DeclarationError, StewardError
+from steward.features.online import Observed, OnlineFeatures
 
 WINDOWS = windows_of(LOAD)
 

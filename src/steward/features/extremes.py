@@ -45,17 +45,27 @@ class Lowest:
             end: The window's last tile.
             tail: The window's old end.
         """
-        if end < self.seen:
-            return min(self._lowest_of(values, start + 1, end + 1)) * self.sign
-        stairs, stair_times = self.stairs, self.stair_times
-        if end > self.seen:
-            first, self.seen = self.seen + 1, end
-            for at, value in enumerate(self._lowest_of(values, first, end + 1), first):
-                while stairs and stairs[-1] >= value:
-                    del stairs[-1], stair_times[-1]
-                stairs.append(value)
-                stair_times.append(times[at])
-        return stairs[bisect_right(stair_times, tail)] * self.sign
+        if end != self.seen:
+            if end < self.seen:
+                return min(self._lowest_of(values, start + 1, end + 1)) * self.sign
+            if end == self.seen + 1 and end >= len(self.tiles):
+                self._climb(values[end] * self.sign, times[end])
+            else:
+                first = self.seen + 1
+                for at, value in enumerate(self._lowest_of(values, first, end + 1), first):
+                    self._climb(value, times[at])
+            self.seen = end
+        if self.stair_times[0] > tail:
+            return self.stairs[0] * self.sign
+        return self.stairs[bisect_right(self.stair_times, tail)] * self.sign
+
+    def _climb(self, value: int, time: int) -> None:
+        stairs, times = self.stairs, self.stair_times
+        while stairs and stairs[-1] >= value:
+            stairs.pop()
+            times.pop()
+        stairs.append(value)
+        times.append(time)
 
     def _lowest_of(self, values: Sequence[int], first: int, end: int) -> Sequence[int]:
         tiles, sign = self.tiles, self.sign

@@ -51,6 +51,20 @@ class KeyState:
         self.ids_from = self.now = -(2**63)
         self.ids_limit = 64
 
+    def apply(self, id: str, event_time: int, known_at: int, inputs: list[list[int] | None], horizon: int) -> None:
+        """Take an event that counts: each track's values, ``None`` where they are missing."""
+        ids = self.ids
+        ids[id] = event_time
+        if known_at > self.now:  # noqa: PLR1730 - a call of max would cost as much as the rest of the line
+            self.now = known_at
+        if len(ids) > self.ids_limit:
+            self.forget(horizon)
+        for track, values in zip(self.tracks, inputs, strict=True):
+            if values is not None:
+                track.add(event_time, id, values)
+                if len(track.ids) > track.limit:
+                    track.compact(self.now, self.now - horizon)
+
     def forget(self, horizon: int) -> None:
         """Forget ids older than ``horizon`` before now."""
         self.ids_from = self.now - horizon
@@ -98,27 +112,20 @@ class StreamState:
         if known_at - event_time > self._lateness:
             self.too_late += 1
             return Observed.TOO_LATE
-        key = text_key(self._get_key(event))
+        key = self._get_key(event)
+        if type(key) is not str:
+            key = str(key)
         state = self.keys.get(key)
+        if state is not None:
+            if id in state.ids:
+                return Observed.DUPLICATE
+            if event_time < state.ids_from:
+                self.too_late += 1
+                return Observed.TOO_LATE
+        inputs = self._values(event)
         if state is None:
-            inputs = self._values(event)
             state = self.keys[key] = KeyState([track.make(self._slack) for track in self.plan.tracks])
-        elif id in state.ids:
-            return Observed.DUPLICATE
-        elif event_time < state.ids_from:
-            self.too_late += 1
-            return Observed.TOO_LATE
-        else:
-            inputs = self._values(event)
-        state.ids[id] = event_time
-        state.now = known_at if known_at > state.now else state.now
-        if len(state.ids) > state.ids_limit:
-            state.forget(self._horizon)
-        for track, values in zip(state.tracks, inputs, strict=True):
-            if values is not None:
-                track.add(event_time, id, values)
-                if len(track.times) > track.limit:
-                    track.compact(state.now, state.now - self._horizon)
+        state.apply(id, event_time, known_at, inputs, self._horizon)
         return Observed.APPLIED
 
     def snapshot(self) -> StreamSnapshot:

@@ -94,7 +94,9 @@ class Ranking:
 
     def move(self, tiles: Sequence[dict[int, int]], values: Sequence[int], start: int, end: int, tail: int) -> None:
         """Move both ends forward, to tiles ``start+1 .. end``."""
-        if end > self.end:
+        if end == self.end + 1 and end >= len(tiles):
+            self._change(bucket_of(values[end]), 1)
+        elif end > self.end:
             self._count(tiles, values, self.end + 1, end + 1, 1)
         if start > self.start:
             self._count(tiles, values, self.start + 1, start + 1, -1)
@@ -111,11 +113,13 @@ class Ranking:
 
     def _count(self, tiles: Sequence[dict[int, int]], values: Sequence[int], first: int, end: int, sign: int) -> None:
         change = self._change
-        for tile in tiles[first:end]:
-            for bucket, count in tile.items():
-                change(bucket, sign * count)
-        for value in values[max(first, len(tiles)) : end]:
-            change(bucket_of(value), sign)
+        if first < len(tiles):
+            for tile in tiles[first:end]:
+                for bucket, count in tile.items():
+                    change(bucket, sign * count)
+            first = len(tiles)
+        for at in range(first, end):
+            change(bucket_of(values[at]), sign)
 
     def _change(self, bucket: int, by: int) -> None:
         buckets, counts = self.buckets, self.counts

@@ -11,7 +11,6 @@ tile of one event is what its value says anyway.
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -56,7 +55,7 @@ class Track:
     __slots__ = ("columns", "counts", "grids", "ids", "limit", "merged", "slack", "times")
 
     def __init__(self, columns: list[Column], grids: Sequence[Grid], *, slack: int) -> None:
-        self.times = array("q", [-(2**63)])
+        self.times = [-(2**63)]
         self.ids: list[str] = [""]
         self.merged = 1
         self.counts = [0]
@@ -105,7 +104,7 @@ class Track:
         counts = [self.count_to(last) - before for last in lasts[:merged]]
         for column in self.columns:
             column.merge(lasts, self.merged, merged)
-        self.times = array("q", [times[last] for last in lasts])
+        self.times = [times[last] for last in lasts]
         # An event may still come with the time of a tile; only then the id decides which is the later one.
         self.ids = [ids[last] if times[last] >= ids_from else "" for last in lasts]
         self.counts, self.merged = counts, merged
@@ -139,7 +138,7 @@ class Track:
     def load(self, state: TrackState) -> None:
         """Take back what ``dump`` returned; the plan must be the same."""
         times, self.ids, self.counts, columns = state
-        self.times, self.merged = unpacked(times), len(self.counts)
+        self.times, self.merged = unpacked(times).tolist(), len(self.counts)
         for column, data in zip(self.columns, columns, strict=True):
             column.load(data)
         self.limit = 2 * len(self.times) + 64
@@ -150,7 +149,7 @@ def _cut(grid: Grid, oldest: int) -> int:
     return max((oldest - grid.age) // grid.size * grid.size + grid.shift, -(2**63))
 
 
-def _last_of_cells(times: array[int], begin: int, end: int, needed: Sequence[Grid]) -> Sequence[int]:
+def _last_of_cells(times: Sequence[int], begin: int, end: int, needed: Sequence[Grid]) -> Sequence[int]:
     """Return the last index of each run of ``begin..end`` that no boundary of a needed grid cuts."""
     if begin >= end:
         return ()
