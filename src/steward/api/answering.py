@@ -23,7 +23,8 @@ _BODY = {"requestBody": body(reference("PersonsAnswer"))}
 async def persons_answer(request: Request) -> PersonsAnswer:
     """Read who answers and why, as strictly as an event."""
     limit_bytes = service_of(request).runtime.settings.max_body_bytes
-    return strictly(_decode, await Exchange(request.scope, request.receive, limit_bytes=limit_bytes).json())
+    exchange = Exchange(request.scope["headers"], limit_bytes=limit_bytes, receive=request.receive)
+    return strictly(_decode, await exchange.json())
 
 
 Answering = Annotated[PersonsAnswer, Depends(persons_answer)]

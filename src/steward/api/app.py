@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from steward.api.cold import cold_app
@@ -13,6 +14,10 @@ from steward.api.routes import HOT, Handle, Route
 from steward.api.service import Service, known_hosts
 from steward.errors import ContractError, StewardError
 from steward.runtime.runtime import Runtime
+
+Hot = tuple[str, Handle]
+"""A hot route as it is served: its name and what serves it."""
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 def create_app(runtime: Runtime) -> Front:
@@ -39,7 +44,7 @@ class Front:
     def __init__(self, service: Service, behind: App) -> None:
         self._service, self._behind = service, behind
         self._hot = {path: (route.name, handle) for route in HOT for path, handle in _bound(route, service)}
-        self._limit_bytes = service.runtime.settings.max_body_bytes
+        self.limit_bytes = service.runtime.settings.max_body_bytes
         self._hosts = known_hosts(service.runtime.settings)
         self._host_ok: set[bytes | None] = set()
 
@@ -57,38 +62,49 @@ class Front:
             if known is None:
                 await self._cold(scope, receive, send)
             else:
-                await self._serve(known[0], known[1], scope, receive, send)
+                try:
+                    reply = await self.answer(known, scope["method"], scope["headers"], receive, None)
+                except ConnectionResetError:  # nobody waits for a reply any more
+                    return
+                await send_reply(reply, send)
         else:
             await send({"type": "websocket.close", "code": 1003})
 
-    async def _serve(self, name: str, handle: Handle, scope: Scope, receive: Receive, send: Send) -> None:
+    def hot(self, path: str) -> Hot | None:
+        """Return what serves a path, if it is a hot one."""
+        return self._hot.get(path)
+
+    async def answer(
+        self, hot: Hot, method: str, listed: Headers, receive: Receive | None, body: bytes | None
+    ) -> Reply:
+        """Return the reply of a hot route, also where it is a problem; count it.
+
+        Raises:
+            ConnectionResetError: The client went away; nobody waits for a reply.
+        """
+        name, handle = hot
         time = asyncio.get_running_loop().time
         started = time()
         try:
-            reply = await self._reply(handle, scope, receive)
-        except ConnectionResetError:  # nobody waits for a reply any more
-            return
-        metrics = self._service.metrics
-        metrics.latency.observe((name,), time() - started)
-        metrics.requests.add((name, str(reply.status)))
-        await send_reply(reply, send)
-
-    async def _reply(self, handle: Handle, scope: Scope, receive: Receive) -> Reply:
-        try:
-            exchange = Exchange(scope, receive, limit_bytes=self._limit_bytes)
+            exchange = Exchange(listed, limit_bytes=self.limit_bytes, receive=receive, body=body)
             host = exchange.headers.get(b"host")
             if host not in self._host_ok:
                 self._check_host(host)
-            if scope["method"] != "POST":
-                return problem_reply(_wrong_method(scope), headers=((b"allow", b"POST"),))
-            return await handle(self._service, exchange)
+            if method == "POST":
+                reply = await handle(self._service, exchange)
+            else:
+                reply = problem_reply(_wrong_method(method), headers=((b"allow", b"POST"),))
         except StewardError as error:
-            return self._problem(error)
-        except (ConnectionResetError, asyncio.CancelledError):
+            reply = self._problem(error)
+        except ConnectionResetError:
             raise
         except Exception as error:
             self._service.metrics.errors.add(("internal",))
-            return unexpected(error, self._service.runtime.clock)
+            reply = unexpected(error, self._service.runtime.clock)
+        metrics = self._service.metrics
+        metrics.latency.observe((name,), time() - started)
+        metrics.requests.add((name, str(reply.status)))
+        return reply
 
     async def _cold(self, scope: Scope, receive: Receive, send: Send) -> None:
         time = asyncio.get_running_loop().time
@@ -100,7 +116,7 @@ class Front:
             await send(message)
 
         try:
-            exchange = Exchange(scope, receive, limit_bytes=self._limit_bytes)
+            exchange = Exchange(scope["headers"], limit_bytes=self.limit_bytes)
             self._check_host(exchange.headers.get(b"host"))
             await self._behind(scope, receive, watched)
         except StewardError as error:
@@ -139,8 +155,8 @@ def _bound(route: Route, service: Service) -> list[tuple[str, Handle]]:
     return [(route.at(decision), partial(route.handle, name=decision)) for decision in service.runtime.decisions]
 
 
-def _wrong_method(scope: Scope) -> StewardError:
-    return ContractError(f"{scope['method']} does not exist here", fix="send a POST", code="http.method")
+def _wrong_method(method: str) -> StewardError:
+    return ContractError(f"{method} does not exist here", fix="send a POST", code="http.method")
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from steward.errors import ContractError
@@ -44,33 +44,37 @@ class Reply(NamedTuple):
 
 
 class Exchange:
-    """A request that has arrived; its headers by lower-case name.
+    """A request whose head has arrived; its headers by lower-case name.
 
     Args:
-        scope: The ASGI scope.
-        receive: Where the body comes from.
+        listed: The headers as they were sent.
         limit_bytes: The longest body that is taken.
+        receive: Where the body comes from; needed unless the body is there already.
+        body: The body, if it is there already.
 
     Raises:
         ContractError: A header that may stand once stands twice (``code`` is ``http.header-repeated``).
 
     Example:
-        >>> async def receive() -> Message:
-        ...     return {"type": "http.request", "body": b"{}"}
-        >>> exchange = Exchange({"headers": [(b"host", b"localhost")]}, receive, limit_bytes=1024)
-        >>> exchange.headers[b"host"]
+        >>> Exchange([(b"host", b"localhost")], limit_bytes=1024, body=b"{}").headers[b"host"]
         b'localhost'
     """
 
-    __slots__ = ("_receive", "headers", "limit_bytes", "listed")
+    __slots__ = ("_body", "_receive", "headers", "limit_bytes", "listed")
 
-    def __init__(self, scope: Scope, receive: Receive, *, limit_bytes: int) -> None:
-        self.listed: list[tuple[bytes, bytes]] = scope["headers"]
-        self.headers = dict(self.listed)
-        self._receive = receive
-        self.limit_bytes = limit_bytes
-        if len(self.headers) != len(self.listed):
-            _refuse_repeated(self.listed)
+    def __init__(
+        self,
+        listed: Sequence[tuple[bytes, bytes]],
+        *,
+        limit_bytes: int,
+        receive: Receive | None = None,
+        body: bytes | None = None,
+    ) -> None:
+        self.listed, self.limit_bytes = listed, limit_bytes
+        self._receive, self._body = receive, body
+        self.headers = dict(listed)
+        if len(self.headers) != len(listed):
+            _refuse_repeated(listed)
 
     async def body(self) -> bytes:
         """Read the whole body.
@@ -79,23 +83,27 @@ class Exchange:
             ContractError: It is longer than the limit (``code`` is ``http.too-large``).
             ConnectionResetError: The client went away before it had sent everything.
         """
+        if self._body is not None:
+            return self._checked(self._body)
         announced = self.headers.get(b"content-length", b"0")
-        if len(announced) > 19 or int(announced) > self.limit_bytes:
+        if len(announced) > 19 or not announced.isdigit() or int(announced) > self.limit_bytes:
             raise _too_large(self.limit_bytes)
+        if self._receive is None:
+            return b""
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             body: bytes = message.get("body", b"")
             return self._checked(body)
-        return await self._rest(message)
+        return await self._rest(self._receive, message)
 
-    async def _rest(self, message: Message) -> bytes:
+    async def _rest(self, receive: Receive, message: Message) -> bytes:
         chunks = bytearray()
         while message["type"] == "http.request":
             chunks += message.get("body", b"")
             self._checked(chunks)
             if not message.get("more_body"):
                 return bytes(chunks)
-            message = await self._receive()
+            message = await receive()
         raise ConnectionResetError
 
     def _checked(self, body: B) -> B:
@@ -129,7 +137,7 @@ class Exchange:
         return essence
 
 
-def _refuse_repeated(listed: list[tuple[bytes, bytes]]) -> None:
+def _refuse_repeated(listed: Sequence[tuple[bytes, bytes]]) -> None:
     seen: set[bytes] = set()
     for name, _ in listed:
         if name in _SINGLE and name in seen:

@@ -28,7 +28,7 @@ class Counter:
     Example:
         >>> decided = Counter("decided_total", "Decisions.", ("decision",))
         >>> decided.add(("fraud",))
-        >>> print(*decided.lines(), sep="\\n")
+        >>> print(*decided.lines(), sep="\n")
         # HELP decided_total Decisions.
         # TYPE decided_total counter
         decided_total{decision="fraud"} 1
@@ -66,7 +66,7 @@ class Histogram:
     Example:
         >>> took = Histogram("took_seconds", "Time.", ("route",), (0.1, 1.0))
         >>> took.observe(("decide",), 0.25)
-        >>> print(*list(took.lines())[2:], sep="\\n")
+        >>> print(*list(took.lines())[2:], sep="\n")
         took_seconds_bucket{route="decide",le="0.1"} 0
         took_seconds_bucket{route="decide",le="1"} 1
         took_seconds_bucket{route="decide",le="+Inf"} 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from steward.api.described import RUN_DOCUMENT, array_of, reference, responses
 from steward.api.service import Service
 from steward.errors import NotFound
 from steward.insight.value import summary
-from steward.ledger.bundle import bundle
+from steward.ledger.bundle import SigningLedger, bundle
 from steward.ledger.port import Entry
 from steward.records import Status
 
@@ -83,7 +83,7 @@ async def show_decision(service: Serving, decision_id: str) -> Response:
 async def prove_decision(service: Serving, decision_id: str) -> Response:
     """Prove that a decision is in the ledger: its entry, the audit path and a signed checkpoint."""
     run = await service.runtime.run(run_id(decision_id))
-    ledger = service.runtime.ledger
+    ledger = cast("SigningLedger", service.runtime.ledger)  # every engine signs; the port leaves the key's form open
     [entry] = await ledger.read(run.index, 1)
     return Response(await bundle(ledger, entry), media_type="application/json")
 
