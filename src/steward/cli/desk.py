@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 from uuid import UUID
 
@@ -13,8 +13,10 @@ from msgspec import Struct
 
 from steward.cli.running import ServerFacts, call, running
 from steward.errors import Conflict, ContractError, Denied, EngineError, NotFound, StewardError
-from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from steward.runtime.runtime import Runtime
 
 
 class Desk(Protocol):
@@ -120,7 +122,8 @@ class LocalDesk:
         return self._with(work)
 
     def _with(self, work: Callable[[Runtime], Awaitable[bytes]]) -> bytes:
-        from steward.runtime.project import load_decisions  # noqa: PLC0415 - as above
+        from steward.runtime.project import load_decisions  # noqa: PLC0415 - not needed beside a server
+        from steward.runtime.runtime import Runtime  # noqa: PLC0415
 
         async def main() -> bytes:
             async with await Runtime.open(load_decisions(self._settings), settings=self._settings) as runtime:

@@ -55,19 +55,11 @@ def _as_id(what: str) -> UUID | None:
         return None
 
 
-def _ledger_file(settings: Settings) -> Path:
-    from steward.runtime.engines import ledger_path  # noqa: PLC0415 - only these commands need it
-
-    path = ledger_path(settings)
-    if path is None:
-        raise NotFound(f"the ledger {settings.ledger} is gone when its process ends", fix="use sqlite:///steward.db")
-    return path
-
-
 def _verify_all(settings: Settings, public_key: str | None, checkpoint: Path | None, as_json: bool) -> None:
-    from steward.ledger.verify import verify_store  # noqa: PLC0415 - as above
+    from steward.ledger.verify import verify_store  # noqa: PLC0415 - only this command needs it
+    from steward.runtime.engines import ledger_file  # noqa: PLC0415
 
-    path = _ledger_file(settings)
+    path = ledger_file(settings)
     with output.progress("verifying") as advance:
         report = verify_store(path, checkpoint_file=checkpoint, public_key=public_key, progress=advance)
     _tell(report, f"{report.entries:,} entries of {path}", as_json)
@@ -98,8 +90,9 @@ def _tell(report: Report, what: str, as_json: bool) -> None:
 
 def _verify_run(settings: Settings, run: UUID, public_key: str | None, checkpoint: Path | None, as_json: bool) -> None:
     from steward.ledger.verify import verify_entry  # noqa: PLC0415 - as above
+    from steward.runtime.engines import ledger_file  # noqa: PLC0415
 
-    proofs = verify_entry(_ledger_file(settings), run, checkpoint_file=checkpoint, public_key=public_key)
+    proofs = verify_entry(ledger_file(settings), run, checkpoint_file=checkpoint, public_key=public_key)
     if as_json:
         output.as_json({"ok": all(proof.ok for proof in proofs), "entries": proofs})
     else:

@@ -74,13 +74,10 @@ def reading(settings: Settings) -> Iterator[LedgerReader]:
     Raises:
         NotFound: There is none, or it is not kept in a file.
     """
-    from steward.runtime.engines import ledger_path  # noqa: PLC0415
+    from steward.runtime.engines import ledger_file  # noqa: PLC0415
     from steward.runtime.reader import LedgerReader  # noqa: PLC0415 - only commands that read need it
 
-    path = ledger_path(settings)
-    if path is None:
-        raise NotFound(f"the ledger {settings.ledger} is gone when its process ends", fix="use sqlite:///steward.db")
-    reader = LedgerReader(path)
+    reader = LedgerReader(ledger_file(settings))
     try:
         yield reader
     finally:

@@ -25,6 +25,7 @@ from steward.runtime.engines import ENGINES, engine_of, ledger_path
 from steward.runtime.project import load_decisions
 from steward.runtime.reader import LedgerReader
 from steward.runtime.settings import Settings
+from steward.runtime.url import masked
 
 OLDEST_PYTHON: Final = (3, 11)
 PACKAGES: Final = ("steward-aios", "msgspec", "numpy", "cryptography", "fastapi", "uvicorn", "typer", "rich")
@@ -181,7 +182,9 @@ async def _ledger(patient: _Patient) -> list[Check]:
     path = ledger_path(patient.settings)
     if path is None:
         why = "it is gone when the process ends"
-        return _warn("ledger", f"the ledger is {patient.settings.ledger}", why=why, fix="use sqlite:///steward.db")
+        return _warn(
+            "ledger", f"the ledger is {masked(patient.settings.ledger)}", why=why, fix="use sqlite:///steward.db"
+        )
     if not path.exists():
         return _ok("ledger", f"{path} will be made at the first start")
     reader = LedgerReader(path)

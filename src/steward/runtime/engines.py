@@ -13,7 +13,7 @@ from typing import Any, Final
 from steward.bus.port import Bus
 from steward.clock import Clock
 from steward.decision.checks import nearest
-from steward.errors import DeclarationError, EngineError
+from steward.errors import DeclarationError, EngineError, NotFound
 from steward.ledger.port import Ledger
 from steward.runtime.settings import Settings
 from steward.runtime.url import masked, path_of, scheme_of
@@ -124,7 +124,7 @@ def engine_of(port: str, url: str) -> Engine:
         >>> engine_of("ledger", "sqlight:///steward.db")
         Traceback (most recent call last):
             ...
-        steward.errors.DeclarationError: no ledger engine is named 'sqlight' ... Next: did you mean 'sqlite'?
+        steward.errors.DeclarationError: no ledger engine is named 'sqlight'... Next: did you mean 'sqlite'?
     """
     scheme = scheme_of(url)
     known = {engine.scheme: engine for engine in ENGINES if engine.port == port}
@@ -166,6 +166,24 @@ def ledger_path(settings: Settings) -> Path | None:
         True
     """
     return path_of(settings.ledger, settings.root) if scheme_of(settings.ledger) == "sqlite" else None
+
+
+def ledger_file(settings: Settings) -> Path:
+    """Return the ledger's file.
+
+    Raises:
+        NotFound: It is not kept in one.
+
+    Example:
+        >>> ledger_file(Settings(ledger="memory://"))
+        Traceback (most recent call last):
+            ...
+        steward.errors.NotFound: the ledger memory:// is not kept in a file. Next: use sqlite:///steward.db
+    """
+    path = ledger_path(settings)
+    if path is None:
+        raise NotFound(f"the ledger {masked(settings.ledger)} is not kept in a file", fix="use sqlite:///steward.db")
+    return path
 
 
 def views_path(settings: Settings) -> Path | str:

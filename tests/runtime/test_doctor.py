@@ -1,0 +1,131 @@
+"""The doctor finds what is wrong, and never falls ill himself."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from steward.clock import Clock, SystemClock, VirtualClock
+from steward.ledger.port import Commit, Draft
+from steward.runtime import doctor
+from steward.runtime.doctor import Check, Health, examine
+from steward.runtime.engines import open_ledger
+from steward.runtime.settings import Settings
+
+CLOCK = SystemClock()
+DECISION = Path(__file__).parents[2] / "src/steward/cli/template/refunds.py"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(root=tmp_path, port=0, decisions=(f"{DECISION}:release_refund",))
+
+
+async def filled(settings: Settings, count: int = 20) -> UUID:
+    ledger = await open_ledger(settings.ledger, settings, CLOCK)
+    runs = [CLOCK.new_id() for _ in range(count)]
+    await ledger.append(Commit(entries=[Draft("decided", run, b'{"kind":"decided"}') for run in runs]))
+    await ledger.close()
+    return runs[-1]
+
+
+async def found(settings: Settings, name: str, *, clock: Clock = CLOCK, serving: bool = False) -> Check:
+    checks = await examine(settings, clock, serving=serving)
+    return next(check for check in checks if check.name == name and check.health is worst(checks, name))
+
+
+def worst(checks: list[Check], name: str) -> Health:
+    own = {check.health for check in checks if check.name == name}
+    return next(health for health in (Health.FAIL, Health.WARN, Health.OK) if health in own)
+
+
+async def test_all_is_well_in_a_new_and_in_a_used_project(settings: Settings) -> None:
+    assert {check.health for check in await examine(settings, CLOCK)} == {Health.OK}
+    await filled(settings)
+    checks = await examine(settings, CLOCK)
+    assert {check.health for check in checks} == {Health.OK}
+    assert "20 entries" in next(check.what for check in checks if check.name == "ledger")
+
+
+async def test_a_changed_entry_is_found(settings: Settings) -> None:
+    run = await filled(settings)
+    database = sqlite3.connect(settings.root / ".steward" / "steward.db")
+    database.execute("UPDATE entries SET body = ? WHERE run_id = ?", (b'{"kind":"DECIDED"}', run.bytes))
+    database.commit()
+    database.close()
+    check = await found(settings, "ledger")
+    assert (check.health, check.fix) == (Health.FAIL, "run: steward verify --all")
+
+
+async def test_a_file_that_is_no_ledger_is_found(settings: Settings) -> None:
+    (settings.root / ".steward").mkdir()
+    (settings.root / ".steward" / "steward.db").write_bytes(b"no database at all" * 99)
+    assert (await found(settings, "ledger")).health is Health.FAIL
+
+
+async def test_an_open_key_is_found(settings: Settings) -> None:
+    await filled(settings)
+    (settings.root / ".steward" / "steward.db.key").chmod(0o644)
+    check = await found(settings, "key")
+    assert (check.health, check.fix[:9]) == (Health.FAIL, "chmod 600")
+
+
+async def test_a_clock_that_was_set_back_is_found(settings: Settings) -> None:
+    await filled(settings)
+    check = await found(settings, "clock", clock=VirtualClock(CLOCK.now() - timedelta(hours=1)))
+    assert check.health is Health.WARN
+    assert "set back" in check.why
+
+
+async def test_a_taken_port_is_found_unless_the_server_has_it(settings: Settings) -> None:
+    server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+    taken = Settings(root=settings.root, port=server.sockets[0].getsockname()[1], decisions=settings.decisions)
+    assert (await found(taken, "port")).health is Health.FAIL
+    assert (await found(taken, "port", serving=True)).health is Health.OK
+    server.close()
+    await server.wait_closed()
+
+
+async def test_an_open_address_is_a_warning(settings: Settings) -> None:
+    everywhere = Settings(root=settings.root, port=0, host="0.0.0.0", decisions=settings.decisions)
+    check = await found(everywhere, "port")
+    assert (check.health, "open to the network" in check.what) == (Health.WARN, True)
+
+
+async def test_little_space_and_a_folder_that_cannot_be_written_are_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for free, health in ((10, Health.FAIL), (doctor.LITTLE_SPACE - 1, Health.WARN), (2**40, Health.OK)):
+        usage = type("Usage", (), {"free": free})
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, usage=usage: usage)
+        assert (await found(settings, "data folder")).health is health
+    in_the_way = Settings(root=settings.root, data_dir="file", decisions=settings.decisions)
+    (settings.root / "file").write_text("")
+    assert (await found(in_the_way, "data folder")).health is Health.FAIL
+
+
+async def test_decisions_and_engines_that_cannot_be_loaded_are_found(settings: Settings) -> None:
+    none = Settings(root=settings.root, port=0, ledger="sqlight:///x")
+    checks = {check.name: check for check in await examine(none, CLOCK)}
+    assert (checks["decisions"].health, checks["engines"].health) == (Health.FAIL, Health.FAIL)
+    assert checks["engines"].fix == "did you mean 'sqlite'?"
+
+
+async def test_an_old_python_and_missing_packages_are_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "OLDEST_PYTHON", (9, 9))
+    monkeypatch.setattr(doctor, "PACKAGES", ("msgspec", "no-such-package-here"))
+    assert (await found(settings, "python")).health is Health.FAIL
+    assert "no-such-package-here" in (await found(settings, "versions")).what
+
+
+async def test_a_ledger_in_memory_is_a_warning(settings: Settings) -> None:
+    memory = Settings(root=settings.root, port=0, ledger="memory://", decisions=settings.decisions)
+    assert (await found(memory, "ledger")).health is Health.WARN
