@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID
 
 from steward.ledger.port import Draft
+
+_FOLLOWED = frozenset({"asked", "approved", "rejected", "expired"})
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
+"""Due by any clock, also by one that has just jumped back."""
 
 
 class Agenda:
@@ -33,15 +37,12 @@ class Agenda:
         """Look at ``run_id`` at ``when``."""
         heapq.heappush(self._heap, (when, next(self._order), run_id))
 
-    def take_note(self, drafts: Iterable[Draft], now: datetime) -> None:
-        """Look soon at the runs whose new entries may ask for a next step."""
+    def take_note(self, drafts: Iterable[Draft]) -> None:
+        """Look at once at the runs whose new entries may ask for a next step."""
         for draft in drafts:
-            if draft.kind == "decided":
-                # Cheaper than decoding, and a false hit only costs a look.
-                if b'"action":{' in draft.body and b'"status":"waiting"' not in draft.body:
-                    self.put(draft.run_id, now)
-            elif draft.kind in ("asked", "approved", "rejected", "expired"):
-                self.put(draft.run_id, now)
+            # Cheaper than decoding, and a false hit only costs a look.
+            if draft.kind in _FOLLOWED or (draft.kind == "decided" and b'"action":{' in draft.body):
+                self.put(draft.run_id, _AT_ONCE)
 
     def due(self, now: datetime, limit: int = 1000) -> list[UUID]:
         """Take out up to ``limit`` runs that are due, earliest first, each once."""

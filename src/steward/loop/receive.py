@@ -26,7 +26,6 @@ class Incoming(Struct, frozen=True, kw_only=True):
         trace_id: W3C trace id.
         context: What the caller wants to see again in the record.
         key: Makes the decision unique in the ledger.
-        on_bus: Whether it came from the bus, where its stream's consumers see it too.
 
     Example:
         >>> Incoming(event=b"{}", source="direct").event_id is None
@@ -41,7 +40,6 @@ class Incoming(Struct, frozen=True, kw_only=True):
     trace_id: str | None = None
     context: Mapping[str, str] | None = None
     key: str | None = None
-    on_bus: bool = False
 
     @classmethod
     def of(cls, message: Message) -> Incoming:
@@ -53,7 +51,6 @@ class Incoming(Struct, frozen=True, kw_only=True):
             event_time=message.event_time,
             version=message.version,
             trace_id=message.trace,
-            on_bus=True,
         )
 
 

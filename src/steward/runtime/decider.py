@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from steward.clock import Clock
 from steward.decision.stream import Stream
@@ -18,7 +19,7 @@ from steward.loop.run import Answer, Observe, Work, begin, finish
 from steward.runtime.journal import Journal
 
 DIRECT = "direct/"
-"""How sources of direct requests begin; on the bus their events are history, not questions."""
+"""Put before the sources of events that were decided already; on the bus they are history, not questions."""
 
 
 def event_time(stream: Stream, event: Any, otherwise: datetime) -> datetime:
@@ -48,10 +49,16 @@ class Decider:
         self._prepared, self._journal, self._online, self._clock = prepared, journal, online, clock
         self._restore = restore
         self._observers = {name: self._observer(p) for name, p in prepared.items()}
+        self._under_way: dict[UUID, Callable[[], object]] = {}
 
     def begin(self, prepared: Prepared, incoming: Incoming) -> Work:
         """Receive and featurize one event now."""
         return begin(prepared, incoming, self._clock, self._observers[prepared.decision.name])
+
+    def observe_again(self) -> None:
+        """Show the feature state the events whose commit is under way, after it was restored from the ledger."""
+        for observe in self._under_way.values():
+            observe()
 
     def finish(self, prepared: Prepared, works: Sequence[Work]) -> list[Draft]:
         """Decide what was begun and return the entries."""
@@ -60,7 +67,7 @@ class Decider:
 
     async def batch(self, prepared: Prepared, batch: Sequence[Incoming]) -> list[Answer | StewardError]:
         """Decide a batch and return each answer once it is durable, or what stopped it."""
-        works = [self.begin(prepared, incoming) for incoming in batch]
+        works = [self._begin_alone(prepared, incoming) for incoming in batch]
         finish(prepared, works, self._clock)
         loose = [work for work in works if work.incoming.key is None]
         if len(loose) == len(works):
@@ -73,7 +80,7 @@ class Decider:
 
     async def tick(self, prepared: Prepared, incoming: Incoming, cursors: Mapping[str, int]) -> None:
         """Decide one tick and move its schedule on in the same commit."""
-        work = self.begin(prepared, incoming)
+        work = self._begin_alone(prepared, incoming)
         finish(prepared, [work], self._clock)
         await self._commit(prepared, [work], cursors)
         if isinstance(work.error, Conflict):  # decided before a crash; only the position was lost
@@ -81,25 +88,44 @@ class Decider:
         elif isinstance(work.error, EngineError) and work.failed == "commit":
             raise work.error
 
+    def _begin_alone(self, prepared: Prepared, incoming: Incoming) -> Work:
+        """Begin an event that no consumer's position stands for."""
+        work = self.begin(prepared, incoming)
+        observe = self._observers[prepared.decision.name]
+        if observe is not None and work.event is not None and work.failed != "featurize":
+            at = incoming.event_time or self._clock.now()
+            self._under_way[work.run_id] = lambda: observe(work.event, incoming, work.event_id, at)
+        return work
+
     async def _commit(self, prepared: Prepared, works: Sequence[Work], cursors: Mapping[str, int]) -> None:
         drafts = [draft for work in works for draft in work.drafts]
-        if not drafts and not cursors:
+        messages = self.own_messages(prepared, works)
+        if not drafts and not messages and not cursors:
             return
-        messages = self._own_messages(prepared, works)
         try:
             committed = await self._journal.append(Commit(entries=drafts, messages=messages, cursors=cursors))
         except StewardError as error:
-            if messages:
-                await self._restore()
+            self._settle(works)
             for work in works:
                 work.stop("commit", error)
+            if messages:
+                await self._restore()
             return
+        except BaseException:
+            self._settle(works)
+            raise
+        self._settle(works)
         index = committed.first_index
         for work in works:
             work.index = index
             index += len(work.drafts)
 
-    def _own_messages(self, prepared: Prepared, works: Sequence[Work]) -> list[Message]:
+    def _settle(self, works: Sequence[Work]) -> None:
+        for work in works:
+            self._under_way.pop(work.run_id, None)
+
+    def own_messages(self, prepared: Prepared, works: Sequence[Work]) -> list[Message]:
+        """Return what puts a decision's own events on the stream that its features read."""
         stream = prepared.own_stream
         if stream is None:
             return []
@@ -108,28 +134,27 @@ class Decider:
             Message(
                 topic=stream.name,
                 key=str(getattr(work.event, stream.key)),
-                source=DIRECT + prepared.decision.name,
+                source=DIRECT + work.incoming.source,
                 id=work.event_id,
                 data=prepared.contract.encode(work.event),
                 version=prepared.contract.version,
                 event_time=event_time(stream, work.event, work.incoming.event_time or now),
-                known_at=now,
+                known_at=now if work.record is None else work.record.decided_at,
             )
             for work in works
-            if work.event is not None
+            if work.event is not None and work.failed != "featurize"
         ]
 
     def _observer(self, prepared: Prepared) -> Observe | None:
         stream = prepared.own_stream
         if stream is None:
             return None
-        direct = DIRECT + prepared.decision.name
 
         def observe(event: Any, incoming: Incoming, event_id: str, at: datetime) -> None:
             self._online.observe(
                 stream.name,
                 event,
-                id=message_id(incoming.source if incoming.on_bus else direct, event_id),
+                id=message_id(incoming.source, event_id),
                 event_time=event_time(stream, event, at),
                 known_at=self._clock.now(),
             )
@@ -145,4 +170,4 @@ class Decider:
 
 def message_id(source: str, event_id: str) -> str:
     """Return an event's identity over all senders, as the feature state keeps it."""
-    return f"{source}\n{event_id}"
+    return f"{source.removeprefix(DIRECT)}\n{event_id}"

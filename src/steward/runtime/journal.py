@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from steward.clock import Clock
 from steward.ledger.port import Commit, Committed, Draft, Ledger
 from steward.loop.agenda import Agenda
 
@@ -43,16 +42,15 @@ class Bell:
 class Journal:
     """Appends to the ledger; once durable, puts follow-ups on the agenda and rings the bell."""
 
-    def __init__(self, ledger: Ledger, agenda: Agenda, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, agenda: Agenda) -> None:
         self.ledger, self.agenda, self.bell = ledger, agenda, Bell()
-        self._clock = clock
         self._listeners: list[Callable[[Committed, Sequence[Draft]], None]] = []
 
     async def append(self, commit: Commit) -> Committed:
         """Write durably; raises as :meth:`steward.ledger.port.Ledger.append`."""
         committed = await self.ledger.append(commit)
         if commit.entries:
-            self.agenda.take_note(commit.entries, self._clock.now())
+            self.agenda.take_note(commit.entries)
             for listener in self._listeners:
                 listener(committed, commit.entries)
         self.bell.ring()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from steward.clock import Clock
 from steward.decision.contract import Contract
 from steward.decision.decision import Decision
 from steward.decision.stream import Stream
-from steward.errors import DeclarationError, EngineError, StewardError
+from steward.errors import ContractError, DeclarationError, EngineError, StewardError
 from steward.features.online import OnlineFeatures
 from steward.ledger.port import Commit, Draft, Message, StoredMessage
 from steward.loop.prepare import Prepared
@@ -79,16 +80,29 @@ class Pump:
     """
 
     def __init__(
-        self, topic: Topic, *, decider: Decider, outcomes: Outcomes, online: OnlineFeatures, clock: Clock
+        self,
+        topic: Topic,
+        *,
+        decider: Decider,
+        outcomes: Outcomes,
+        online: OnlineFeatures,
+        clock: Clock,
+        restore: Callable[[], Awaitable[object]],
     ) -> None:
         self.topic = topic
+        self._restore, self._batch = restore, list[StoredMessage]()
         self._decider, self._outcomes, self._online, self._clock = decider, outcomes, online, clock
 
     async def handle(self, batch: Sequence[StoredMessage]) -> Commit:
         """Return everything that a batch of messages causes; poisoned ones become dead letters."""
+        if self._batch and batch[0].offset <= self._batch[-1].offset:
+            # Its commit failed, so it is asked again; but the feature state has seen what came after.
+            self._batch = []
+            await self._restore()
+        self._batch = list(batch)
         begun: dict[str, tuple[Prepared, list[tuple[StoredMessage, Work]]]] = {}
         drafts: list[Draft] = []
-        dead: list[Message] = []
+        caused: list[Message] = []
         for stored in batch:
             message = stored.message
             try:
@@ -104,15 +118,23 @@ class Pump:
                         version=message.version,
                     )
                     drafts += commit.entries
-                    dead += commit.messages
+                    caused += commit.messages
             except EngineError:
                 raise
             except StewardError as error:
-                dead.append(self._letter(stored, error))
+                caused.append(self._letter(stored, error))
         for prepared, works in begun.values():
             drafts += self._decider.finish(prepared, [work for _, work in works])
-            dead += [self._letter(stored, work.error) for stored, work in works if work.error is not None]
-        return Commit(entries=drafts, messages=dead)
+            caused += [self._letter(stored, work.error) for stored, work in works if work.error is not None]
+            if prepared.own_stream is not None and prepared.own_stream.name != self.topic.name:
+                caused += self._decider.own_messages(prepared, [work for _, work in works])
+        return Commit(entries=drafts, messages=caused)
+
+    def observe_again(self) -> None:
+        """Show the feature state the batch whose commit is under way, after it was restored from the ledger."""
+        for stored in self._batch:
+            with suppress(ContractError):  # it becomes a dead letter
+                self.observe(stored.message)
 
     def observe(self, message: Message) -> None:
         """Show a message to the feature state; raises ``ContractError`` if it does not fit."""
@@ -130,6 +152,10 @@ class Pump:
 
     def check(self, message: Message) -> None:
         """Refuse a message that does not fit, before it is put on the bus."""
+        if message.source.startswith(DIRECT):
+            raise ContractError(
+                f"sources that begin with {DIRECT!r} are Steward's own", fix="name another source", field="source"
+            )
         self.topic.contract.decode(message.data, version=message.version)
 
     def _letter(self, stored: StoredMessage, error: Exception) -> Message:

@@ -27,7 +27,7 @@ from steward.loop.receive import Incoming
 from steward.loop.run import Work, begin, finish
 from steward.models.registry import Registry
 from steward.records import Money, Record, decode_body
-from steward.runtime.decider import DIRECT, event_time, message_id
+from steward.runtime.decider import event_time, message_id
 from steward.runtime.pump import Topic, topics_of
 from steward.runtime.ticks import TIMER
 
@@ -189,7 +189,7 @@ class _Events:
 
         def observe(event: Any, _: Incoming, event_id: str, at: datetime) -> None:
             assert stream is not None
-            own_id = message_id(DIRECT + record.decision, event_id)
+            own_id = message_id(record.provenance.source, event_id)
             self._observe(stream, event, own_id, event_time(stream, event, at), record.decided_at)
 
         work = begin(prepared, incoming, clock, observe if stream and direct else None)

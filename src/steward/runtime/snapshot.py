@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from steward.errors import ContractError, StewardError
 from steward.features.online import OnlineFeatures
-from steward.ledger.port import Ledger, Message
+from steward.ledger.port import Ledger, StoredMessage
+from steward.runtime.decider import DIRECT
 from steward.runtime.pump import Pump
 
 
@@ -44,21 +45,27 @@ class Snapshots:
     def __init__(self, online: OnlineFeatures, ledger: Ledger, path: Path | None) -> None:
         self._online, self._ledger, self._path = online, ledger, path
         self._empty = online.snapshot()
+        self._handled: dict[str, int] = {}
         self.pumps: Mapping[str, Pump] = {}
+        self.observe_again: Callable[[], None] = lambda: None
 
     async def restore(self) -> int:
         """Bring the feature state to where the loop had come; return how many messages were read again."""
         snapshot = self._load()
-        missing: list[tuple[Pump, Message]] = []
-        for name, pump in self.pumps.items():
-            if pump.topic.stream is not None:
-                messages = await self._messages(name, snapshot.positions.get(name, 0))
-                missing += [(pump, message) for message in messages]
+        places = {name: snapshot.positions.get(name, 0) for name, pump in self.pumps.items() if pump.topic.stream}
+        missing: list[tuple[Pump, StoredMessage]] = []
+        while new := [(name, stored) for name in places for stored in await self._read_on(name, places)]:
+            missing += [(self.pumps[name], stored) for name, stored in new]
         # From here on nothing waits, so that nobody reads a state that is only half restored.
         self._online.restore(snapshot.state)
-        for pump, message in missing:
-            with suppress(ContractError):  # it is among the dead letters already
-                pump.observe(message)
+        for pump, stored in missing:
+            handled = stored.offset < self._handled[pump.topic.name]
+            if handled or stored.message.source.startswith(DIRECT):
+                with suppress(ContractError):  # it is among the dead letters already
+                    pump.observe(stored.message)
+        for pump in self.pumps.values():
+            pump.observe_again()
+        self.observe_again()
         return len(missing)
 
     async def save(self) -> None:
@@ -86,10 +93,10 @@ class Snapshots:
             return nothing
         return snapshot if snapshot.version == _VERSION else nothing
 
-    async def _messages(self, topic: str, start: int) -> list[Message]:
-        end, messages = await self._ledger.cursor(cursor_name(topic)), list[Message]()
-        while start < end:
-            batch = await self._ledger.messages(topic, start, min(1000, end - start))
-            messages += [stored.message for stored in batch]
-            start += len(batch) or end
-        return messages
+    async def _read_on(self, topic: str, places: dict[str, int]) -> Sequence[StoredMessage]:
+        """Return the messages after a topic's place, and move it on."""
+        batch = await self._ledger.messages(topic, places[topic])
+        places[topic] += len(batch)
+        # What comes after this position was not seen yet, but for events that were decided at another door.
+        self._handled[topic] = await self._ledger.cursor(cursor_name(topic))
+        return batch
