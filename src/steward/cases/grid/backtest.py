@@ -20,7 +20,7 @@ from steward.cases.grid.plant import SimulatedPlant
 from steward.cases.grid.references import Market
 from steward.cases.grid.scoring import Scores, score
 from steward.cases.grid.simulation import Answer, Simulation, open_runtime, settings_in
-from steward.cases.grid.training import Columns
+from steward.cases.grid.training import Columns, columns_of
 from steward.clock import SystemClock, VirtualClock
 from steward.errors import ContractError, EngineError
 from steward.ledger.verify import verify_store
@@ -110,11 +110,6 @@ async def backtest(options: BacktestOptions) -> dict[str, object]:
         "models": models,
         "protocol": _protocol(options, days),
     }
-
-
-def columns_of(source: Source) -> Columns:
-    """Return the meaning of a source's columns."""
-    return Columns(source.price_column, source.load_column, source.temperature_column, source.known_day_ahead)
 
 
 def _test_days(history: History, options: BacktestOptions) -> Sequence[date]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -109,16 +108,12 @@ def hour_of_day(event: DispatchDue) -> int:
 
 def forecast_load(features: Features, models: Models) -> LoadForecast:
     """Forecast the load of every hour of the local day."""
-    known, model = _known(features), models[LOAD_MODEL]
-    relative = model.predict(forecast.column(forecast.load_rows(known), model.inputs))
-    return LoadForecast(_per_hour(known, np.exp(relative) * forecast.load_level(known)))
+    return LoadForecast(_rounded(forecast.loads(_known(features), models[LOAD_MODEL])))
 
 
 def forecast_price(features: Features, models: Models) -> DayForecast:
     """Forecast the price of every hour of the local day."""
-    known, model = _known(features), models[PRICE_MODEL]
-    above = model.predict(forecast.column(forecast.price_rows(known), model.inputs))
-    return DayForecast(_per_hour(known, above + forecast.price_level(known)))
+    return DayForecast(_rounded(forecast.prices(_known(features), models[PRICE_MODEL])))
 
 
 def forecast_price_after_load(features: Features, ahead: LoadForecast, models: Models) -> DayForecast:
@@ -308,5 +303,5 @@ def _floats(features: Features, name: str) -> Floats:
     return np.array(features.series(name) if name in features else (), dtype=np.float64)
 
 
-def _per_hour(known: KnownThen, by_wall_hour: Any) -> tuple[float, ...]:
-    return tuple(round(float(value), 4) for value in known.on_the_clock(np.asarray(by_wall_hour)))
+def _rounded(values: Floats) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)

@@ -16,6 +16,7 @@ import numpy as np
 from steward.cases.grid import day_kinds
 from steward.cases.grid.history import Floats, History, mean
 from steward.cases.grid.local_days import HOUR, LocalDays
+from steward.decision.model import Predictor
 
 PAST_DAYS = 15
 """How much history of load and price the inputs use."""
@@ -178,8 +179,20 @@ def price_rows(known: KnownThen) -> Rows:
     return rows | _calendar(known)
 
 
-def column(rows: Rows, names: Sequence[str]) -> Floats:
-    """Return the model's rows, one for each wall hour, with its inputs in their order."""
+def loads(known: KnownThen, model: Predictor) -> Floats:
+    """Return the forecast load (MW) of each of the day's hours."""
+    relative = model.predict(matrix(load_rows(known), model.inputs))
+    return known.on_the_clock(np.exp(relative) * load_level(known))
+
+
+def prices(known: KnownThen, model: Predictor) -> Floats:
+    """Return the forecast price (EUR/MWh) of each of the day's hours."""
+    above = model.predict(matrix(price_rows(known), model.inputs))
+    return known.on_the_clock(above + price_level(known))
+
+
+def matrix(rows: Rows, names: Sequence[str]) -> Floats:
+    """Return a model's rows, one for each wall hour, with its inputs in their order."""
     return np.column_stack([rows[name] for name in names])
 
 

@@ -51,9 +51,9 @@ def synthetic_region(zone: str, first: date, days: int, *, seed: int = 7) -> His
 
     weather = _wandering(chance, hours, memory=0.985)
     temperature = 14 - 9 * np.cos(season) + 4 * np.sin((wall - 9) * np.pi / 12) + 3 * weather
-    sun = np.maximum(np.sin((wall - 6) * np.pi / 12), 0) * (0.65 - 0.25 * np.cos(season)) * 9_000
+    sun = np.maximum(np.sin((wall - 6) * np.pi / 12), 0) * (0.65 - 0.25 * np.cos(season)) * 15_000
     sun *= np.clip(0.8 + 0.15 * weather, 0.2, 1.0)
-    wind = 16_000 / (1 + np.exp(1.2 - 0.4 * np.cos(season) - 1.1 * _wandering(chance, hours, memory=0.97)))
+    wind = 22_000 / (1 + np.exp(1.2 - 0.4 * np.cos(season) - 1.1 * _wandering(chance, hours, memory=0.97)))
     load = _load(moments, temperature, chance)
     price = _price(load - wind - sun, wall, chance)
     columns = {
@@ -77,10 +77,10 @@ def _load(moments: list[datetime], temperature: Floats, chance: np.random.Genera
 
 def _price(residual_mw: Floats, wall: Floats, chance: np.random.Generator) -> Floats:
     """Return the price of what is left to fuels: nearly straight in the middle, steep at both ends."""
-    tight = (residual_mw - 20_000) / 10_000
-    level = 52 + 17 * tight + 6 * tight**3 + 4 * _wandering(chance, len(residual_mw), memory=0.99)
+    tight = (residual_mw - 17_000) / 10_000
+    level = 50 + 16 * tight + 9 * tight**3 + 4 * _wandering(chance, len(residual_mw), memory=0.99)
     days = len(residual_mw) // 24 + 1
-    scarce = np.repeat(chance.random(days) < 0.06, 24)[: len(residual_mw)] & np.isin(wall, (19, 20, 21))
+    scarce = np.repeat(chance.random(days) < 0.03, 24)[: len(residual_mw)] & np.isin(wall, (19, 20, 21))
     return np.asarray((level + scarce * chance.gamma(4.0, 15.0, len(residual_mw))).clip(-60, 900).round(2))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from math import isfinite
 
 import numpy as np
 
@@ -76,13 +77,15 @@ class Market:
     def by_the_clock(self, until: date) -> Guess:
         """Return the guess that prices are the mean of their month, wall hour and weekend before ``until``."""
         known = self.history.columns[self.price][: max(self.history.index(self.history.local.start(until)), 0)]
-        means = _means(np.array([self._clock_key(row) for row in range(known.size)]), known)
-        overall = float(np.nanmean(known)) if np.isfinite(known).any() else 0.0
+        tz = self.history.local.tz
+        moments = [(self.history.start + row * HOUR).astimezone(tz) for row in range(known.size)]
+        by_month = _means([_key(moment.date(), moment.hour) for moment in moments], known)
+        # A month that training never saw is guessed by all months together.
+        by_hour = _means([_key(moment.date(), moment.hour)[1:] for moment in moments], known)
 
         def guess(day: date) -> Floats:
             keys = [_key(day, wall) for wall in self.history.local.wall_hours(day)]
-            # A month or an hour that training never saw is guessed by the mean of all.
-            return np.array([means.get(key, overall) for key in keys])
+            return np.array([by_month.get(key, by_hour.get(key[1:], 0.0)) for key in keys])
 
         return guess
 
@@ -93,17 +96,14 @@ class Market:
         values = self.day(model) if self.history.index(local.start(model)) >= 0 else np.zeros(24)
         return np.array([values[hours[wall]] for wall in local.wall_hours(day)])
 
-    def _clock_key(self, row: int) -> int:
-        local = (self.history.start + row * HOUR).astimezone(self.history.local.tz)
-        return _key(local.date(), local.hour)
+
+def _key(day: date, wall_hour: int) -> tuple[int, ...]:
+    return day.month, wall_hour, day.weekday() >= 5
 
 
-def _key(day: date, wall_hour: int) -> int:
-    return (day.month * 24 + wall_hour) * 2 + (day.weekday() >= 5)
-
-
-def _means(keys: Floats, values: Floats) -> dict[int, float]:
-    there = np.isfinite(values)
-    known, place = np.unique(keys[there], return_inverse=True)
-    totals, counts = np.bincount(place, values[there]), np.bincount(place)
-    return {int(key): float(total / count) for key, total, count in zip(known, totals, counts, strict=True)}
+def _means(keys: Sequence[tuple[int, ...]], values: Floats) -> dict[tuple[int, ...], float]:
+    totals: dict[tuple[int, ...], list[float]] = {}
+    for key, value in zip(keys, values.tolist(), strict=True):
+        if isfinite(value):
+            totals.setdefault(key, []).append(value)
+    return {key: sum(there) / len(there) for key, there in totals.items()}

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from steward.cases.grid import forecast
 from steward.cases.grid.forecast import PAST_DAYS, KnownThen, Rows
-from steward.cases.grid.history import Floats, History
+from steward.cases.grid.history import Floats, History, Source
 from steward.clock import Clock
 from steward.errors import ContractError, EngineError
 from steward.models.manifest import Trained
@@ -42,6 +42,7 @@ class Recipe:
 
     Attributes:
         name: Its name in the registry.
+        truth: Which of :class:`Columns` it learns.
         rows: Makes a day's inputs.
         target: Makes what the model learns from a day's true values by wall hour.
         rounds: How many trees.
@@ -49,6 +50,7 @@ class Recipe:
     """
 
     name: str
+    truth: Literal["load", "price"]
     rows: Callable[[KnownThen], Rows]
     target: Callable[[KnownThen, Floats], Floats]
     rounds: int
@@ -57,6 +59,7 @@ class Recipe:
 
 LOAD = Recipe(
     LOAD_MODEL,
+    "load",
     forecast.load_rows,
     lambda known, truth: np.log(np.where(truth > 0, truth, np.nan) / forecast.load_level(known)),
     rounds=800,
@@ -64,6 +67,7 @@ LOAD = Recipe(
 )
 PRICE = Recipe(
     PRICE_MODEL,
+    "price",
     forecast.price_rows,
     lambda known, truth: truth - forecast.price_level(known),
     rounds=800,
@@ -87,6 +91,11 @@ class Columns:
         )
 
 
+def columns_of(source: Source) -> Columns:
+    """Return what a source says of its columns."""
+    return Columns(source.price_column, source.load_column, source.temperature_column, source.known_day_ahead)
+
+
 def train(
     recipe: Recipe, history: History, columns: Columns, *, until: date, registry: FolderRegistry, clock: Clock
 ) -> Registered:
@@ -96,7 +105,7 @@ def train(
         ContractError: There are less than 60 days to learn from.
         EngineError: LightGBM is not installed.
     """
-    truth_column = columns.price if recipe is PRICE else columns.load
+    truth_column = columns.price if recipe.truth == "price" else columns.load
     if truth_column is None:
         raise ContractError("a load model needs a load column", fix="pass --load-column", field="load-column")
     names, inputs, targets, days = _examples(recipe, history, columns, truth_column, until)
@@ -137,7 +146,7 @@ def _examples(
         names = tuple(rows)
         start, end = history.local.start(day), history.local.start(day + timedelta(days=1))
         truth = forecast.by_wall(history.local, history.between(truth_column, start, end), end, [day])[0]
-        inputs.append(forecast.column(rows, names))
+        inputs.append(forecast.matrix(rows, names))
         targets.append(recipe.target(known, truth))
     if not days:
         return names, np.empty((0, 0)), np.empty(0), days

@@ -1,0 +1,165 @@
+"""What a live demo knows about itself, and how it learns it: from the ledger's entries."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from steward.cases.grid.battery import Battery
+from steward.cases.grid.references import Market
+from steward.insight.rows import ApprovalRow
+from steward.records import Acted, Approved, Asked, Body, Escalated, Expired, Record, Rejected, Valued, decode_body
+from steward.runtime.runtime import Runtime
+
+_SHOWN = 14
+
+
+@dataclass(frozen=True)
+class Line:
+    """One decision, as the demo shows it.
+
+    Example:
+        >>> Line(datetime(2026, 1, 1), power_mw=-10.0, reason="cheap").status
+        'decided'
+    """
+
+    at: datetime
+    power_mw: float
+    reason: str
+    status: str = "decided"
+    saving_eur: float | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """An approval that waits, and how long it still may."""
+
+    row: ApprovalRow
+    left: timedelta
+    left_real_s: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Money after whole days: what the decisions saved, beside a plan by the clock and the best possible."""
+
+    days: int
+    saved_eur: float
+    clock_eur: float
+    limit_eur: float
+
+
+@dataclass
+class DemoState:
+    """Everything a view draws.
+
+    Attributes:
+        url: Where the HTTP API listens.
+        folder: Where ledger and models are.
+        about: What data it runs on.
+        hours_per_s: How fast virtual time moves.
+        now: Virtual time.
+    """
+
+    url: str
+    folder: str
+    about: str
+    hours_per_s: float
+    now: datetime
+    zone: str
+    soc_mwh: float = 0.0
+    energy_mwh: float = 40.0
+    decisions: int = 0
+    asked: int = 0
+    answers: dict[str, int] = field(default_factory=dict)
+    saved_cents: int = 0
+    question: Question | None = None
+    standing: Standing | None = None
+    lines: deque[Line] = field(default_factory=lambda: deque(maxlen=_SHOWN))
+
+    @property
+    def saved_eur(self) -> float:
+        """What the decisions have saved so far."""
+        return self.saved_cents / 100
+
+
+class Follower:
+    """Reads the ledger's new entries into a state, and puts them into words.
+
+    Args:
+        runtime: Whose ledger.
+        state: What is kept up to date.
+    """
+
+    def __init__(self, runtime: Runtime, state: DemoState) -> None:
+        self._runtime, self._state = runtime, state
+        self._next = 0
+        self._lines: dict[UUID, Line] = {}
+
+    async def follow(self) -> list[str]:
+        """Take in what is new, and return it in words."""
+        told: list[str] = []
+        while entries := await self._runtime.ledger.read(self._next, 500):
+            self._next = entries[-1].index + 1
+            for entry in entries:
+                told += self._take(decode_body(entry.body))
+        return told
+
+    def _take(self, body: Body) -> Iterator[str]:
+        state = self._state
+        if isinstance(body, Record):
+            state.decisions += 1
+            line = _line(body)
+            self._put(body.decision_id, line)
+            yield f"{line.at.astimezone(ZoneInfo(state.zone)):%Y-%m-%d %H:%M}  {line.power_mw:+6.2f} MW  {line.reason}"
+        elif isinstance(body, Asked):
+            state.asked += 1
+            self._change(body.decision_id, status="waiting")
+            yield f"  ? {body.gate.approvers} is asked: {body.gate.impact.amount} EUR are at stake"
+        elif isinstance(body, Approved | Rejected | Expired):
+            word = type(body).__name__.lower()
+            state.answers[word] = state.answers.get(word, 0) + 1
+            self._change(body.decision_id, status=word)
+            yield f"  = {word} by {body.by}"
+        elif isinstance(body, Escalated):
+            yield f"  ! nobody has answered; {body.to} is asked too"
+        elif isinstance(body, Acted):
+            known = self._lines.get(body.decision_id)
+            if known is not None and known.status == "decided":
+                self._change(body.decision_id, status="acted")
+        elif isinstance(body, Valued):
+            state.saved_cents += body.saving.minor
+            self._change(body.decision_id, saving_eur=float(body.saving.amount))
+
+    def _put(self, run_id: UUID, line: Line) -> None:
+        self._lines[run_id] = line
+        self._state.lines.append(line)
+
+    def _change(self, run_id: UUID, *, status: str | None = None, saving_eur: float | None = None) -> None:
+        old = self._lines.get(run_id)
+        if old is None:
+            return
+        new = replace(old, status=status or old.status, saving_eur=old.saving_eur if saving_eur is None else saving_eur)
+        self._lines[run_id] = new
+        if old in self._state.lines:
+            self._state.lines[self._state.lines.index(old)] = new
+        if saving_eur is not None:
+            del self._lines[run_id]
+
+
+def standing(market: Market, days: Sequence[date], battery: Battery, trained_until: date, saved_eur: float) -> Standing:
+    """Compare what was saved in whole days with a plan by the clock and with perfect foresight."""
+    clock_eur = market.planned_eur(days, battery, market.by_the_clock(trained_until))
+    return Standing(len(days), saved_eur, clock_eur, market.limit_eur(days, battery))
+
+
+def _line(record: Record) -> Line:
+    choice, event = record.choice, record.event
+    assert isinstance(choice, dict)
+    assert isinstance(event, dict)
+    at = datetime.fromisoformat(str(event["at"]))
+    return Line(at, float(choice["power_mw"]), record.reasons[0], str(record.status.value))
