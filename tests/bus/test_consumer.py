@@ -168,7 +168,7 @@ async def test_other_cursors_and_messages_of_the_commit_go_with_it_and_wake_thei
     waiting = asyncio.create_task(setup.bus.wait({"next": 0}))
     await asyncio.sleep(0)
     await setup.consumer.step()
-    assert await waiting == {"next"}
+    assert await asyncio.wait_for(waiting, timeout=30) == {"next"}
     assert (await setup.ledger.cursor("other"), await setup.ledger.cursor("loop")) == (5, 1)
 
 
