@@ -17,7 +17,7 @@ import msgspec
 from steward.decision.action import Action, Call
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
-from steward.errors import Conflict, EngineError, StewardError
+from steward.errors import Conflict, DeclarationError, EngineError, StewardError
 from steward.ledger.run import Run
 from steward.records import Acted, ActionFacts, Failed, Receipt, Undone
 
@@ -29,11 +29,23 @@ def facts(decision: Decision[Any, Any, Any], run_id: object) -> ActionFacts:
 
 
 def typed_choice(decision: Decision[Any, Any, Any], stored: object) -> Any:
-    """Return a stored choice as the type that the policy declares it to return."""
+    """Return a stored choice as the type that the policy declares it to return.
+
+    Raises:
+        DeclarationError: It is of another type, as an earlier release's choice may be.
+    """
     kind = _choice_type(decision.policy)
     if kind is None or (isinstance(kind, type) and isinstance(stored, kind)):
         return stored
-    return msgspec.json.decode(msgspec.json.encode(stored), type=kind)
+    try:
+        return msgspec.json.decode(msgspec.json.encode(stored), type=kind)
+    except msgspec.ValidationError as error:
+        raise DeclarationError(
+            f"the stored choice {stored!r} is not what the policy of {decision.name!r} returns now",
+            why=str(error),
+            fix="let the policy's new type read the old choices too",
+            code="choice-outdated",
+        ) from error
 
 
 def _choice_type(policy: Callable[..., Any]) -> Any:
@@ -46,24 +58,27 @@ def _choice_type(policy: Callable[..., Any]) -> Any:
     return None if kind is Any else kind
 
 
-async def act(decision: Decision[Any, Any, Any], run: Run, *, attempt: int, now: Callable[[], datetime]) -> Acted:
-    """Try the effect once; from the second try on the world is read back first where ``verify`` is declared.
+async def act(
+    decision: Decision[Any, Any, Any], run: Run, *, attempt: int, now: Callable[[], datetime], tried: bool = False
+) -> Acted:
+    """Try the effect once.
+
+    From the second try on, and where ``tried`` says that an earlier process may have acted, the world is read back
+    first if ``verify`` is declared.
 
     Raises:
         EngineError: The try failed or timed out; ``retryable`` tells whether another may succeed.
+        DeclarationError: The choice is of another type than the policy declares now.
     """
     action = decision.action
     assert action is not None
     choice, call = typed_choice(decision, run.choice), _call(run, attempt)
     receipt = None
-    if attempt > 1 and action.verify is not None:
+    if (tried or attempt > 1) and action.verify is not None:
         receipt = await _limited(action, "verify", action.verify, choice, call)
     if receipt is None:
         receipt = await _limited(action, "do", action.do, choice, call)
-    if not isinstance(receipt, Receipt):
-        raise EngineError(
-            f"action {action.name!r} returned a {type(receipt).__name__}", fix="return a Receipt", code="no-receipt"
-        )
+    receipt = _checked(action, receipt)
     assert isinstance(run.record.action, ActionFacts)
     return Acted(
         decision_id=run.record.decision_id,
@@ -90,7 +105,8 @@ async def undo(
         raise Conflict(f"{decision.name!r} declares no undo", fix="act on the world by other means", code="no-undo")
     if run.receipt is None or any(isinstance(step.body, Undone) for step in run.steps):
         raise Conflict(f"decision {run.record.decision_id} has no effect to take back", code="nothing-to-undo")
-    receipt = await _limited(action, "undo", action.undo, typed_choice(decision, run.choice), _call(run, 1))
+    done = await _limited(action, "undo", action.undo, typed_choice(decision, run.choice), _call(run, 1))
+    receipt = _checked(action, done)
     return Undone(
         decision_id=run.record.decision_id, decision=decision.name, at=now(), by=by, reason=reason, receipt=receipt
     )
@@ -113,6 +129,18 @@ def wait_before(action: Action[Any], attempt: int, chance: float) -> timedelta:
     """Return the wait before the next try: doubled each time, with full jitter, at most an hour."""
     ceiling: timedelta = min(action.backoff * 2 ** min(attempt - 1, 20), timedelta(hours=1))
     return ceiling * (0.5 + chance / 2)
+
+
+def _checked(action: Action[Any], receipt: object) -> Receipt:
+    """Refuse what could not be read back from the ledger."""
+    if not isinstance(receipt, Receipt):
+        why = f"it returned a {type(receipt).__name__}"
+    else:
+        try:
+            return msgspec.json.decode(msgspec.json.encode(receipt), type=Receipt)
+        except (msgspec.ValidationError, TypeError) as error:
+            why = str(error)
+    raise EngineError(f"action {action.name!r} gave no receipt", why=why, fix="return a Receipt", code="no-receipt")
 
 
 def _call(run: Run, attempt: int) -> Call:

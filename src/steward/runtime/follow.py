@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,8 @@ from steward.runtime.journal import Journal
 
 _RETRY = timedelta(seconds=1)
 """The wait after the ledger could not be read or written."""
+_MOST_AT_ONCE = 1000
+"""How many runs are looked at side by side; more wait for their turn."""
 
 
 def answer_key(run_id: UUID) -> str:
@@ -34,30 +36,76 @@ class Follow:
     def __init__(self, journal: Journal, decisions: Mapping[str, Decision[Any, Any, Any]], clock: Clock) -> None:
         self._journal, self._decisions, self._clock = journal, decisions, clock
         self._attempts: dict[UUID, int] = {}
-        self._busy: set[UUID] = set()
+        self._inherited: set[UUID] = set()
+        self._looks: dict[UUID, asyncio.Task[None]] = {}
+        self._again: set[UUID] = set()
+        self._failure: BaseException | None = None
+
+    def inherit(self, run_ids: Iterable[UUID]) -> None:
+        """Take over the unfinished runs of an earlier process, which may have acted without writing it down."""
+        for run_id in run_ids:
+            self._inherited.add(run_id)
+            self._journal.agenda.put(run_id, self._clock.now())
 
     async def step(self) -> int:
-        """Do what is due now, side by side; return how many runs were looked at."""
-        due = [run_id for run_id in self._journal.agenda.due(self._clock.now()) if run_id not in self._busy]
-        results = await asyncio.gather(*(self._look(run_id) for run_id in due), return_exceptions=True)
-        for run_id, result in zip(due, results, strict=True):
-            if isinstance(result, EngineError) and result.retryable:
-                self._journal.agenda.put(run_id, self._clock.now() + _RETRY)
-            elif isinstance(result, BaseException):
+        """Do what is due now, side by side, and wait for it; return how many runs were looked at."""
+        looks = self._begin()
+        for result in await asyncio.gather(*looks, return_exceptions=True):
+            if isinstance(result, BaseException):
+                self._failure = None
                 raise result
-        return len(due)
+        return len(looks)
+
+    async def begin(self) -> int:
+        """Begin what is due now without waiting for it, so that a slow action holds up nobody.
+
+        Raises:
+            EngineError: An earlier look failed for good.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return len(self._begin())
+
+    async def close(self) -> None:
+        """Stop; what was under way is looked at again after the next start."""
+        looks = list(self._looks.values())
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+
+    def _begin(self) -> list[asyncio.Task[None]]:
+        begun = []
+        for run_id in self._journal.agenda.due(self._clock.now(), max(_MOST_AT_ONCE - len(self._looks), 0)):
+            if run_id in self._looks:
+                self._again.add(run_id)
+                continue
+            look = self._looks[run_id] = asyncio.create_task(self._look(run_id))
+            look.add_done_callback(lambda ended, run_id=run_id: self._ended(run_id, ended))
+            begun.append(look)
+        return begun
+
+    def _ended(self, run_id: UUID, look: asyncio.Task[None]) -> None:
+        del self._looks[run_id]
+        if not look.cancelled() and (error := look.exception()) is not None:
+            self._failure = error
+        if run_id in self._again:
+            self._again.discard(run_id)
+            self._journal.agenda.put(run_id, self._clock.now())
+        self._journal.bell.ring()
 
     async def _look(self, run_id: UUID) -> None:
-        self._busy.add(run_id)
         try:
             run = Run.of(await self._journal.ledger.of_run(run_id), run_id)
             decision = self._decisions.get(run.record.decision)
             if run.is_waiting:
+                self._inherited.discard(run_id)
                 await self._remind(run)
             elif decision is not None and decision.action is not None and run.needs_action:
                 await self._act(decision, run)
-        finally:
-            self._busy.discard(run_id)
+        except EngineError as error:
+            if not error.retryable:
+                raise
+            self._journal.agenda.put(run_id, self._clock.now() + _RETRY)
 
     async def _remind(self, run: Run) -> None:
         assert run.asked is not None
@@ -78,7 +126,8 @@ class Follow:
         run_id = run.record.decision_id
         attempt = self._attempts[run_id] = self._attempts.get(run_id, 0) + 1
         try:
-            acted = await act(decision, run, attempt=attempt, now=self._clock.now)
+            tried = run_id in self._inherited
+            acted = await act(decision, run, attempt=attempt, now=self._clock.now, tried=tried)
         except StewardError as error:
             if attempt < decision.action.attempts and getattr(error, "retryable", False):
                 wait = wait_before(decision.action, attempt, self._clock.chance())
@@ -88,6 +137,7 @@ class Follow:
         else:
             await self._append(run_id, acted, f"acted:{run_id}")
         self._attempts.pop(run_id, None)
+        self._inherited.discard(run_id)
 
     async def _append(self, run_id: UUID, body: msgspec.Struct, key: str) -> None:
         kind = str(body.__struct_config__.tag)

@@ -123,7 +123,7 @@ class Parts:
         """Return the endless jobs of a live process."""
         jobs: list[Callable[[], Awaitable[Any]]] = [consumer.run for consumer in self.consumers]
         jobs.append(lambda: self._repeat(self.ticks.step, self.ticks.next_due))
-        jobs.append(lambda: self._repeat(self.follow.step, self.journal.agenda.next_due))
+        jobs.append(lambda: self._repeat(self.follow.begin, self.journal.agenda.next_due))
         jobs.append(lambda: self._repeat(self.attribute, lambda: None))
         jobs.append(lambda: self._repeat(self._catch_up, lambda: None))
         jobs.append(self._keep_snapshots)
@@ -217,11 +217,9 @@ async def _restore(parts: Parts) -> None:
     await parts.views.catch_up(parts.ledger)
     await parts.outcomes.open()
     await parts.ticks.open()
-    now = parts.clock.now()
-    for run_id in parts.views.unfinished():
-        parts.journal.agenda.put(run_id, now)
+    parts.follow.inherit(parts.views.unfinished())
     for prepared in parts.prepared.values():
-        await _publish(parts, prepared, now)
+        await _publish(parts, prepared, parts.clock.now())
 
 
 async def _publish(parts: Parts, prepared: Prepared, now: datetime) -> None:

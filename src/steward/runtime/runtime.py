@@ -108,6 +108,7 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._parts.follow.close()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.ledger.close)
             stack.callback(self.views.close)
