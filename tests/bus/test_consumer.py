@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from steward.bus.consumer import Consumer, Handle
-from steward.bus.deadletters import DEAD_LETTERS, DeadLetter
+from steward.bus.deadletters import DEAD_LETTERS, DeadLetter, dead_letter
 from steward.bus.embedded import EmbeddedBus
 from steward.clock import VirtualClock
 from steward.errors import Conflict, ContractError, EngineError, IntegrityError
@@ -84,12 +85,20 @@ async def test_poisoned_messages_become_dead_letters_and_block_nothing(poisoned:
 
 
 async def test_a_handlers_own_mistake_is_poison_too() -> None:
-    setup = Setup(handle=refusing(1, error=KeyError("load_mw\ud800")))
+    setup = Setup(handle=refusing(1, error=ValueError("load_mw\ud800")))
     await setup.bus.publish([message(n) for n in range(3)])
     assert await setup.consumer.step() == 3
     [letter] = await setup.bus.read(DEAD_LETTERS)
     assert DeadLetter.of(letter.message).code == "unexpected"
-    assert DeadLetter.of(letter.message).reason.startswith("KeyError: 'load_mw")
+    assert DeadLetter.of(letter.message).reason.startswith("ValueError: load_mw")
+
+
+def test_a_dead_letter_is_never_too_large_for_the_ledger() -> None:
+    huge = msgspec.structs.replace(message(1), data=b" " * 16 * 1024 * 1024)
+    letter = dead_letter(StoredMessage(1, huge), ValueError("x" * 10_000_000), consumer="loop", at=NOW)
+    assert len(letter.data) < 4000
+    told = DeadLetter.of(letter)
+    assert (told.offset, told.message.id, told.message.data) == (1, "1", b"")
 
 
 async def test_a_commit_that_the_ledger_refuses_is_poison_too() -> None:

@@ -67,5 +67,6 @@ async def test_those_who_gave_up_waiting_are_forgotten() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+    assert not bus._waiting
     await bus.publish([reading(0)])
     assert await soon(bus.wait({"grid.load": 0})) == {"grid.load"}
