@@ -248,19 +248,20 @@ def test_the_doctor_shows_settings_with_their_sources_and_no_secrets(project: Pa
 def _commands() -> Iterator[Any]:
     from typer.main import get_command
 
-    group: Any = get_command(app)
-    for name, command in sorted(group.commands.items()):
-        if hasattr(command, "commands"):
-            yield from ((f"{name} {sub}", each) for sub, each in command.commands.items())
-        else:
-            yield name, command
+    groups: list[tuple[str, Any]] = [("", get_command(app))]
+    for prefix, group in groups:
+        for name, command in sorted(group.commands.items()):
+            if hasattr(command, "commands"):
+                groups.append((f"{prefix}{name} ", command))
+            else:
+                yield f"{prefix}{name}", command
 
 
 @pytest.mark.parametrize(("name", "command"), [pytest.param(*each, id=each[0]) for each in _commands()])
 def test_every_help_page_has_examples_and_explains_each_option(name: str, command: Any) -> None:
     page = steward(*name.split(), "--help")
     assert page.exit_code == 0
-    assert f"steward {name.split(maxsplit=1)[0]}" in page.stdout.partition("Examples:")[2]
+    assert f"steward {name}" in page.stdout.partition("Examples:")[2]
     for parameter in command.params:
         assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
 

@@ -93,7 +93,7 @@ def test_init_serve_decide_approve_show_verify_and_a_broken_byte(project: Path) 
         assert joined == [waiting["decision_id"]]
         with urllib.request.urlopen(f"{url}/v1/decisions/{record['decision_id']}/proof", timeout=30) as answer:
             (project / "proof.json").write_bytes(answer.read())
-        assert data(project, "verify", "proof.json")["ok"]
+        assert data(project, "verify", str(project / "proof.json"))["ok"]
         assert data(project, "verify", waiting["decision_id"])["ok"]
         assert data(project, "verify", "--all")["ok"]
         second = run(project, "serve", "--port", "0")

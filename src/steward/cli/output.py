@@ -81,16 +81,23 @@ def error(problem: StewardError, *, as_data: bool) -> None:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far long work is, on stderr, where somebody looks; the callable takes what is done and the total."""
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far long work is, on stderr, where somebody looks; told the stage, what is done and the total."""
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda what, done, total: None
         return
     from rich.progress import Progress  # noqa: PLC0415 - as above
 
     with Progress(console=_console(sys.stderr), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far one piece of long work is; told what is done and the total."""
+    with stages() as advance:
+        yield lambda done, total: advance(what, done, total)
 
 
 def _console(stream: Any) -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import msgspec
 from steward.decision.contract import Contract
 from steward.errors import ContractError
 
-_TIMES: Final = {
+_KNOWN: Final = {
     "date-time": "2026-01-01T12:00:00Z",
     "date": "2026-01-01",
     "time": "12:00:00Z",
@@ -75,7 +76,9 @@ def _array(schema: _Schema, root: _Schema) -> list[Any]:
 
 
 def _string(schema: _Schema, root: _Schema) -> str:
-    made = _TIMES.get(schema.get("format", ""), "text")
+    if "format" not in schema and "pattern" in schema:
+        return next((known for known in _KNOWN.values() if re.search(schema["pattern"], known)), "text")
+    made = _KNOWN.get(schema.get("format", ""), "text")
     return made.ljust(int(schema.get("minLength", 0)), "x")[: int(schema.get("maxLength", 100))]
 
 
