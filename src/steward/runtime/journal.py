@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from steward.ledger.port import Commit, Committed, Draft, Ledger
+from steward.ledger.port import Commit, Committed, Ledger
 from steward.loop.agenda import Agenda
 
 
@@ -40,25 +40,25 @@ class Bell:
 
 
 class Journal:
-    """Appends to the ledger; once durable, puts follow-ups on the agenda and rings the bell."""
+    """Appends to the ledger; once durable, puts follow-ups on the agenda and rings the bell.
+
+    Attributes:
+        wake: Told the topics of messages that came with a commit; the bus's own, once there is one.
+    """
 
     def __init__(self, ledger: Ledger, agenda: Agenda) -> None:
         self.ledger, self.agenda, self.bell = ledger, agenda, Bell()
-        self._listeners: list[Callable[[Committed, Sequence[Draft]], None]] = []
+        self.wake: Callable[[set[str]], None] = lambda topics: None
 
     async def append(self, commit: Commit) -> Committed:
         """Write durably; raises as :meth:`steward.ledger.port.Ledger.append`."""
         committed = await self.ledger.append(commit)
         if commit.entries:
             self.agenda.take_note(commit.entries)
-            for listener in self._listeners:
-                listener(committed, commit.entries)
+        if commit.messages:
+            self.wake({message.topic for message in commit.messages})
         self.bell.ring()
         return committed
-
-    def listen(self, listener: Callable[[Committed, Sequence[Draft]], None]) -> None:
-        """Call ``listener`` with what was committed, after it is durable; it must not block."""
-        self._listeners.append(listener)
 
     async def cursor(self, name: str) -> int:
         """Return a consumer's position."""

@@ -103,7 +103,10 @@ class Parts:
         for consumer in self.consumers:
             if moved := await consumer.step():
                 return moved
-        return await self.ticks.step() or await self.follow.step() or await self.attribute()
+        for work in (self.ticks.step, self.follow.step, self.outcomes.step, self.attribute):
+            if done := await work():
+                return done
+        return 0
 
     async def attribute(self) -> int:
         """Compute deferred attributions; return how many entries were looked at."""
@@ -124,6 +127,7 @@ class Parts:
         jobs: list[Callable[[], Awaitable[Any]]] = [consumer.run for consumer in self.consumers]
         jobs.append(lambda: self._repeat(self.ticks.step, self.ticks.next_due))
         jobs.append(lambda: self._repeat(self.follow.begin, self.journal.agenda.next_due))
+        jobs.append(lambda: self._repeat(self.outcomes.step, lambda: None))
         jobs.append(lambda: self._repeat(self.attribute, lambda: None))
         jobs.append(lambda: self._repeat(self._catch_up, lambda: None))
         jobs.append(self._keep_snapshots)
@@ -176,6 +180,7 @@ async def assemble(
         journal = Journal(ledger, agenda)
         views = Views(views_path(settings))
         bus = await open_bus(settings.bus, settings, ledger)
+        journal.wake = bus.wake
         snapshots = Snapshots(online, ledger, _features_path(settings))
         outcomes = Outcomes({d.name: d for d in decisions}, journal, views, clock)
         decider = Decider(prepared, journal, online, clock, snapshots.restore)
