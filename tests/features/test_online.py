@@ -85,16 +85,15 @@ def test_shuffled_late_and_repeated_events_leave_the_same_state(
     for fact in sorted(facts, key=lambda fact: (fact.event_time, fact.id)):
         tell(clean, fact)
     messy = OnlineFeatures(WINDOWS)
-    for fact in facts:
+    for n, fact in enumerate(facts):
         tell(messy, fact)
         if chance.random() < 0.3:
-            again = chance.choice([f for f in facts if f.known_at <= fact.known_at])
+            again = chance.choice(facts[: n + 1])
             assert tell(messy, again) != Observed.APPLIED
     at = max(at, now - minutes(60))
-    assert read(messy, WINDOWS, "ES", at) == read(online_after(WINDOWS, facts), WINDOWS, "ES", at)
+    assert repr(read(messy, WINDOWS, "ES", at)) == repr(read(clean, WINDOWS, "ES", at))
     check_all(messy, facts, "ES", at, now)
-    if now - min(fact.event_time for fact in facts) < hours(2):
-        assert clean.snapshot() == messy.snapshot()
+    assert clean.snapshot() == messy.snapshot()
 
 
 def test_disorder_within_the_lateness_leaves_the_same_snapshot() -> None:

@@ -14,7 +14,7 @@ from steward.features.ranks import Marks
 Totals: TypeAlias = "array[int] | list[int]"
 """64-bit integers while they fit, Python's wide ones after."""
 Packed = bytes | list[str]
-ColumnState = tuple[bytes, list[Packed], list[bytes], list[dict[int, int]]]
+ColumnState = tuple[bytes, list[Packed], list[bytes], list[list[int]]]
 """A column as plain data: values, totals, extremes, buckets."""
 
 
@@ -104,7 +104,7 @@ class Column:
         """Return plain data for a snapshot; what can be told from it is left out."""
         totals = [_dumped(total) for total in (self.sums, self.squares) if total is not None]
         extremes = [packed(part.tiles) for part in (self.lowest, self.highest) if part is not None]
-        buckets = [dict(sorted(tile.items())) for tile in self.marks.tiles] if self.marks is not None else []
+        buckets = [tile.tolist() for tile in self.marks.tiles] if self.marks is not None else []
         return packed(self.values), totals, extremes, buckets
 
     def load(self, state: ColumnState) -> None:
@@ -119,7 +119,7 @@ class Column:
         for part, tiles in zip([p for p in (self.lowest, self.highest) if p is not None], extremes, strict=True):
             part.tiles = unpacked(tiles)
         if self.marks is not None:
-            self.marks.tiles = buckets
+            self.marks.tiles = [array("i", tile) for tile in buckets]
 
 
 def _inserted(totals: Totals, at: int, added: int) -> Totals:

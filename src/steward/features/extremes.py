@@ -6,6 +6,9 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
+Span = tuple[int, int, int, list[int], int]
+"""``(start, end, count, times, tail)``: tiles ``start+1 .. end``, those later than ``tail``; ``count`` > 0 events."""
+
 
 class Lowest:
     """The smallest value of each merged tile, and a staircase that answers windows without a scan.
@@ -22,7 +25,7 @@ class Lowest:
 
     Example:
         >>> lowest, times, values = Lowest(1), [0, 10, 20, 30], [0, 5, 9, 7]
-        >>> lowest.read(times, values, 0, 3, 0), lowest.read(times, values, 1, 2, 10)
+        >>> lowest.read(values, (0, 3, 3, times, 0)), lowest.read(values, (1, 2, 1, times, 10))
         (5, 9)
     """
 
@@ -35,37 +38,31 @@ class Lowest:
         self.stairs: list[int] = []
         self.stair_times: list[int] = []
 
-    def read(self, times: Sequence[int], values: Sequence[int], start: int, end: int, tail: int) -> int:
-        """Return the smallest value of tiles ``start+1 .. end`` (not none), those later than ``tail``.
+    def read(self, values: Sequence[int], span: Span) -> int:
+        """Return the smallest value of a span of tiles.
 
         Args:
-            times: The tiles' times.
             values: The tiles' last values: of those that are not merged, the only ones.
-            start: The tile before the window.
-            end: The window's last tile.
-            tail: The window's old end.
+            span: The tiles.
         """
+        start, end, _, times, tail = span
         if end != self.seen:
             if end < self.seen:
                 return min(self._lowest_of(values, start + 1, end + 1)) * self.sign
-            if end == self.seen + 1 and end >= len(self.tiles):
-                self._climb(values[end] * self.sign, times[end])
-            else:
-                first = self.seen + 1
-                for at, value in enumerate(self._lowest_of(values, first, end + 1), first):
-                    self._climb(value, times[at])
-            self.seen = end
+            stairs, stair_times = self.stairs, self.stair_times
+            first, self.seen = self.seen + 1, end
+            # Mostly there is one new tile, with one event.
+            single = end == first and end >= len(self.tiles)
+            for value in (values[end] * self.sign,) if single else self._lowest_of(values, first, end + 1):
+                while stairs and stairs[-1] >= value:
+                    stairs.pop()
+                    stair_times.pop()
+                stairs.append(value)
+                stair_times.append(times[first])
+                first += 1
         if self.stair_times[0] > tail:
             return self.stairs[0] * self.sign
         return self.stairs[bisect_right(self.stair_times, tail)] * self.sign
-
-    def _climb(self, value: int, time: int) -> None:
-        stairs, times = self.stairs, self.stair_times
-        while stairs and stairs[-1] >= value:
-            stairs.pop()
-            times.pop()
-        stairs.append(value)
-        times.append(time)
 
     def _lowest_of(self, values: Sequence[int], first: int, end: int) -> Sequence[int]:
         tiles, sign = self.tiles, self.sign

@@ -69,7 +69,7 @@ class KeyState:
         """Forget ids older than ``horizon`` before now."""
         self.ids_from = self.now - horizon
         self.ids = {id: time for id, time in self.ids.items() if time >= self.ids_from}
-        self.ids_limit = 2 * len(self.ids) + 64
+        self.ids_limit = len(self.ids) + max(len(self.ids) // 4, 64)
 
     def ends_before(self, time: int, horizon: int, retained: int) -> bool:
         """Return whether at ``time`` nothing here can be read, nor a known event come again in time."""

@@ -97,7 +97,8 @@ class Query:
     ends: Int64
     known_at: Int64 | None
     order: Int64
-    _known: dict[int, Int64] = field(default_factory=dict)
+    _known_befores: dict[int, Int64] = field(default_factory=dict)
+    _knowns: dict[tuple[int, int], tuple[Int64, Extras | None, Int64]] = field(default_factory=dict)
     _windows: dict[tuple[int, int, int], Spans] = field(default_factory=dict)
 
     def as_asked(self, column: NDArray[Any]) -> NDArray[Any]:
@@ -117,20 +118,30 @@ class Query:
     def spans(self, events: SortedEvents, tails: Int64, ends: Int64) -> Spans:
         """Return what lies after ``tails`` and not after ``ends``, and was known."""
         begin = events.axis.after(self.codes, tails)
-        end = np.maximum(events.axis.after(self.codes, ends), begin)
         if self.known_at is None:
-            return Spans(begin, end)
-        clean = np.clip(self._known_before(events, self.known_at), begin, end)
-        return Spans(begin, clean, _known_after(events, clean, end, self.known_at))
+            return Spans(begin, np.maximum(events.axis.after(self.codes, ends), begin))
+        clean, extras = self._known(events, ends, self.known_at)
+        if extras is not None:
+            extras = extras.not_before(begin)
+        return Spans(begin, np.maximum(clean, begin), extras)
+
+    def _known(self, events: SortedEvents, ends: Int64, known_at: Int64) -> tuple[Int64, Extras | None]:
+        """Return up to where all events not after ``ends`` were known, and which ones were known beyond."""
+        place = id(events), id(ends)
+        if place not in self._knowns:
+            end = events.axis.after(self.codes, ends)
+            clean = np.minimum(self._known_before(events, known_at), end)
+            self._knowns[place] = clean, _known_after(events, clean, end, known_at), ends
+        return self._knowns[place][:2]
 
     def _known_before(self, events: SortedEvents, known_at: Int64) -> Int64:
         """Return the position before which all events of the row's key were known."""
-        if id(events) not in self._known:
+        if id(events) not in self._known_befores:
             axis = events.axis
             # The newest known_at of a key so far only grows, so it can be searched like a time.
             newest = _running_maximum(axis.codes, events.known_at)
-            self._known[id(events)] = Axis(axis.codes, newest).after(self.codes, known_at)
-        return self._known[id(events)]
+            self._known_befores[id(events)] = Axis(axis.codes, newest).after(self.codes, known_at)
+        return self._known_befores[id(events)]
 
 
 def _known_after(events: SortedEvents, begin: Int64, end: Int64, known_at: Int64) -> Extras | None:

@@ -21,6 +21,9 @@ from steward.features.tiles import Grid, Track
 LAG_REACH = timedelta(hours=1)
 """How far before ``t - by`` an exact lag looks for a value; a lag with a hop looks back one hop."""
 
+_EACH = (1, 1)
+"""Size and shift of the grid that keeps each event a tile of its own."""
+
 _KEPT: dict[Aggregate, tuple[str, ...]] = {
     Aggregate.SUM: ("sums",),
     Aggregate.MEAN: ("sums",),
@@ -114,7 +117,7 @@ def _has_grid(track: TrackPlan, window: WindowFeature) -> bool:
     """Return whether tiles are fine enough for a window, and old enough."""
     wanted, retained = _grids([window])
     return retained <= track.retained and all(
-        any(grid[:2] == kept[:2] and grid.age <= kept.age for kept in track.grids) for grid in wanted
+        any(kept[:2] in {grid[:2], _EACH} and grid.age <= kept.age for kept in track.grids) for grid in wanted
     )
 
 
@@ -166,7 +169,7 @@ def _plan_column(field: str, scale: int, windows: Sequence[WindowFeature]) -> Co
 
 def _grids(windows: Iterable[WindowFeature]) -> tuple[tuple[Grid, ...], int]:
     # Every time may be the end of a window: near the present each event is a tile of its own.
-    ages: dict[tuple[int, int], int] = {(1, 1): 0}
+    ages: dict[tuple[int, int], int] = {_EACH: 0}
     retained = 0
     for window in windows:
         over, hop = micros_of(window.over), micros_of(window.hop)
@@ -182,7 +185,9 @@ def _grids(windows: Iterable[WindowFeature]) -> tuple[tuple[Grid, ...], int]:
         ages[grid] = max(ages.get(grid, 0), age)
         reach = (hop or micros_of(LAG_REACH)) if window.aggregate is Aggregate.LAG else 0
         retained = max(retained, age + reach)
-    return tuple(Grid(size, shift, age) for (size, shift), age in sorted(ages.items())), retained
+    each = ages[_EACH]
+    grids = [Grid(*grid, age) for grid, age in sorted(ages.items()) if grid == _EACH or age > each]
+    return tuple(grids), retained
 
 
 def optional_fields(stream: Stream) -> frozenset[str]:

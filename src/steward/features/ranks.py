@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from steward.features.fixed import bucket_of, rank_of
+from steward.features.extremes import Span
+from steward.features.fixed import bucket_of
 
 
 class Marks:
@@ -16,35 +18,36 @@ class Marks:
         windows: How many quantile windows there are.
 
     Attributes:
-        tiles: The bucket counts of each merged tile.
+        tiles: The buckets of each merged tile with their counts, in turn: ``[bucket, count, bucket, count ...]``.
 
     Example:
         >>> marks, values = Marks(1), [0, 100, 90, 120, 110]
-        >>> [marks.read(values, start, 4, 0, window=0, q=0.5) for start in (0, 2)]
-        [100, 110]
+        >>> [marks.window(0, values, (start, 4, 4 - start, [], 0)).bucket_at(1) for start in (0, 2)]
+        [100, 120]
     """
 
     __slots__ = ("rankings", "tiles")
 
     def __init__(self, windows: int) -> None:
-        self.tiles: list[dict[int, int]] = [{}]
+        self.tiles = [array("i")]
         self.rankings: list[Ranking | None] = [None] * windows
 
-    def read(self, values: Sequence[int], start: int, end: int, tail: int, *, window: int, q: float) -> int:
-        """Return the bucket with the ``q``-quantile of tiles ``start+1 .. end`` (not none), those after ``tail``."""
+    def window(self, window: int, values: Sequence[int], span: Span) -> Ranking:
+        """Return the ranking of a span of tiles, for one of the windows."""
+        start, end, _, _, tail = span
         ranking = self.rankings[window]
         if ranking is None or start > ranking.end:
             ranking = self.rankings[window] = Ranking(start)
         if start < ranking.start or end < ranking.end:
             ranking = Ranking(start)
         ranking.move(self.tiles, values, start, end, tail)
-        return ranking.bucket_at(rank_of(q, ranking.total))
+        return ranking
 
     def insert(self, at: int, time: int, value: int, *, among_merged: bool) -> None:
         """Take a value that belongs before others."""
         bucket = bucket_of(value)
         if among_merged:
-            self.tiles.insert(at, {bucket: 1})
+            self.tiles.insert(at, array("i", (bucket, 1)))
         for ranking in self.rankings:
             if ranking is not None:
                 ranking.insert(at, time, bucket)
@@ -52,7 +55,7 @@ class Marks:
     def merge(self, values: Sequence[int], lasts: Sequence[int], merged: int, now_merged: int) -> None:
         """Add up the buckets of each group; see :meth:`steward.features.columns.Column.merge`."""
         tiles = self.tiles
-        grouped: list[dict[int, int]] = [{}]
+        grouped = [array("i")]
         before = lasts[0]
         for last in lasts[1:now_merged]:
             if last == before + 1 and last < merged:
@@ -60,11 +63,16 @@ class Marks:
             else:
                 counts = Counter(map(bucket_of, values[max(before + 1, merged) : last + 1]))
                 for tile in tiles[before + 1 : last + 1]:
-                    counts.update(tile)
-                grouped.append(dict(counts))
+                    for bucket, count in _pairs(tile):
+                        counts[bucket] += count
+                grouped.append(array("i", [number for pair in sorted(counts.items()) for number in pair]))
             before = last
         self.tiles = grouped
         self.rankings = [ranking and ranking.renumbered(lasts) for ranking in self.rankings]
+
+
+def _pairs(tile: array[int]) -> Iterable[tuple[int, int]]:
+    return zip(tile[::2], tile[1::2], strict=True)
 
 
 class Ranking:
@@ -78,21 +86,21 @@ class Ranking:
 
     Example:
         >>> ranking = Ranking(0)
-        >>> ranking.move([{}], [0, 7, 3, 5], 0, 3, 0)
+        >>> ranking.move([array("i")], [0, 7, 3, 5], 0, 3, 0)
         >>> [ranking.bucket_at(rank) for rank in range(3)]
         [3, 5, 7]
     """
 
-    __slots__ = ("below", "buckets", "counts", "end", "finger", "start", "tail", "total")
+    __slots__ = ("below", "buckets", "counts", "end", "finger", "start", "tail")
 
     def __init__(self, start: int) -> None:
         self.start = self.end = start
         self.tail = -(2**63)
         self.buckets: list[int] = []
         self.counts: list[int] = []
-        self.total = self.finger = self.below = 0
+        self.finger = self.below = 0
 
-    def move(self, tiles: Sequence[dict[int, int]], values: Sequence[int], start: int, end: int, tail: int) -> None:
+    def move(self, tiles: Sequence[array[int]], values: Sequence[int], start: int, end: int, tail: int) -> None:
         """Move both ends forward, to tiles ``start+1 .. end``."""
         if end == self.end + 1 and end >= len(tiles):
             self._change(bucket_of(values[end]), 1)
@@ -111,14 +119,12 @@ class Ranking:
             self.end += 1
             self._change(bucket, 1)
 
-    def _count(self, tiles: Sequence[dict[int, int]], values: Sequence[int], first: int, end: int, sign: int) -> None:
+    def _count(self, tiles: Sequence[array[int]], values: Sequence[int], first: int, end: int, sign: int) -> None:
         change = self._change
-        if first < len(tiles):
-            for tile in tiles[first:end]:
-                for bucket, count in tile.items():
-                    change(bucket, sign * count)
-            first = len(tiles)
-        for at in range(first, end):
+        for tile in tiles[first:end]:
+            for bucket, count in _pairs(tile):
+                change(bucket, sign * count)
+        for at in range(max(first, len(tiles)), end):
             change(bucket_of(values[at]), sign)
 
     def _change(self, bucket: int, by: int) -> None:
@@ -131,7 +137,6 @@ class Ranking:
             counts.insert(at, by)
             # The finger stays on its bucket; what was put in before it is counted below it.
             self.finger += at <= self.finger
-        self.total += by
         if at < self.finger:
             self.below += by
         if not counts[at]:
@@ -139,7 +144,7 @@ class Ranking:
             self.finger -= at < self.finger
 
     def bucket_at(self, rank: int) -> int:
-        """Return the bucket of the value with this 0-based rank; it must be below the total."""
+        """Return the bucket of the value with this 0-based rank; it must be below the number of values."""
         counts, finger, below = self.counts, self.finger, self.below
         while below > rank:
             finger -= 1

@@ -9,22 +9,19 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from math import sqrt
-from typing import NamedTuple
 
 from steward.decision.stream import Aggregate, WindowFeature
 from steward.features.columns import Column
+from steward.features.extremes import Span
 from steward.features.fixed import mean_value, micros_of, quantile_value
 from steward.features.plan import LAG_REACH, StreamPlan
-from steward.features.ranks import Marks
 from steward.features.tiles import Track
 from steward.records import FeatureValue
 
-Summed = Callable[[Column, int, int, int], FeatureValue]
-"""``(column, start, end, count)``: the value of tiles ``start+1 .. end``, which hold ``count`` > 0 events."""
-Ordered = Callable[[Column, list[int], int, int, int], FeatureValue]
-"""``(column, times, start, end, tail)``: the same from the tiles themselves, those later than ``tail``."""
-Pointed = Callable[[Column, Track, int, int], FeatureValue]
-"""``(column, track, end, at)``: the value as of time ``at``; ``end`` is the last tile not later."""
+Ranged = Callable[[list[Column], Span], FeatureValue]
+"""The value of a span of a track with these columns."""
+Pointed = Callable[[Track, int, int], FeatureValue]
+"""``(track, end, at)``: the value as of time ``at``; ``end`` is the last tile not later."""
 
 
 def empty_value(window: WindowFeature) -> FeatureValue:
@@ -51,81 +48,67 @@ class TrackReader:
 
     def __init__(self, plan: StreamPlan, windows: Sequence[tuple[int, WindowFeature]], track: int) -> None:
         self.track = track
-        self._pointed: list[tuple[int, int, Pointed]] = []
-        by_span: dict[tuple[int, int], _Span] = {}
+        self._pointed: list[tuple[int, Pointed]] = []
+        by_span: dict[tuple[int, int], list[tuple[int, Ranged]]] = {}
         for place, window in windows:
             column = plan.place(window)[1]
             if window.aggregate in _POINTED:
-                self._pointed.append((place, column, _POINTED[window.aggregate](window)))
+                self._pointed.append((place, _POINTED[window.aggregate](window, column)))
                 continue
             over_hop = (micros_of(window.over), micros_of(window.hop))
-            span = by_span.setdefault(over_hop, _Span(*over_hop, [], [], []))
-            if window.aggregate is Aggregate.COUNT:
-                span.counted.append(place)
-            elif window.aggregate in _SUMMED:
-                span.summed.append((place, column, _SUMMED[window.aggregate](window)))
+            if window.aggregate is Aggregate.QUANTILE:
+                read = _quantile(window, column, plan.tracks[track].columns[column].quantiles.index(over_hop))
             else:
-                quantiles = plan.tracks[track].columns[column].quantiles
-                which = quantiles.index(over_hop) if window.aggregate is Aggregate.QUANTILE else 0
-                span.ordered.append((place, column, _ORDERED[window.aggregate](window, which)))
-        self._spans = list(by_span.values())
+                read = _RANGED[window.aggregate](window, column)
+            by_span.setdefault(over_hop, []).append((place, read))
+        self._spans = [(*over_hop, reads) for over_hop, reads in by_span.items()]
 
     def read(self, track: Track, at: int, values: list[FeatureValue]) -> None:
         """Put the windows' values as of ``at`` (microseconds) at their places; leave those of empty windows."""
         times, columns, merged, counts = track.times, track.columns, track.merged, track.counts
         end = len(times) - 1 if at >= times[-1] else bisect_right(times, at) - 1
-        count_to_end = track.count_to(end)
-        for over, hop, counted, summed, ordered in self._spans:
+        # Tiles from ``merged`` on hold one event each: see Track.count_to.
+        singles = counts[-1] + 1 - merged
+        count_to_end = end + singles if end >= merged else counts[end]
+        for over, hop, reads in self._spans:
             tail = (at - over) // hop * hop if hop else at - over
             start = bisect_right(times, tail) - 1
-            if start >= end:
-                continue
-            count = count_to_end - (counts[start] if start < merged else track.count_to(start))
-            for place in counted:
-                values[place] = count
-            for place, column, read_sums in summed:
-                values[place] = read_sums(columns[column], start, end, count)
-            for place, column, read_tiles in ordered:
-                values[place] = read_tiles(columns[column], times, start, end, tail)
-        for place, column, read_at in self._pointed:
-            values[place] = read_at(columns[column], track, end, at)
+            if start < end:
+                count = count_to_end - (counts[start] if start < merged else start + singles)
+                span = (start, end, count, times, tail)
+                for place, read in reads:
+                    values[place] = read(columns, span)
+        for place, read_at in self._pointed:
+            values[place] = read_at(track, end, at)
 
 
-class _Span(NamedTuple):
-    """The windows of one length and hop: each with its place in the row of values, and its column."""
-
-    over: int
-    hop: int
-    counted: list[int]
-    summed: list[tuple[int, int, Summed]]
-    ordered: list[tuple[int, int, Ordered]]
-
-
-def _sum(window: WindowFeature) -> Summed:
+def _sum(window: WindowFeature, column: int) -> Ranged:
     scale = window.scale
 
-    def read(column: Column, start: int, end: int, count: int) -> FeatureValue:
-        sums = column.sums
-        return float(sums[end] - sums[start]) / scale  # type: ignore[index]  # planned for this window
+    def read(columns: list[Column], span: Span) -> FeatureValue:
+        sums = columns[column].sums
+        return float(sums[span[1]] - sums[span[0]]) / scale  # type: ignore[index]  # planned for this window
 
     return read
 
 
-def _mean(window: WindowFeature) -> Summed:
+def _mean(window: WindowFeature, column: int) -> Ranged:
     scale = window.scale
 
-    def read(column: Column, start: int, end: int, count: int) -> FeatureValue:
-        sums = column.sums
-        return float(sums[end] - sums[start]) / (count * scale)  # type: ignore[index]  # planned for this window
+    def read(columns: list[Column], span: Span) -> FeatureValue:
+        sums = columns[column].sums
+        return float(sums[span[1]] - sums[span[0]]) / (span[2] * scale)  # type: ignore[index]  # planned for this window
 
     return read
 
 
-def _std(window: WindowFeature) -> Summed:
+def _std(window: WindowFeature, column: int) -> Ranged:
     scale = window.scale
 
-    def read(column: Column, start: int, end: int, count: int) -> FeatureValue:
-        sums, squares = column.sums, column.squares
+    def read(columns: list[Column], span: Span) -> FeatureValue:
+        start, end, count, _, _ = span
+        kept = columns[column]
+        sums, squares = kept.sums, kept.squares
         total = sums[end] - sums[start]  # type: ignore[index]  # planned for this window
         square = squares[end] - squares[start]  # type: ignore[index]  # planned for this window
         return sqrt(float(count * square - total * total)) / (count * scale)
@@ -133,61 +116,76 @@ def _std(window: WindowFeature) -> Summed:
     return read
 
 
-def _min(window: WindowFeature, which: int) -> Ordered:
+def _min(window: WindowFeature, column: int) -> Ranged:
     scale = window.scale
 
-    def read(column: Column, times: list[int], start: int, end: int, tail: int) -> FeatureValue:
-        return column.lowest.read(times, column.values, start, end, tail) / scale  # type: ignore[union-attr]  # planned
+    def read(columns: list[Column], span: Span) -> FeatureValue:
+        kept = columns[column]
+        return kept.lowest.read(kept.values, span) / scale  # type: ignore[union-attr]  # planned
 
     return read
 
 
-def _max(window: WindowFeature, which: int) -> Ordered:
+def _max(window: WindowFeature, column: int) -> Ranged:
     scale = window.scale
 
-    def read(column: Column, times: list[int], start: int, end: int, tail: int) -> FeatureValue:
-        return column.highest.read(times, column.values, start, end, tail) / scale  # type: ignore[union-attr]  # planned
+    def read(columns: list[Column], span: Span) -> FeatureValue:
+        kept = columns[column]
+        return kept.highest.read(kept.values, span) / scale  # type: ignore[union-attr]  # planned
 
     return read
 
 
-def _quantile(window: WindowFeature, which: int) -> Ordered:
+def _quantile(window: WindowFeature, column: int, which: int) -> Ranged:
     scale, q = window.scale, window.q or 0.0
+    values: dict[int, float] = {}
 
-    def read(column: Column, times: list[int], start: int, end: int, tail: int) -> FeatureValue:
-        marks: Marks = column.marks  # type: ignore[assignment]  # planned for this window
-        return quantile_value(marks.read(column.values, start, end, tail, window=which, q=q), scale)
+    def read(columns: list[Column], span: Span) -> FeatureValue:
+        kept = columns[column]
+        ranking = kept.marks.window(which, kept.values, span)  # type: ignore[union-attr]  # planned
+        bucket = ranking.bucket_at(int(q * (span[2] - 1)))
+        value = values.get(bucket)
+        if value is None:
+            value = values[bucket] = quantile_value(bucket, scale)
+        return value
 
     return read
 
 
-def _last(window: WindowFeature) -> Pointed:
+def _count(window: WindowFeature, column: int) -> Ranged:
+    def read(columns: list[Column], span: Span) -> FeatureValue:
+        return span[2]
+
+    return read
+
+
+def _last(window: WindowFeature, column: int) -> Pointed:
     over, scale = micros_of(window.over), window.scale
 
-    def read(column: Column, track: Track, end: int, at: int) -> FeatureValue:
-        return column.values[end] / scale if track.times[end] > at - over else None
+    def read(track: Track, end: int, at: int) -> FeatureValue:
+        return track.columns[column].values[end] / scale if track.times[end] > at - over else None
 
     return read
 
 
-def _lag(window: WindowFeature) -> Pointed:
+def _lag(window: WindowFeature, column: int) -> Pointed:
     by, hop, scale = micros_of(window.over), micros_of(window.hop), window.scale
     reach = hop or micros_of(LAG_REACH)
 
-    def read(column: Column, track: Track, end: int, at: int) -> FeatureValue:
+    def read(track: Track, end: int, at: int) -> FeatureValue:
         then = (at - by) // hop * hop if hop else at - by
         found = bisect_right(track.times, then) - 1
-        return column.values[found] / scale if track.times[found] > then - reach else None
+        return track.columns[column].values[found] / scale if track.times[found] > then - reach else None
 
     return read
 
 
-def _series(window: WindowFeature) -> Pointed:
+def _series(window: WindowFeature, column: int) -> Pointed:
     scale = window.scale
     over, step = micros_of(window.over), micros_of(window.step) if window.step else 1
 
-    def read(column: Column, track: Track, end: int, at: int) -> FeatureValue:
-        times, sums = track.times, column.sums
+    def read(track: Track, end: int, at: int) -> FeatureValue:
+        times, sums = track.times, track.columns[column].sums
         stop = at // step * step
         means: list[float | None] = []
         before = bisect_left(times, stop - over) - 1
@@ -206,17 +204,15 @@ def _series(window: WindowFeature) -> Pointed:
     return read
 
 
-_SUMMED: dict[Aggregate, Callable[[WindowFeature], Summed]] = {
+_RANGED: dict[Aggregate, Callable[[WindowFeature, int], Ranged]] = {
+    Aggregate.COUNT: _count,
     Aggregate.SUM: _sum,
     Aggregate.MEAN: _mean,
     Aggregate.STD: _std,
-}
-_ORDERED: dict[Aggregate, Callable[[WindowFeature, int], Ordered]] = {
     Aggregate.MIN: _min,
     Aggregate.MAX: _max,
-    Aggregate.QUANTILE: _quantile,
 }
-_POINTED: dict[Aggregate, Callable[[WindowFeature], Pointed]] = {
+_POINTED: dict[Aggregate, Callable[[WindowFeature, int], Pointed]] = {
     Aggregate.LAST: _last,
     Aggregate.LAG: _lag,
     Aggregate.SERIES: _series,

@@ -30,6 +30,18 @@ class Extras:
     starts: Int64
     events: Int64
 
+    def not_before(self, begin: Int64) -> Extras | None:
+        """Return those at positions from each row's ``begin`` on."""
+        of_row = np.repeat(np.arange(len(self.rows)), np.diff(self.starts))
+        inside = self.events >= begin[self.rows][of_row]
+        if inside.all():
+            return self
+        counts = np.bincount(of_row[inside], minlength=len(self.rows))
+        some = counts > 0
+        if not some.any():
+            return None
+        return Extras(self.rows[some], np.concatenate(([0], np.cumsum(counts[some]))), self.events[inside])
+
 
 @dataclass(frozen=True)
 class Spans:

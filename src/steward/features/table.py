@@ -141,9 +141,11 @@ class Keys:
         """Return the number of each key; new keys get new numbers."""
         known = self._codes
         texts = keys.tolist() if isinstance(keys, np.ndarray) else keys
-        return np.fromiter(
-            (known.setdefault(key if type(key) is str else str(key), len(known)) for key in texts), np.int64, len(texts)
-        )
+        if not {str}.issuperset(map(type, texts)):
+            texts = [str(key) for key in texts]
+        for key in dict.fromkeys(texts):
+            known.setdefault(key, len(known))
+        return np.fromiter(map(known.__getitem__, texts), np.int64, len(texts))
 
 
 class Axis:
@@ -192,13 +194,19 @@ def sort_order(codes: Int64, times: Int64, ids: Sequence[str]) -> Int64:
 
 def first_known(codes: Int64, known_at: Int64, ids: Sequence[str]) -> Int64 | None:
     """Return the rows that are the first known with their key and id; ``None`` if all are."""
-    if len(set(ids)) == len(ids):
+    last = dict(zip(ids, range(len(ids)), strict=True))
+    if len(last) == len(ids):
         return None
+    again = np.flatnonzero(np.fromiter(map(last.__getitem__, ids), np.int64, len(ids)) != np.arange(len(ids)))
+    repeated = {ids[row] for row in again.tolist()}
+    of_repeated = np.flatnonzero(np.fromiter(map(repeated.__contains__, ids), np.bool_, len(ids)))
     first: dict[tuple[int, str], int] = {}
-    key_of = codes.tolist()
-    for row in np.argsort(known_at, kind="stable").tolist():
-        first.setdefault((key_of[row], ids[row]), row)
-    return np.sort(np.fromiter(first.values(), np.int64, len(first)))
+    for row in of_repeated[np.argsort(known_at[of_repeated], kind="stable")].tolist():
+        first.setdefault((int(codes[row]), ids[row]), row)
+    kept = np.ones(len(ids), np.bool_)
+    kept[of_repeated] = False
+    kept[list(first.values())] = True
+    return np.flatnonzero(kept)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from steward.features.columns import Column, ColumnState, packed, unpacked
 TrackState = tuple[bytes, list[str], list[int], list[ColumnState]]
 """A track as plain data: times, ids, counts, columns."""
 
+_NEVER = -(2**63)
+
 
 class Grid(NamedTuple):
     """Boundaries that windows need: multiples of ``size``, up to ``age`` before the oldest readable time.
@@ -52,15 +54,16 @@ class Track:
         (3, [0, 5, 6, 13])
     """
 
-    __slots__ = ("columns", "counts", "grids", "ids", "limit", "merged", "slack", "times")
+    __slots__ = ("columns", "counts", "done", "grids", "ids", "limit", "merged", "slack", "times")
 
     def __init__(self, columns: list[Column], grids: Sequence[Grid], *, slack: int) -> None:
-        self.times = [-(2**63)]
+        self.times = [_NEVER]
         self.ids: list[str] = [""]
         self.merged = 1
         self.counts = [0]
         self.columns = columns
         self.grids = grids
+        self.done: dict[Grid, int] = {}
         self.slack = slack
         self.limit = 64
 
@@ -84,6 +87,7 @@ class Track:
         among_merged = at < self.merged
         if among_merged:
             self.merged += 1
+            self.done = {}
             self.counts[at:] = [count + 1 for count in self.counts[at - 1 :]]
         for column, value in zip(self.columns, values, strict=True):
             column.insert(at, time, value, among_merged=among_merged)
@@ -108,25 +112,26 @@ class Track:
         # An event may still come with the time of a tile; only then the id decides which is the later one.
         self.ids = [ids[last] if times[last] >= ids_from else "" for last in lasts]
         self.counts, self.merged = counts, merged
-        self.limit = 2 * len(lasts) + 64
+        self.limit = len(lasts) + max(len(lasts) // 2, 128)
 
     def _groups(self, oldest: int) -> tuple[list[int], int]:
         """Return the last tile of each group, and how many groups there are before single events begin.
 
         The first group is what no window begins or ends in.
         """
-        times = self.times
+        times, done = self.times, self.done
         cuts = sorted((_cut(grid, oldest), grid) for grid in self.grids)
         begin = max(bisect_left(times, cuts[0][0]), 1)
         lasts = [begin - 1]
-        needed: list[Grid] = []
-        for cut, grid in cuts:
+        for at in range(1, len(cuts)):
+            cut, needed = cuts[at][0], [grid for _, grid in cuts[:at]]
             end = max(bisect_left(times, cut), begin)
-            lasts += _last_of_cells(times, begin, end, needed)
-            needed.append(grid)
+            # Tiles that were as old as this the last time are merged already; the newest of them may grow.
+            old = bisect_left(times, min(done.get(grid, _NEVER) for _, grid in cuts[at:]), begin, end)
+            lasts += range(begin, old - 1)
+            lasts += _last_of_cells(times, max(old - 1, begin), end, needed)
             begin = end
-            if grid.size == 1:
-                break
+        self.done = {grid: cut for cut, grid in cuts}
         merged = len(lasts)
         lasts += range(begin, len(times))
         return lasts, merged
@@ -141,12 +146,12 @@ class Track:
         self.times, self.merged = unpacked(times).tolist(), len(self.counts)
         for column, data in zip(self.columns, columns, strict=True):
             column.load(data)
-        self.limit = 2 * len(self.times) + 64
+        self.limit = len(self.times) + max(len(self.times) // 2, 128)
 
 
 def _cut(grid: Grid, oldest: int) -> int:
     """Return the first time whose place among the grid's boundaries still matters, itself on one of them."""
-    return max((oldest - grid.age) // grid.size * grid.size + grid.shift, -(2**63))
+    return max((oldest - grid.age) // grid.size * grid.size + grid.shift, _NEVER)
 
 
 def _last_of_cells(times: Sequence[int], begin: int, end: int, needed: Sequence[Grid]) -> Sequence[int]:
