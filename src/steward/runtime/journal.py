@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from steward.ledger.port import Commit, Committed, Ledger
+from steward.ledger.port import Commit, Committed, Draft, Ledger
 from steward.loop.agenda import Agenda
 
 
@@ -49,16 +49,23 @@ class Journal:
     def __init__(self, ledger: Ledger, agenda: Agenda) -> None:
         self.ledger, self.agenda, self.bell = ledger, agenda, Bell()
         self.wake: Callable[[set[str]], None] = lambda topics: None
+        self._listeners: list[Callable[[Committed, Sequence[Draft]], None]] = []
 
     async def append(self, commit: Commit) -> Committed:
         """Write durably; raises as :meth:`steward.ledger.port.Ledger.append`."""
         committed = await self.ledger.append(commit)
         if commit.entries:
             self.agenda.take_note(commit.entries)
+            for listener in self._listeners:
+                listener(committed, commit.entries)
         if commit.messages:
             self.wake({message.topic for message in commit.messages})
         self.bell.ring()
         return committed
+
+    def listen(self, listener: Callable[[Committed, Sequence[Draft]], None]) -> None:
+        """Call ``listener`` with what was committed, after it is durable; it must not block."""
+        self._listeners.append(listener)
 
     async def cursor(self, name: str) -> int:
         """Return a consumer's position."""
