@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, SupportsFloat, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -54,11 +54,21 @@ class Money(Struct, frozen=True):
 
     @classmethod
     def rounded(cls, amount: Decimal | float, unit: str) -> Money:
-        """Round to minor units, half to even; raise ``ValueError`` for NaN and infinities."""
-        exact = amount if isinstance(amount, Decimal) else Decimal(repr(amount))
+        """Round to minor units, half to even; raise ``ValueError`` for what is no finite number or too large."""
+        if type(amount) is float:
+            exact = Decimal(repr(amount))
+        elif isinstance(amount, Decimal | int):
+            exact = Decimal(amount)
+        elif isinstance(amount, SupportsFloat):  # numpy's numbers, whose repr names their type
+            exact = Decimal(repr(float(amount)))
+        else:
+            raise ValueError(f"an amount of money must be a number, got {amount!r}")
         if not exact.is_finite():
             raise ValueError(f"an amount of money must be finite, got {amount}")
-        return cls(exact.quantize(minor_unit(unit), rounding=ROUND_HALF_EVEN), unit)
+        try:
+            return cls(exact.quantize(minor_unit(unit), rounding=ROUND_HALF_EVEN), unit)
+        except InvalidOperation as error:
+            raise ValueError(f"an amount of money has at most 28 digits, got {amount}") from error
 
     @classmethod
     def of_minor(cls, minor: int, unit: str) -> Money:

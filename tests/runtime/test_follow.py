@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -352,7 +351,7 @@ async def test_a_choice_of_another_type_than_now_declared_fails_its_run_only(wor
     def by_number(features: Features, prediction: Prediction[None]) -> Choice[int]:
         return Choice(1, reasons=("numbers now",))
 
-    changed = replace(refund(till), policy=by_number, gate=None)
+    changed = refund(till, policy=by_number, gate=None)
     runtime = await world.restart(changed)
     await runtime.approve(run_id, by="ann", reason="ok")
     await world.later()

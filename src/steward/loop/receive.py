@@ -59,14 +59,14 @@ Receive = Callable[[Incoming], Any]
 
 def receiver(contract: Contract[Any]) -> Receive:
     """Return the function that turns what arrives into an event of ``contract``, strictly."""
-    decode, schema, convert = contract.decode, contract.schema, contract.convert
+    decode, schema, convert, encode = contract.decode, contract.schema, contract.convert, contract.encode
 
     def receive(incoming: Incoming) -> Any:
         event = incoming.event
         if type(event) is bytes:
             return decode(event, version=incoming.version)
         if type(event) is schema:
-            return event
+            return decode(encode(event))  # Python does not check what it is made of
         if isinstance(event, dict):
             return convert(event)
         raise ContractError(

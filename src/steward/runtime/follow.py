@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -80,7 +81,7 @@ class Follow:
                 self._again.add(run_id)
                 continue
             look = self._looks[run_id] = asyncio.create_task(self._look(run_id))
-            look.add_done_callback(lambda ended, run_id=run_id: self._ended(run_id, ended))
+            look.add_done_callback(partial(self._ended, run_id))
             begun.append(look)
         return begun
 

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
+from msgspec import Struct
+
+from steward.bus.deadletters import dead_letter
 from steward.clock import Clock
 from steward.decision.contract import Contract
 from steward.decision.decision import Decision
-from steward.errors import Conflict, ContractError, DeclarationError
+from steward.errors import Conflict, ContractError, DeclarationError, EngineError, StewardError
 from steward.insight.views import Views
-from steward.ledger.port import Commit, Draft, Message
+from steward.ledger.port import Commit, Committed, Draft, Entry, Message, StoredMessage
 from steward.ledger.run import Run
 from steward.loop.observe import joiner, observe
 from steward.runtime.journal import Journal
@@ -20,14 +24,26 @@ UNMATCHED = "steward.unmatched/"
 """Topics of outcomes that came before their decision, one for each decision."""
 
 
+class _Place(Struct):
+    """What of a decided entry tells which outcomes it waits for."""
+
+    decision: str
+    outcome_key: str = ""
+
+
+_read_place = msgspec.json.Decoder(_Place).decode
+
+
 class Outcomes:
-    """Joins outcomes to runs. One that belongs to no run yet is kept on the bus and tried again."""
+    """Joins outcomes to runs. One that belongs to no run yet is kept on the bus until its decision comes."""
 
     def __init__(
         self, decisions: Mapping[str, Decision[Any, Any, Any]], journal: Journal, views: Views, clock: Clock
     ) -> None:
         self._decisions, self._journal, self._views, self._clock = decisions, journal, views, clock
         self._parked: dict[tuple[str, str], list[Message]] = {}
+        self._due: dict[tuple[str, str], None] = {}
+        journal.listen(self._take_note)
 
     async def observe(
         self, decision: Decision[Any, Any, Any], data: bytes | object, *, outcome_id: str, run_id: UUID | None = None
@@ -56,13 +72,14 @@ class Outcomes:
         outcome_id: str,
         run_id: UUID | None = None,
         version: int | None = None,
+        before: Sequence[Draft] = (),
     ) -> tuple[Commit, list[UUID]]:
-        """Return what joining an outcome writes, and the runs it is joined to."""
+        """Return what joining an outcome writes after ``before``, and the runs it is joined to."""
         outcome, key = self._read(decision, data, version)
         await self._views.catch_up(self._journal.ledger)
         found = [run_id] if run_id is not None else self._views.find(decision.name, key)
         drafts: list[Draft] = []
-        for run in [await self._run(decision, id) for id in found]:
+        for run in [await self._run(decision, id, before) for id in found]:
             drafts += observe(decision, run, outcome, outcome_id=outcome_id, at=self._clock.now())
         messages = () if found else (self._park(decision, outcome, key, outcome_id),)
         return Commit(entries=drafts, messages=messages), list(found)
@@ -73,24 +90,56 @@ class Outcomes:
             if topic.startswith(UNMATCHED) and topic.removeprefix(UNMATCHED) in self._decisions:
                 await self._remember(topic)
 
-    async def match(self, drafts: Sequence[tuple[str, str]]) -> None:
-        """Join what has waited for these runs, named by decision and outcome key."""
-        for name, key in drafts:
-            for message in self._parked.pop((name, key), ()):
-                await self.observe(self._decisions[name], message.data, outcome_id=message.id)
+    async def step(self) -> int:
+        """Join the outcomes whose decision has come since; return how many."""
+        if not self._due:
+            return 0
+        await self._views.catch_up(self._journal.ledger)
+        joined = 0
+        for place in list(self._due):
+            if self._views.find(*place):
+                for message in list(self._parked.get(place, ())):
+                    await self._join(self._decisions[place[0]], message)
+                    joined += 1
+                self._parked.pop(place, None)
+            del self._due[place]
+        return joined
 
-    @property
-    def waiting(self) -> bool:
-        """Whether any outcome waits for its decision."""
-        return bool(self._parked)
+    async def _join(self, decision: Decision[Any, Any, Any], message: Message) -> None:
+        try:
+            await self.observe(decision, message.data, outcome_id=message.id)
+        except EngineError:
+            raise
+        except StewardError as error:
+            letter = dead_letter(StoredMessage(0, message), error, consumer=message.topic, at=self._clock.now())
+            # Named by the outcome, as it is tried again after each start, and kept once.
+            letter = msgspec.structs.replace(letter, id=message.id)
+            await self._journal.append(Commit(messages=(letter,)))
+
+    def _take_note(self, committed: Committed, drafts: Sequence[Draft]) -> None:
+        """See whether decisions came that outcomes wait for."""
+        if not self._parked:
+            return
+        for draft in drafts:
+            if draft.kind == "decided":
+                made = _read_place(draft.body)
+                if (made.decision, made.outcome_key) in self._parked:
+                    self._due[(made.decision, made.outcome_key)] = None
 
     async def _remember(self, topic: str) -> None:
         name, start = topic.removeprefix(UNMATCHED), 0
         while messages := await self._journal.ledger.messages(topic, start):
             for stored in messages:
-                if not self._views.find(name, stored.message.key):
-                    self._parked.setdefault((name, stored.message.key), []).append(stored.message)
+                self._wait(name, stored.message)
             start = messages[-1].offset + 1
+
+    def _wait(self, name: str, message: Message) -> None:
+        place = (name, message.key)
+        waiting = self._parked.setdefault(place, [])
+        if all(other.id != message.id for other in waiting):
+            waiting.append(message)
+        # Its decision may have come at this very moment, or just before a crash.
+        self._due[place] = None
 
     def _read(self, decision: Decision[Any, Any, Any], data: object, version: int | None) -> tuple[Any, str]:
         economics, join = decision.economics, joiner(decision)
@@ -105,8 +154,10 @@ class Outcomes:
             outcome = data if isinstance(data, contract.schema) else contract.convert(data)
         return outcome, join(outcome)
 
-    async def _run(self, decision: Decision[Any, Any, Any], run_id: UUID) -> Run:
-        run = Run.of(await self._journal.ledger.of_run(run_id), run_id)
+    async def _run(self, decision: Decision[Any, Any, Any], run_id: UUID, before: Sequence[Draft]) -> Run:
+        written = await self._journal.ledger.of_run(run_id)
+        coming = [Entry(-1, draft.kind, run_id, draft.body) for draft in before if draft.run_id == run_id]
+        run = Run.of([*written, *coming], run_id)
         if run.record.decision != decision.name:
             raise ContractError(f"{run_id} is a run of {run.record.decision!r}, not of {decision.name!r}")
         return run
@@ -125,7 +176,5 @@ class Outcomes:
             event_time=now,
             known_at=now,
         )
-        waiting = self._parked.setdefault((decision.name, key), [])
-        if all(other.id != outcome_id for other in waiting):
-            waiting.append(message)
+        self._wait(decision.name, message)
         return message

@@ -116,6 +116,7 @@ class Pump:
                         message.data,
                         outcome_id=message_id(message.source, message.id),
                         version=message.version,
+                        before=drafts,
                     )
                     drafts += commit.entries
                     caused += commit.messages

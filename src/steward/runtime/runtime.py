@@ -153,7 +153,7 @@ class Runtime:
         """Decide many events with one model call and one commit; each gets its answer or its error."""
         prepared = self._prepared(name)
         batch = [origin.incoming(event, None) for event in events]
-        return await self._decided(prepared, batch)
+        return await self._parts.decider.batch(prepared, batch)
 
     async def publish(self, messages: Sequence[Message]) -> Accepted:
         """Put events on the bus; they are durable before this returns.
@@ -246,17 +246,9 @@ class Runtime:
 
     def _gather(self, prepared: Prepared) -> Gather[Incoming, Answer]:
         def work(batch: Sequence[Incoming]) -> Awaitable[Sequence[Answer | Exception]]:
-            return self._decided(prepared, batch)
+            return self._parts.decider.batch(prepared, batch)
 
         return Gather(work, max_batch=self.settings.max_batch, max_waiting=self.settings.max_waiting)
-
-    async def _decided(self, prepared: Prepared, batch: Sequence[Incoming]) -> list[Answer | StewardError]:
-        answers = await self._parts.decider.batch(prepared, batch)
-        outcomes = self._parts.outcomes
-        if outcomes.waiting:
-            made = [answer.record for answer in answers if isinstance(answer, Answer)]
-            await outcomes.match([(r.decision, r.outcome_key) for r in made if isinstance(r.outcome_key, str)])
-        return answers
 
     async def _decide_once(self, name: str, event: bytes | object, origin: Origin, unique: str) -> Answer:
         stored = await self.ledger.by_key(unique)
