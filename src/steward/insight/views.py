@@ -22,7 +22,7 @@ from steward.ledger.port import Entry
 from steward.records import Asked, Money, Status
 
 SCHEMA_VERSION: Final = 1
-_ROWS_PER_STEP: Final = 5_000
+_ROWS_PER_STEP: Final = 2_000
 _SCHEMA = """
 CREATE TABLE position (next INTEGER NOT NULL, head BLOB NOT NULL);
 INSERT INTO position VALUES (0, x'');
@@ -44,9 +44,10 @@ CREATE TABLE tallies (
 ) WITHOUT ROWID;
 """
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608 - the columns are the struct's fields
-_UPDATE = ", ".join(f"{name} = excluded.{name}" for name in CHANGING)
 _PLACES = ", ".join("?" * len(COLUMNS))
-_WRITE = f"INSERT INTO runs VALUES ({_PLACES}) ON CONFLICT (run_id) DO UPDATE SET {_UPDATE}"  # noqa: S608 - as above
+_INSERT = f"INSERT INTO runs VALUES ({_PLACES})"  # noqa: S608 - as above
+_SET = ", ".join(f"{name} = ?{COLUMNS.index(name) + 1}" for name in CHANGING)
+_UPDATE = f"UPDATE runs SET {_SET} WHERE run_id = ?1"  # noqa: S608 - as above
 _read_reasons = msgspec.json.Decoder(tuple[str, ...]).decode
 _read_asked = msgspec.json.Decoder(Asked).decode
 
@@ -224,26 +225,30 @@ class Views:
         return [("decision = ? AND status = ? AND ", (name, which.value)) for name in decisions for which in statuses]
 
     def _fold(self, entries: Sequence[Entry]) -> None:
-        runs: dict[UUID, RunState | None] = {}
+        known: dict[UUID, RunState | None] = {}
+        new: list[RunState] = []
         tally = Tally()
         for entry in entries:
-            state = runs[entry.run_id] if entry.run_id in runs else self._load(entry.run_id, runs, tally)
+            state = known[entry.run_id] if entry.run_id in known else self._load(entry.run_id, known, tally)
             if state is not None:
                 fold.follow(state, entry)
             elif entry.kind == "decided":
-                runs[entry.run_id] = fold.decided(entry)
-        changed = [state for state in runs.values() if state is not None]
-        for state in changed:
+                known[entry.run_id] = made = fold.decided(entry)
+                new.append(made)
+        fresh = set(map(id, new))
+        old = [state for state in known.values() if state is not None and id(state) not in fresh]
+        for state in (*new, *old):
             tally.add(state, 1)
-        self._db.executemany(_WRITE, map(msgspec.structs.astuple, changed))
+        self._db.executemany(_INSERT, map(msgspec.structs.astuple, new))
+        self._db.executemany(_UPDATE, map(msgspec.structs.astuple, old))
         tally.write(self._db)
 
-    def _load(self, run_id: UUID, runs: dict[UUID, RunState | None], tally: Tally) -> RunState | None:
+    def _load(self, run_id: UUID, known: dict[UUID, RunState | None], tally: Tally) -> RunState | None:
         row = self._db.execute(f"{_SELECT} WHERE run_id = ?", (run_id.bytes,)).fetchone()
         state = None if row is None else RunState(*row)
         if state is not None:
             tally.add(state, -1)
-        runs[run_id] = state
+        known[run_id] = state
         return state
 
 
