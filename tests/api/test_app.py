@@ -71,7 +71,7 @@ async def test_respond_async_answers_with_a_location(client: httpx.AsyncClient) 
         (b'{"order_id": "A", "amount_eur": 1, "amount_eur": 2}', (422, "contract.duplicate-key", "amount_eur")),
         (
             b'{"order_id": "A", "amount_eur": 1, "reason": ' + b"[" * 40 + b"]" * 40 + b"}",
-            (422, "contract.too-deep", "$"),
+            (422, "contract", "reason"),
         ),
     ],
 )
@@ -184,7 +184,7 @@ class TestIdempotency:
 
     @pytest.mark.parametrize("key", ['""', '"open', "two words", "x" * 129, "ü", '"a";"b"'])
     async def test_what_is_no_key_is_refused(self, client: httpx.AsyncClient, key: str) -> None:
-        response = await client.post(DECIDE, json=REFUND, headers={"Idempotency-Key": key.encode()})
+        response = await client.post(DECIDE, json=REFUND, headers={b"Idempotency-Key": key.encode()})
         assert problem(response) == (400, "idempotency-key-malformed", "Idempotency-Key")
 
 

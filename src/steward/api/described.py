@@ -50,7 +50,7 @@ _TITLES = {
 
 def components() -> dict[str, JsonSchema]:
     """Return the schema of every struct that the API takes or answers, by name."""
-    _, schemas = msgspec.json.schema_components(_DESCRIBED, ref_template=_TEMPLATE)
+    _, schemas = msgspec.json.schema_components(_DESCRIBED, ref_template=_TEMPLATE, schema_hook=_anything)
     record = schemas["Record"]
     history = {"type": "array", "items": reference("History"), "description": "Every entry of the run, in order."}
     schemas[RUN_DOCUMENT] = {
@@ -61,6 +61,13 @@ def components() -> dict[str, JsonSchema]:
         "required": [*record["required"], "history"],
     }
     return schemas
+
+
+def _anything(declared: type[Any]) -> JsonSchema:
+    """Describe what a decision declares for itself (a choice, an event): any JSON value."""
+    if declared is object or declared is msgspec.Raw:
+        return {"description": "Any JSON value, as the decision declares it."}
+    raise NotImplementedError(declared)
 
 
 def reference(name: str) -> JsonSchema:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 
 from steward.api import metrics
 from steward.api.answers import Health
-from steward.api.described import answer, reference, responses
+from steward.api.described import JsonSchema, answer, reference, responses
 from steward.api.reading import Serving
 from steward.api.service import Service
 from steward.errors import StewardError
@@ -19,7 +20,15 @@ MAX_LAG = 100_000
 router = APIRouter()
 
 
-@router.get("/healthz", responses=responses({"type": "string"}, "`ok`", media_type="text/plain"))
+def _text(about: str) -> dict[int | str, JsonSchema]:
+    return responses({"type": "string"}, about, media_type="text/plain")
+
+
+@router.get(
+    "/healthz",
+    response_class=PlainTextResponse,
+    responses=responses({"type": "string"}, "`ok`", media_type="text/plain"),
+)
 async def healthz() -> Response:
     """Tell that the process answers; it looks at nothing else."""
     return Response("ok", media_type="text/plain")
@@ -31,7 +40,12 @@ async def healthz() -> Response:
 )
 async def readyz(service: Serving) -> Response:
     """Tell whether work may be sent: the ledger takes writes, the views follow, the models are loaded."""
-    checks = {"ledger": await _ledger(service), "views": await _views(service), "models": _models(service)}
+    checks = {
+        "ledger": await _ledger(service),
+        "views": await _views(service),
+        "models": _models(service),
+        "background": _background(service),
+    }
     ready = all(state == "ok" or state.startswith("ok:") for state in checks.values())
     body = msgspec.json.encode(Health(ready=ready, checks=checks))
     return Response(body, 200 if ready else 503, media_type="application/json")
@@ -59,7 +73,17 @@ def _models(service: Service) -> str:
     return f"ok: {len(names)} loaded"
 
 
-@router.get("/metrics", responses=responses({"type": "string"}, "Prometheus text format", media_type="text/plain"))
+def _background(service: Service) -> str:
+    """Tell whether consumers, ticks, deadlines and actions go on; what stopped them is in the log, not told here."""
+    failure = service.runtime.failure()
+    return "ok" if failure is None else f"stopped by {type(failure).__name__}"
+
+
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses=responses({"type": "string"}, "Prometheus text format", media_type="text/plain"),
+)
 async def show_metrics(service: Serving) -> Response:
     """Tell the counters, in the Prometheus text format."""
     runtime = service.runtime

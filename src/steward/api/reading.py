@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from steward.api.answers import LedgerEntry, LedgerPage, run_document
 from steward.api.described import RUN_DOCUMENT, array_of, reference, responses
@@ -106,6 +107,7 @@ async def show_value(
 
 @router.get(
     "/v1/ledger/checkpoint",
+    response_class=PlainTextResponse,
     responses=responses({"type": "string"}, "A signed note (C2SP tlog-checkpoint)", media_type="text/plain"),
 )
 async def show_checkpoint(service: Serving) -> Response:
