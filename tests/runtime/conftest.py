@@ -26,5 +26,13 @@ async def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 @pytest.fixture
+async def sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """A runtime over a ledger in a file."""
+    made = World("sqlite", tmp_path, monkeypatch)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
 def till() -> Till:
     return Till()

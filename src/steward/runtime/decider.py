@@ -10,7 +10,7 @@ from uuid import UUID
 
 from steward.clock import Clock
 from steward.decision.stream import Stream
-from steward.errors import Conflict, EngineError, StewardError
+from steward.errors import Conflict, ContractError, DeclarationError, EngineError, StewardError
 from steward.features.online import OnlineFeatures
 from steward.ledger.port import Commit, Draft, Message
 from steward.loop.prepare import Prepared
@@ -78,9 +78,17 @@ class Decider:
             await asyncio.gather(*(self._commit(prepared, group, {}) for group in (loose, *alone)))
         return [self._answer(work) for work in works]
 
-    async def tick(self, prepared: Prepared, incoming: Incoming, cursors: Mapping[str, int]) -> None:
-        """Decide one tick and move its schedule on in the same commit."""
-        work = self._begin_alone(prepared, incoming)
+    async def tick(
+        self, prepared: Prepared, incoming: Incoming, cursors: Mapping[str, int], unmade: Exception | None = None
+    ) -> None:
+        """Decide one tick and move its schedule on in the same commit; ``unmade`` is why there is no event."""
+        if unmade is None:
+            work = self._begin_alone(prepared, incoming)
+        else:
+            work = Work(incoming, self._clock.new_id(), incoming.event_id or "")
+            work.stop("receive", unmade)
+        if isinstance(work.error, ContractError):  # there is no sender to be told, but the decision's own code
+            work.stop("receive", DeclarationError(str(work.error), fix="mend it", field="schedule.make"))
         finish(prepared, [work], self._clock)
         await self._commit(prepared, [work], cursors)
         if isinstance(work.error, Conflict):  # decided before a crash; only the position was lost

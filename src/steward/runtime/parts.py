@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -161,7 +162,8 @@ class Parts:
     async def _keep_snapshots(self) -> None:
         while True:
             await self.clock.sleep_until(self.clock.now() + timedelta(seconds=self.settings.snapshot_every_s))
-            await self.snapshots.save()
+            with suppress(EngineError):  # a full disk is met by the ledger too, which says so
+                await self.snapshots.save()
 
 
 async def assemble(

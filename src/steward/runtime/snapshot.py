@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from steward.errors import ContractError, StewardError
+from steward.errors import ContractError, EngineError, StewardError
 from steward.features.online import OnlineFeatures
 from steward.ledger.port import Ledger, StoredMessage
 from steward.runtime.decider import DIRECT
@@ -69,17 +69,30 @@ class Snapshots:
         return len(missing)
 
     async def save(self) -> None:
-        """Write a snapshot; the old one stays until the new one is whole."""
+        """Write a snapshot; the old one stays until the new one is whole.
+
+        Raises:
+            EngineError: It cannot be written; without it a start only takes longer.
+        """
         if self._path is None:
             return
         positions = {name: await self._ledger.cursor(cursor_name(name)) for name in self.pumps}
         data = msgspec.msgpack.encode(Snapshot(_VERSION, positions, self._online.snapshot()))
         fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+        try:
+            with fresh.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
+        except OSError as error:
+            raise EngineError(
+                f"the features could not be kept in {self._path}",
+                why=str(error),
+                fix="make room; until then a start reads the events again",
+                retryable=True,
+                code="engine.snapshot",
+            ) from error
 
     def _load(self) -> Snapshot:
         """Return the kept snapshot; a snapshot is a shortcut, so what cannot be used is left aside."""
@@ -89,7 +102,7 @@ class Snapshots:
         try:
             snapshot = msgspec.msgpack.decode(self._path.read_bytes(), type=Snapshot)
             self._online.restore(snapshot.state)
-        except (msgspec.DecodeError, StewardError):
+        except (OSError, msgspec.DecodeError, StewardError):
             return nothing
         return snapshot if snapshot.version == _VERSION else nothing
 

@@ -6,16 +6,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from steward.clock import EPOCH, Clock
 from steward.decision.schedule import Every, Missed
-from steward.ledger.port import Ledger
+from steward.ledger.port import Commit, Ledger
 from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
 
-Decide = Callable[[Prepared, Incoming, Mapping[str, int]], Awaitable[None]]
+Decide = Callable[[Prepared, Incoming, Mapping[str, int], Exception | None], Awaitable[None]]
 TIMER = "timer"
 """The source of events that the clock makes."""
 _SECOND = timedelta(seconds=1)
+_MOST_AT_ONCE = 1000
 
 
 class Ticks:
@@ -30,10 +33,13 @@ class Ticks:
         """Read how far each schedule had come; a new one starts now."""
         for prepared in self._scheduled:
             position = await self._ledger.cursor(_cursor(prepared))
-            self._last[prepared.decision.name] = EPOCH + position * _SECOND if position else self._clock.now()
+            if not position:  # remembered now, so that ticks missed before the first one are known as missed
+                position = (self._clock.now() - EPOCH) // _SECOND
+                await self._ledger.append(Commit(cursors={_cursor(prepared): position}))
+            self._last[prepared.decision.name] = EPOCH + position * _SECOND
 
     async def step(self) -> int:
-        """Decide every tick that is due, in order; return how many."""
+        """Decide the ticks that are due, in order, up to 1,000 of each decision; return how many."""
         done = 0
         for prepared in self._scheduled:
             for tick in self._due(prepared):
@@ -46,24 +52,32 @@ class Ticks:
         return min((_schedule(p).next_after(self._last[p.decision.name]) for p in self._scheduled), default=None)
 
     def _due(self, prepared: Prepared) -> list[datetime]:
-        schedule, now = _schedule(prepared), self._clock.now()
-        tick, due = schedule.next_after(self._last[prepared.decision.name]), []
-        while tick <= now:
+        schedule, now, last = _schedule(prepared), self._clock.now(), self._last[prepared.decision.name]
+        if schedule.missed is Missed.SKIP:
+            last = max(last, schedule.next_after(now) - 2 * schedule.period)
+        tick, due = schedule.next_after(last), list[datetime]()
+        while tick <= now and len(due) < _MOST_AT_ONCE:
             due.append(tick)
             tick = schedule.next_after(tick)
-        return due[-1:] if schedule.missed is Missed.SKIP else due
+        return due
 
     async def _tick(self, prepared: Prepared, tick: datetime) -> None:
         name = prepared.decision.name
         tick_id = f"{name}/{tick.astimezone(UTC).isoformat()}"
         incoming = Incoming(
-            event=_schedule(prepared).make(tick),
+            event=None,
             event_id=tick_id,
             source=TIMER,
             event_time=tick,
             key=f"tick:{tick_id}",
         )
-        await self._decide(prepared, incoming, {_cursor(prepared): (tick - EPOCH) // _SECOND})
+        try:
+            incoming = msgspec.structs.replace(incoming, event=_schedule(prepared).make(tick))
+        except Exception as error:
+            unmade: Exception | None = error
+        else:
+            unmade = None
+        await self._decide(prepared, incoming, {_cursor(prepared): (tick - EPOCH) // _SECOND}, unmade)
         self._last[name] = tick
 
 

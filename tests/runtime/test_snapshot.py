@@ -1,0 +1,71 @@
+"""Snapshots of the feature state are a shortcut: with, without or with a broken one, the features are the same."""
+
+from __future__ import annotations
+
+import pytest
+from tests.runtime.shop import GREET, Greet, Visit
+from tests.runtime.world import MINUTE, NOON, World
+
+from steward.errors import EngineError
+
+
+async def visited(world: World, first: int, last: int) -> None:
+    await world.runtime.publish(
+        [
+            world.message("shop.visits", Visit(customer=f"c{n % 3}", at=NOON + n * MINUTE), f"v{n}")
+            for n in range(first, last)
+        ]
+    )
+    await world.runtime.advance()
+
+
+async def features(world: World) -> list[object]:
+    world.clock.set(NOON + 60 * MINUTE)
+    answers = await world.runtime.decide_batch("shop.greet", [Greet(customer=f"c{n}") for n in range(3)])
+    return [answer.record.features for answer in answers]
+
+
+@pytest.mark.parametrize("broken", [None, b"", b"nonsense", "cut", "flipped", "gone", "of another version"])
+async def test_every_way_back_gives_the_same_features(sqlite: World, broken: bytes | str | None) -> None:
+    await sqlite.open(GREET)
+    await visited(sqlite, 0, 20)
+    await sqlite.runtime._parts.snapshots.save()
+    await visited(sqlite, 20, 40)
+    expected = await features(sqlite)
+    await sqlite.die()
+    path = sqlite.folder / "steward.db.features"
+    data = path.read_bytes()
+    if isinstance(broken, bytes):
+        path.write_bytes(broken)
+    elif broken == "cut":
+        path.write_bytes(data[:-7])
+    elif broken == "flipped":
+        path.write_bytes(data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :])
+    elif broken == "of another version":
+        path.write_bytes(data.replace(b"\xa7version\x01", b"\xa7version\x02"))
+    elif broken == "gone":
+        path.unlink()
+    await sqlite.open()
+    assert await features(sqlite) == expected
+
+
+async def test_only_what_the_snapshot_lacks_is_read_again(sqlite: World) -> None:
+    await sqlite.open(GREET)
+    await visited(sqlite, 0, 20)
+    await sqlite.runtime._parts.snapshots.save()
+    await visited(sqlite, 20, 25)
+    assert await sqlite.runtime._parts.snapshots.restore() == 5
+
+
+async def test_a_folder_in_the_snapshots_place_does_not_stop_the_start(sqlite: World) -> None:
+    await sqlite.open(GREET)
+    await visited(sqlite, 0, 20)
+    expected = await features(sqlite)
+    await sqlite.die()
+    (sqlite.folder / "steward.db.features").mkdir()
+    await sqlite.open()
+    assert await features(sqlite) == expected
+    with pytest.raises(EngineError) as raised:
+        await sqlite.runtime._parts.snapshots.save()
+    assert raised.value.code == "engine.snapshot"
+    (sqlite.folder / "steward.db.features").rmdir()
