@@ -20,7 +20,6 @@ from pathlib import Path
 from statistics import median
 
 import uvloop
-
 from benchmarks.http_load import Load, request, run_load
 from benchmarks.report import Figure, report
 from benchmarks.workload import DECISION, events, model_text, register
@@ -48,11 +47,10 @@ def served(kind: str, folder: Path, bodies: list[bytes], core: int) -> Iterator[
     """Start a server on one core."""
     path = f"/v1/decisions/{DECISION.name}" if kind == "steward" else "/decide"
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.http_servers", kind, str(folder)],
+        ["taskset", "-c", str(core), sys.executable, "-m", "benchmarks.http_servers", kind, str(folder)],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     try:
         assert process.stdout is not None

@@ -1,10 +1,11 @@
-"""A load generator cheap enough not to be what is measured: keep-alive connections that each ask again once answered."""
+"""A load generator too cheap to be what is measured: keep-alive connections that each ask again once answered."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 _LENGTH = b"content-length: "
@@ -71,6 +72,10 @@ class _Client(asyncio.Protocol):
         self._closed.set()
 
 
+def _itself(client: _Client) -> _Client:
+    return client
+
+
 async def run_load(port: int, requests: list[bytes], *, connections: int, seconds: float) -> Load:
     """Ask one server over ``connections`` connections for some seconds."""
     loop = asyncio.get_running_loop()
@@ -80,16 +85,16 @@ async def run_load(port: int, requests: list[bytes], *, connections: int, second
     for number in range(connections):
         closed = asyncio.Event()
         start = number * len(requests) // connections
-        _, client = await loop.create_connection(
-            lambda start=start, closed=closed: _Client(requests, start, load, closed), "127.0.0.1", port
-        )
+        client = _Client(requests, start, load, closed)
+        await loop.create_connection(partial(_itself, client), "127.0.0.1", port)
         clients.append((client, closed))
     await asyncio.sleep(seconds)
     load.seconds = time.perf_counter() - started
     answered = len(load.latencies_s)
     for client, _ in clients:
         client.stopping = True
-    await asyncio.gather(*(closed.wait() for _, closed in clients))
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(closed.wait() for _, closed in clients))
     del load.latencies_s[answered:]
     return load
 

@@ -1,4 +1,4 @@
-"""The servers that ``benchmarks.http_decide`` compares, one process each: ``python -m benchmarks.http_servers KIND DIR``.
+"""The servers that ``benchmarks.http_decide`` compares: ``python -m benchmarks.http_servers KIND DIR``, one a process.
 
 ``steward`` decides and keeps a durable record. ``peer`` is what a team writes by hand: FastAPI and
 ``Booster.predict``, nothing recorded. ``durable-peer`` is the same with one SQLite commit (FULL) a request.
@@ -7,7 +7,7 @@ Each prints its port and serves until it is terminated.
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -34,6 +34,7 @@ class Payment(BaseModel):
 def steward_server(folder: Path) -> None:
     """Serve the benchmark's decision as a user would."""
     from benchmarks.workload import DECISION
+
     from steward.api.server import run, serve
     from steward.runtime.runtime import Runtime
     from steward.runtime.settings import Settings
@@ -79,20 +80,10 @@ def peer_server(folder: Path, *, durable: bool) -> None:
     async def endpoint(payment: Payment) -> dict[str, Any]:
         return decide_and_keep(payment) if durable else decide(payment)
 
-    config = uvicorn.Config(app, port=0, access_log=False, log_level="warning", loop="uvloop", http="httptools")
-    server = uvicorn.Server(config)
-
-    async def main() -> None:
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-        await serving
-
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    config = uvicorn.Config(app, access_log=False, log_level="warning", loop="uvloop", http="httptools")
+    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    print(listening.getsockname()[1], flush=True)  # it listens already; connections wait until it accepts
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":
