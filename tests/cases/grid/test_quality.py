@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.cases.grid.conftest import FILES, exchange_days_and_months, shared_file
 
 from steward.cases.grid.history import History, Source, read_history
 from steward.cases.grid.local_days import HOUR, LocalDays
 from steward.cases.grid.quality import BREAK_RATIO, check, exchange_ratio
-from tests.cases.grid.conftest import FILES, exchange_days_and_months, shared_file
 
 JUDGED = {
     "es_load_price_2015_2018_hourly": ("load_mw", "price_day_ahead_eur_mwh"),
@@ -62,7 +62,11 @@ def test_an_exchanged_file_on_disk_raises_the_alert(tmp_path: Path) -> None:
             year, month, day = line[:4], line[5:7], line[8:10]
             out.write(f"{year}-{day}-{month}{line[10:]}" if int(day) <= 12 else line)
     source = Source(
-        path=path, time_column="time_utc", zone="Europe/Madrid", price_column="price_day_ahead_eur_mwh", load_column="load_mw"
+        path=path,
+        time_column="time_utc",
+        zone="Europe/Madrid",
+        price_column="price_day_ahead_eur_mwh",
+        load_column="load_mw",
     )
     alerts = {found.code for found in check(read_history(source), source) if found.level == "alert"}
     assert alerts == {"unordered", "seasonality-break"}

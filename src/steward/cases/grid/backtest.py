@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from steward.cases.grid import quality, training
+from steward.cases.grid import quality
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.feed import Feed
 from steward.cases.grid.history import History, Source, read_history
@@ -20,7 +20,7 @@ from steward.cases.grid.plant import SimulatedPlant
 from steward.cases.grid.references import Market
 from steward.cases.grid.scoring import Scores, score
 from steward.cases.grid.simulation import Answer, Simulation, open_runtime, settings_in
-from steward.cases.grid.training import Columns, columns_of
+from steward.cases.grid.training import LOAD, PRICE, Columns, Recipe, columns_of, train
 from steward.clock import SystemClock, VirtualClock
 from steward.errors import ContractError, EngineError
 from steward.ledger.verify import verify_store
@@ -51,6 +51,7 @@ class BacktestOptions:
         folder: Where ledger and models are kept; a temporary folder by default.
         site: The key of all events.
         seed: Of ids.
+        recipes: How the models are trained; the load model is left out where there is no load.
         progress: Told how far it is.
         say: Told what a person should see while it runs; standard error by default.
 
@@ -68,6 +69,7 @@ class BacktestOptions:
     folder: Path | None = None
     site: str = "region"
     seed: int = 0
+    recipes: tuple[Recipe, ...] = (LOAD, PRICE)
     progress: Progress = lambda what, done, of: None
     say: Callable[[str], object] = _to_stderr
 
@@ -127,11 +129,11 @@ def _test_days(history: History, options: BacktestOptions) -> Sequence[date]:
 def _train(options: BacktestOptions, history: History, columns: Columns, folder: Path) -> dict[str, object]:
     settings, clock = settings_in(folder), SystemClock()
     registry = FolderRegistry(settings.path(settings.registry))
-    recipes = [training.PRICE] if columns.load is None else [training.LOAD, training.PRICE]
+    recipes = [recipe for recipe in options.recipes if columns.truth(recipe) is not None]
     made: dict[str, object] = {}
     for number, recipe in enumerate(recipes):
         options.progress(f"train {recipe.name}", number, len(recipes))
-        model = training.train(recipe, history, columns, until=options.train_until, registry=registry, clock=clock)
+        model = train(recipe, history, columns, until=options.train_until, registry=registry, clock=clock)
         made[recipe.name] = {"version": model.version, "digest": model.digest, "inputs": len(model.manifest.inputs)}
     return made
 

@@ -41,6 +41,13 @@ def how_to_answer(state: DemoState, question: Question) -> tuple[str, str]:
     return by_cli, by_http
 
 
+def otherwise(question: Question) -> str:
+    """Return in words what is done if nobody answers."""
+    declared = question.row.otherwise
+    power_mw = float(declared["power_mw"]) if isinstance(declared, dict) else 0.0
+    return "hold" if power_mw == 0 else f"{power_mw:+.2f} MW"
+
+
 class PlainView:
     """Writes lines to standard output."""
 
@@ -58,7 +65,7 @@ class PlainView:
         if question is not None and question.row.decision_id != self._question:
             self._question = question.row.decision_id
             by_cli, by_http = how_to_answer(state, question)
-            self.tell(f"  ? {question.left_real_s:.0f} s to answer; then: {question.row.otherwise}")
+            self.tell(f"  ? {question.left_real_s:.0f} s to answer; if nobody does: {otherwise(question)}")
             self.tell(f"      {by_cli}\n      {by_http}")
         if state.standing is not None and state.standing.days != self._days:
             self._days = state.standing.days
@@ -163,7 +170,7 @@ def _question(state: DemoState, question: Question) -> RenderableType:
     text = Text.assemble(
         (f"{question.row.impact.amount:,} EUR at stake. {question.row.reasons[0]}\n", "bold"),
         (f"{question.left_real_s:4.1f} s", "bold yellow"),
-        f" to answer ({left // 60}:{left % 60:02} on the desk's clock); if nobody does: {question.row.otherwise}\n",
+        f" to answer ({left // 60}:{left % 60:02} on the desk's clock); if nobody does: {otherwise(question)}\n",
         (f"{by_cli}\n{by_http}", "cyan"),
     )
     return Panel(text, title=f"{question.row.approvers}: do you agree?", border_style="yellow")

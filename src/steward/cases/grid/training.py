@@ -13,6 +13,7 @@ import numpy as np
 from steward.cases.grid import forecast
 from steward.cases.grid.forecast import PAST_DAYS, KnownThen, Rows
 from steward.cases.grid.history import Floats, History, Source
+from steward.cases.grid.streams import slug
 from steward.clock import Clock
 from steward.errors import ContractError, EngineError
 from steward.models.manifest import Trained
@@ -84,6 +85,21 @@ class Columns:
     temperature: str | None = None
     ahead: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse columns that would share a topic."""
+        topics = [slug(name) for name in self.ahead]
+        for name, topic in zip(self.ahead, topics, strict=True):
+            if topics.count(topic) > 1:
+                raise ContractError(
+                    f"two columns that are known a day ahead would share the topic {topic!r}",
+                    fix=f"rename {name!r} in the file, or name it once",
+                    field="known-day-ahead",
+                )
+
+    def truth(self, recipe: Recipe) -> str | None:
+        """Return the column that a recipe learns, if there is one."""
+        return self.price if recipe.truth == "price" else self.load
+
     def known(self, history: History, day: date) -> KnownThen:
         """Return what was known of a history when the plan of ``day`` was fixed."""
         return KnownThen.of(
@@ -101,21 +117,25 @@ def train(
 ) -> Registered:
     """Train on the local days before ``until`` and register the model.
 
+    A load model learns one day less: when the plan of ``until`` is fixed, at noon of the day before, that day's load
+    is not yet known whole, while its prices are.
+
     Raises:
         ContractError: There are less than 60 days to learn from.
         EngineError: LightGBM is not installed.
     """
-    truth_column = columns.price if recipe.truth == "price" else columns.load
+    truth_column = columns.truth(recipe)
     if truth_column is None:
         raise ContractError("a load model needs a load column", fix="pass --load-column", field="load-column")
-    names, inputs, targets, days = _examples(recipe, history, columns, truth_column, until)
+    known_until = until if recipe.truth == "price" else until - timedelta(days=1)
+    names, inputs, targets, days = _examples(recipe, history, columns, truth_column, known_until)
     if len(days) < _FEWEST_DAYS:
         raise ContractError(
             f"{len(days)} days before {until} are too few to learn from",
             fix=f"start the history at least {_FEWEST_DAYS + PAST_DAYS + 1} days before --train-until",
             field="train-until",
         )
-    text = _boost(recipe, names, inputs, targets)
+    text = _boost(recipe, inputs, targets)
     seen = hashlib.sha256(inputs.tobytes() + targets.tobytes()).hexdigest()
     return registry.register(
         recipe.name,
@@ -155,14 +175,16 @@ def _examples(
     return names, x[usable], y[usable], days
 
 
-def _boost(recipe: Recipe, names: Sequence[str], inputs: Floats, targets: Floats) -> str:
+def _boost(recipe: Recipe, inputs: Floats, targets: Floats) -> str:
     try:
         import lightgbm  # noqa: PLC0415 - an extra, loaded when a model is trained
     except ImportError as error:
         raise EngineError(
             "models cannot be trained", why=str(error), fix="pip install 'steward-aios[grid]'", code="not-installed"
         ) from error
-    data: Any = lightgbm.Dataset(inputs, targets, feature_name=list(names))
+    # The registry keeps the names; the model's text cannot hold every sign that a column's name may have.
+    plain = [f"input_{number}" for number in range(inputs.shape[1])]
+    data: Any = lightgbm.Dataset(inputs, targets, feature_name=plain)
     booster: Any = lightgbm.train({**_COMMON, **recipe.parameters}, data, num_boost_round=recipe.rounds)
     text: str = booster.model_to_string()
     return text
