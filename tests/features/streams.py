@@ -14,7 +14,7 @@ from steward.decision.contract import Event
 from steward.decision.feature import days, hours, minutes
 from steward.decision.stream import Aggregate, Stream, WindowFeature
 from steward.features.history import EventTable
-from steward.features.online import OnlineFeatures
+from steward.features.online import Observed, OnlineFeatures
 from steward.records import FeatureValue
 
 MICROSECOND = timedelta(microseconds=1)
@@ -28,6 +28,8 @@ class Reading(Event):
 
 
 LOAD = Stream("grid.load", Reading, key="region")
+SLOW = Stream("grid.load", Reading, key="region", lateness=timedelta(hours=30))
+"""The same, but events may come so late that their neighbours are merged already."""
 
 
 def windows_of(stream: Stream) -> list[WindowFeature]:
@@ -145,14 +147,14 @@ def online_after(windows: list[WindowFeature], facts: list[Fact]) -> OnlineFeatu
     return online
 
 
-def tell(online: OnlineFeatures, fact: Fact) -> str:
+def tell(online: OnlineFeatures, fact: Fact) -> Observed:
     """Tell online features a fact."""
     return online.observe("grid.load", fact.event, id=fact.id, event_time=fact.event_time, known_at=fact.known_at)
 
 
-def table_of(facts: list[Fact]) -> EventTable:
+def table_of(facts: list[Fact], stream: Stream = LOAD) -> EventTable:
     """Return the facts as a table."""
-    return EventTable.of(LOAD, [(fact.event, fact.id, fact.event_time, fact.known_at) for fact in facts])
+    return EventTable.of(stream, [(fact.event, fact.id, fact.event_time, fact.known_at) for fact in facts])
 
 
 def disturbed(facts: list[Fact], seed: int, *, delay: timedelta) -> list[Fact]:

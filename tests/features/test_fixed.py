@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from decimal import Decimal
 from fractions import Fraction
 
@@ -48,6 +49,14 @@ def test_wide_variances_round_once(rows: list[tuple[int, int, int]]) -> None:
     count, squares, totals = (np.array(column, np.int64) for column in zip(*rows, strict=True))
     wanted = [float(n * square - total * total) for n, square, total in rows]
     assert deviations(count, totals, squares).tolist() == wanted
+
+
+def test_wide_variances_are_rounded_by_their_last_bit_too() -> None:
+    chance = random.Random(3)
+    rows = [(chance.randrange(2**20, 2**31), chance.randrange(2**55, 2**63)) for _ in range(40_000)]
+    count, squares = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    got = deviations(count, np.zeros(len(rows), np.int64), squares)
+    assert got.tolist() == [float(n * square) for n, square in rows]
 
 
 def test_halves_round_to_even_and_decimals_are_numbers() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.features.streams import (
     LOAD,
     MICROSECOND,
+    SLOW,
     START,
     Fact,
     Reading,
@@ -46,14 +47,15 @@ def check_all(online: OnlineFeatures, facts: list[Fact], key: str, at: datetime,
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_read_is_what_the_definition_says(seed: int) -> None:
-    facts = disturbed(generated(400, seed), seed, delay=minutes(55))
-    online, chance = OnlineFeatures(WINDOWS), random.Random(seed)
+@pytest.mark.parametrize("stream", [LOAD, SLOW], ids=["lateness-1h", "lateness-30h"])
+def test_every_read_is_what_the_definition_says(seed: int, stream: Stream) -> None:
+    facts = disturbed(generated(500, seed), seed, delay=stream.lateness - minutes(5))
+    online, chance = OnlineFeatures(windows_of(stream)), random.Random(seed)
     for n, fact in enumerate(facts):
         tell(online, fact)
         if chance.random() < 0.25:
             slack = chance.choice([timedelta(0), timedelta(0), minutes(59), -hours(30), minutes(7)])
-            known = counted(facts[: n + 1], LOAD.lateness)
+            known = counted(facts[: n + 1], stream.lateness)
             check_all(online, known, fact.event.region, fact.known_at - slack, fact.known_at)
 
 
@@ -96,16 +98,32 @@ def test_shuffled_late_and_repeated_events_leave_the_same_state(
     assert clean.snapshot() == messy.snapshot()
 
 
-def test_disorder_within_the_lateness_leaves_the_same_snapshot() -> None:
+@pytest.mark.parametrize("stream", [LOAD, SLOW], ids=["lateness-1h", "lateness-30h"])
+def test_disorder_within_the_lateness_leaves_the_same_snapshot(stream: Stream) -> None:
     facts = [f for f in generated(900, 5, keys=3) if f.event_time < START + days(4)]
     end = max(fact.event_time for fact in facts)
     # One fact of each key at the end brings all of them to the same newest known_at.
-    last = [Fact(Reading(region=f"r{n}", load_mw=1.0), f"last{n}", end + hours(1), end + hours(1)) for n in range(3)]
-    clean = online_after(WINDOWS, facts + last)
-    assert online_after(WINDOWS, disturbed(facts, 1, delay=minutes(60)) + last).snapshot() == clean.snapshot()
-    planted = disturbed(facts, 1, delay=minutes(60))
+    end += stream.lateness
+    last = [Fact(Reading(region=f"r{n}", load_mw=1.0), f"last{n}", end, end) for n in range(3)]
+    windows = windows_of(stream)
+    clean = online_after(windows, facts + last)
+    planted = disturbed(facts, 1, delay=stream.lateness)
+    messy = online_after(windows, planted + last)
+    assert messy.snapshot() == clean.snapshot()
     del planted[-3]
-    assert online_after(WINDOWS, planted + last).snapshot() != clean.snapshot()
+    assert online_after(windows, planted + last).snapshot() != clean.snapshot()
+
+
+def test_a_late_event_exactly_on_a_windows_old_end_stays_out() -> None:
+    windows = [LOAD.quantile("load_mw", 1.0, over=minutes(30)), LOAD.max("load_mw", over=minutes(30))]
+    facts = [Fact(Reading(region="ES", load_mw=1.0), f"{n}", START + minutes(n), START + minutes(n)) for n in range(60)]
+    online = online_after(windows, facts)
+    now = facts[-1].event_time
+    assert read(online, windows, "ES", now) == [pytest.approx(1.0, rel=0.01), 1.0]
+    tell(online, Fact(Reading(region="ES", load_mw=100.0), "late", now - minutes(30), now))
+    assert read(online, windows, "ES", now) == [pytest.approx(1.0, rel=0.01), 1.0]
+    tell(online, Fact(Reading(region="ES", load_mw=100.0), "later", now - minutes(30) + MICROSECOND, now))
+    assert read(online, windows, "ES", now) == [pytest.approx(100.0, rel=0.01), 100.0]
 
 
 def test_duplicates_and_late_events_change_nothing_and_say_so() -> None:

@@ -41,6 +41,12 @@ class KeyState:
     """What is kept of one key of a stream: its tracks, its newest ``known_at`` and the ids it has seen.
 
     Ids are forgotten once an event of that age is too late anyway.
+
+    Example:
+        >>> state = KeyState([])
+        >>> state.apply("meter/1", 10, 12, [], 3_600)
+        >>> state.now, state.ids
+        (12, {'meter/1': 10})
     """
 
     __slots__ = ("ids", "ids_from", "ids_limit", "now", "tracks")
@@ -90,6 +96,16 @@ class StreamState:
         plan: What is kept.
         keys: The state of each key, by the key's text.
         too_late: How many events came later than the stream's lateness.
+
+    Example:
+        >>> from steward import Event, Stream, hours
+        >>> class Reading(Event):
+        ...     region: str
+        ...     load_mw: float
+        >>> load = Stream("grid.load", Reading, key="region")
+        >>> state = StreamState(plan_streams([load.count(over=hours(1))])["grid.load"], slack=0)
+        >>> state.observe(Reading(region="ES", load_mw=1.0), "meter/1", 10, 12).value, list(state.keys)
+        ('applied', ['ES'])
     """
 
     __slots__ = ("_get_key", "_horizon", "_inputs", "_lateness", "_slack", "keys", "plan", "too_late")
@@ -285,6 +301,17 @@ class Reader:
 
     The key is read from the event's attribute of the same name as the stream's key field. A window ends at the
     event's field that the window names as ``at``, or at ``default_at``.
+
+    Example:
+        >>> from steward.clock import EPOCH
+        >>> from steward import Event, Stream, hours
+        >>> class Reading(Event):
+        ...     region: str
+        ...     load_mw: float
+        >>> load = Stream("grid.load", Reading, key="region")
+        >>> window = load.count(over=hours(1))
+        >>> OnlineFeatures([window]).reader([window])(Reading(region="ES", load_mw=1.0), EPOCH)
+        [0]
     """
 
     __slots__ = ("_empty", "_groups", "_slack")

@@ -49,7 +49,19 @@ class Spine:
 
 
 class Past:
-    """One stream's events, sorted; and without those that lack an optional value, for each such field."""
+    """One stream's events, sorted; and without those that lack an optional value, for each such field.
+
+    Example:
+        >>> from steward import Event, Stream
+        >>> class Reading(Event):
+        ...     region: str
+        ...     load_mw: float
+        >>> load = Stream("grid.load", Reading, key="region")
+        >>> table = EventTable(load, ["ES", "ES"], [10, 20], [10, 25], ["a", "b"], {"load_mw": [1.0, 2.0]})
+        >>> past = Past(table, "then")
+        >>> past.field("load_mw", 1000)[0].tolist()
+        [1000, 2000]
+    """
 
     def __init__(self, table: EventTable, as_known: AsKnown) -> None:
         self.table = table
@@ -90,7 +102,20 @@ class Past:
 
 @dataclass
 class Query:
-    """Rows of a spine for one stream: keys, where windows end, what was known; and their own order."""
+    """Rows of a spine for one stream: keys, where windows end, what was known; and their own order.
+
+    Example:
+        >>> from steward import Event, Stream
+        >>> class Reading(Event):
+        ...     region: str
+        ...     load_mw: float
+        >>> load = Stream("grid.load", Reading, key="region")
+        >>> table = EventTable(load, ["ES", "ES"], [10, 20], [10, 25], ["a", "b"], {"load_mw": [1.0, 2.0]})
+        >>> past = Past(table, "then")
+        >>> query = past.query(Spine({"region": ["ES", "ES"]}, [20, 30]), None)
+        >>> query.window(past.events, 100, 0).count.tolist()
+        [1, 2]
+    """
 
     past: Past
     codes: Int64

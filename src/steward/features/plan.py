@@ -43,6 +43,10 @@ class ColumnPlan:
         scale: Its values are kept as integers of ``1/scale``.
         keeps: The names of the totals and extremes that windows need, as :class:`Column` takes them.
         quantiles: The quantile windows, as ``(over, hop)`` in microseconds.
+
+    Example:
+        >>> list(ColumnPlan("load_mw", 1000, frozenset({"sums"}), ()).make().sums)
+        [0]
     """
 
     field: str
@@ -68,6 +72,10 @@ class TrackPlan:
         grids: The boundaries its tiles must respect.
         retained: How long before the oldest readable time windows reach back, microseconds.
         optional: Whether the value may be missing; then the track has one field.
+
+    Example:
+        >>> TrackPlan((), (Grid(1, 1, 0),), retained=60, optional=False).make(slack=0).count_to(0)
+        0
     """
 
     columns: tuple[ColumnPlan, ...]
@@ -87,6 +95,16 @@ class StreamPlan:
     Attributes:
         stream: The stream.
         tracks: What each track of a key keeps.
+
+    Example:
+        >>> from steward import Event, Stream, hours
+        >>> class Reading(Event):
+        ...     region: str
+        ...     load_mw: float
+        >>> load = Stream("grid.load", Reading, key="region")
+        >>> plan = plan_streams([load.mean("load_mw", over=hours(24))])["grid.load"]
+        >>> plan.tracks[0].columns, [grid.size for grid in plan.tracks[0].grids]
+        ((load_mw/1000:['sums'](),), [1, 3600000000])
     """
 
     stream: Stream

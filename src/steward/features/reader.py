@@ -42,6 +42,21 @@ class TrackReader:
         plan: What is kept of the stream.
         windows: The windows, each with its place in the row of values.
         track: The track they all read.
+
+    Example:
+        >>> from steward import Event, Stream, hours
+        >>> from steward.features.plan import plan_streams
+        >>> class Reading(Event):
+        ...     region: str
+        ...     load_mw: float
+        >>> mean = Stream("grid.load", Reading, key="region").mean("load_mw", over=hours(1))
+        >>> plan, values = plan_streams([mean])["grid.load"], [None]
+        >>> track = plan.tracks[0].make(slack=0)
+        >>> track.add(10, "a", [5_000]), track.add(20, "b", [6_000])
+        (None, None)
+        >>> TrackReader(plan, [(0, mean)], 0).read(track, 20, values)
+        >>> values
+        [5.5]
     """
 
     __slots__ = ("_pointed", "_spans", "track")

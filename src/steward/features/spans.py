@@ -24,6 +24,11 @@ class Extras:
         rows: The rows, ascending.
         starts: Where each row's events begin in ``events``, and where the last one's end.
         events: Positions of the events, row after row.
+
+    Example:
+        >>> extras = Extras(np.array([1]), np.array([0, 2]), np.array([4, 6]))
+        >>> extras.not_before(np.array([0, 5])).events.tolist()
+        [6]
     """
 
     rows: Int64
@@ -51,6 +56,10 @@ class Spans:
         begin: First position.
         end: Position after the last.
         extras: Events that were known although events before them were not.
+
+    Example:
+        >>> Spans(np.array([0, 1]), np.array([2, 1])).count.tolist()
+        [2, 0]
     """
 
     begin: Int64

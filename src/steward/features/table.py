@@ -217,6 +217,10 @@ class SortedEvents:
         axis: Their keys and times.
         known_at: When each was known.
         rows: Which row of the table each is.
+
+    Example:
+        >>> SortedEvents(Axis(np.array([0]), np.array([10])), np.array([11]), np.array([0])).axis.times.tolist()
+        [10]
     """
 
     axis: Axis

@@ -30,6 +30,10 @@ class Grid(NamedTuple):
         size: Distance between boundaries, microseconds.
         shift: 1 if an event on a boundary belongs before it (windows), 0 if after it (steps of a series).
         age: How far back boundaries are needed, microseconds.
+
+    Example:
+        >>> Grid(size=3_600_000_000, shift=1, age=86_400_000_000).shift
+        1
     """
 
     size: int
