@@ -265,6 +265,17 @@ async def test_a_client_that_goes_away_leaves_no_trace(
     assert len(await runtime.ledger.read(kind="decided")) == 1
 
 
+async def test_a_connection_lost_elsewhere_is_still_answered(
+    wire: Wire, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> Answer:
+        raise ConnectionResetError("of a database, not of the client")
+
+    monkeypatch.setattr(runtime, "decide", fail)
+    wire.writer.write(post(DECIDE, REFUND))
+    assert (await wire.response())[0] == 500
+
+
 async def test_a_port_in_use_is_told_clearly(server: Server, runtime: Runtime) -> None:
     with pytest.raises(EngineError, match="in use") as caught:
         await Server.start(runtime, "127.0.0.1", server.port)

@@ -96,9 +96,9 @@ class Front:
                 reply = problem_reply(_wrong_method(method), headers=((b"allow", b"POST"),))
         except StewardError as error:
             reply = self._problem(error)
-        except ConnectionResetError:
-            raise
         except Exception as error:
+            if body is None and isinstance(error, ConnectionResetError):
+                raise
             self._service.metrics.errors.add(("internal",))
             reply = unexpected(error, self._service.runtime.clock)
         metrics = self._service.metrics
