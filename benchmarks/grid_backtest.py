@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import Figure, report
+
 from steward.cases.grid.backtest import BacktestOptions, backtest
 from steward.cases.grid.history import Source
 from steward.errors import NotFound

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import polars
 import pytest
-from tests.cases.grid.conftest import shared_file
+from tests.cases.grid.conftest import exchange_days_and_months, shared_file
 
 from steward.cases.grid.backtest import BacktestOptions, backtest, run
 from steward.cases.grid.decision import DispatchPlan
@@ -169,8 +169,27 @@ def test_missing_values_stop_nothing(region: History, tmp_path: Path) -> None:
     path = write(replace(region, columns=columns), tmp_path / "holes.csv")
     result: Any = run(options(path, test_until=FIRST + timedelta(days=1), say=heard.append))
     assert result["decisions"] == 24
-    assert [alert["code"] for alert in result["alerts"]] == ["missing"] * 5
+    assert result["alerts"] == []
+    assert [note["code"] for note in result["notes"]] == ["missing"] * 5
     assert len(heard) == 5
+
+
+def test_exchanged_days_and_months_are_in_the_alerts_and_told(tmp_path: Path, spain: History) -> None:
+    broken = exchange_days_and_months(spain)
+    columns = {name: broken.columns[name] for name in ("price_day_ahead_eur_mwh", "load_mw")}
+    path = write(replace(broken, columns=columns), tmp_path / "broken.csv")
+    source = Source(
+        path=path,
+        time_column="time",
+        zone="Europe/Madrid",
+        price_column="price_day_ahead_eur_mwh",
+        load_column="load_mw",
+    )
+    heard: list[str] = []
+    one_day = {"train_until": date(2015, 6, 1), "test_until": date(2015, 6, 2)}
+    result: Any = run(options(path, source=source, say=heard.append, **one_day))
+    assert [alert["code"] for alert in result["alerts"]] == ["seasonality-break"] * 2
+    assert [text for text in heard if text.startswith("alert: seasonality-break: load_mw is 2.")]
 
 
 def test_days_outside_the_file_are_refused(region: History, tmp_path: Path) -> None:

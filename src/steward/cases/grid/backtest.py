@@ -90,8 +90,8 @@ async def backtest(options: BacktestOptions) -> dict[str, object]:
     started = clock.now()
     raw = read_history(options.source)
     found = quality.check(raw, options.source)
-    for alert in found:
-        options.say(f"{alert.level}: {alert.code}: {alert.message}")
+    for one in found:
+        options.say(f"{one.level}: {one.code}: {one.message}")
     history = raw.hourly()
     columns = columns_of(options.source)
     days = _test_days(history, options)
@@ -107,7 +107,8 @@ async def backtest(options: BacktestOptions) -> dict[str, object]:
         "asked": asked,
         "wall_s": round((clock.now() - started).total_seconds(), 1),
         "ledger": {"size": size, "verified": verified},
-        "alerts": [asdict(alert) for alert in found],
+        "alerts": [asdict(one) for one in found if one.level == "alert"],
+        "notes": [asdict(one) for one in found if one.level == "note"],
         "details": scores.details,
         "models": models,
         "protocol": _protocol(options, days),
