@@ -92,10 +92,8 @@ def calls(path: Path) -> set[str]:
     return {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=relative)
+@pytest.mark.parametrize("path", [p for p in SOURCES if not relative(p).startswith(tuple(ENGINES))], ids=relative)
 def test_time_chance_and_threads_come_through_ports(path: Path) -> None:
-    if any(relative(path).startswith(engine) for engine in ENGINES):
-        pytest.skip(f"an engine or a face: {relative(path)}")
     found = {call for call in calls(path) if any(call == bad or call.endswith("." + bad) for bad in FORBIDDEN_CALLS)}
     assert found == set()
     assert imported(path) & FORBIDDEN_MODULES == set()
@@ -117,19 +115,49 @@ def public_classes(path: Path) -> Iterator[ast.ClassDef]:
             yield node
 
 
-def is_exempt(node: ast.ClassDef) -> bool:
-    """Protocols are promises without code; entry bodies and rows are data that their module's example shows."""
+def is_protocol(node: ast.ClassDef) -> bool:
+    """A protocol is a promise without code; its conformance suite is its example."""
     return any("Protocol" in ast.unparse(parent) for parent in node.bases)
 
 
-def test_every_public_name_has_an_example() -> None:
-    import steward
+# What users import; the classes of all other modules are wiring that only Steward itself calls.
+PUBLIC = (
+    "decision/",
+    "errors.py",
+    "clock.py",
+    "records.py",
+    "entries.py",
+    "wire.py",
+    "ledger/port.py",
+    "ledger/run.py",
+    "ledger/sqlite.py",
+    "ledger/memory.py",
+    "ledger/merkle.py",
+    "ledger/note.py",
+    "ledger/verify.py",
+    "bus/",
+    "models/",
+    "features/online.py",
+    "features/history.py",
+    "features/row.py",
+    "insight/rows.py",
+    "insight/views.py",
+    "runtime/runtime.py",
+    "runtime/settings.py",
+    "runtime/engines.py",
+    "runtime/replay.py",
+    "testing/",
+)
 
-    lacking = []
-    for name in steward.__all__:
-        thing = getattr(steward, name)
-        if isinstance(thing, type) and not getattr(thing, "_is_protocol", False) and ">>>" not in (thing.__doc__ or ""):
-            lacking.append(name)
+
+def test_every_public_class_has_an_example() -> None:
+    lacking = [
+        f"{relative(path)}: {node.name}"
+        for path in SOURCES
+        if relative(path).startswith(PUBLIC)
+        for node in public_classes(path)
+        if not is_protocol(node) and ">>>" not in (ast.get_docstring(node) or "")
+    ]
     assert lacking == []
 
 
