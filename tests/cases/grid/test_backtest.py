@@ -20,7 +20,7 @@ from steward.cases.grid.history import Floats, History, Source
 from steward.cases.grid.local_days import HOUR, LocalDays
 from steward.cases.grid.scoring import Decided
 from steward.cases.grid.training import LOAD, PRICE
-from steward.errors import ContractError, EngineError
+from steward.errors import Conflict, ContractError, EngineError
 
 FIRST, DAYS = date(2024, 3, 30), 3  # the clock changes on the second day
 QUICK = (replace(LOAD, rounds=40), replace(PRICE, rounds=40))
@@ -186,7 +186,7 @@ def test_exchanged_days_and_months_are_in_the_alerts_and_told(tmp_path: Path, sp
         load_column="load_mw",
     )
     heard: list[str] = []
-    one_day = {"train_until": date(2015, 6, 1), "test_until": date(2015, 6, 2)}
+    one_day: dict[str, Any] = {"train_until": date(2015, 6, 1), "test_until": date(2015, 6, 2)}
     result: Any = run(options(path, source=source, say=heard.append, **one_day))
     assert [alert["code"] for alert in result["alerts"]] == ["seasonality-break"] * 2
     assert [text for text in heard if text.startswith("alert: seasonality-break: load_mw is 2.")]
@@ -196,6 +196,12 @@ def test_days_outside_the_file_are_refused(region: History, tmp_path: Path) -> N
     path = write(region, tmp_path / "region.csv")
     with pytest.raises(ContractError, match="no whole local day"):
         run(options(path, train_until=date(2025, 1, 1), test_until=date(2025, 2, 1)))
+
+
+def test_a_folder_with_a_ledger_is_refused(played: tuple[dict[str, Any], Path]) -> None:
+    folder = played[1]
+    with pytest.raises(Conflict, match="already holds a ledger"):
+        run(options(folder / "region.csv", folder))
 
 
 def test_an_hour_that_fails_ends_the_backtest(region: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

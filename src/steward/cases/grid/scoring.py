@@ -68,7 +68,7 @@ class Scores:
 async def score(runtime: Runtime, history: History, columns: Columns) -> Scores:
     """Read the ledger of a finished backtest and compare it with the truth."""
     decided = await _decided(runtime)
-    plans = {one.event.day: one for one in reversed(decided)}
+    plans = {one.event.day: one for one in decided}
     load: Floats = np.empty((0, 3))
     if columns.load is not None:
         load = _compared(history, columns.load, {d: (one, one.prediction.load_mw or ()) for d, one in plans.items()})

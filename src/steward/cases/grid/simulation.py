@@ -17,7 +17,9 @@ from steward.cases.grid.streams import MeteredInterval
 from steward.cases.grid.training import Columns
 from steward.clock import VirtualClock
 from steward.decision.contract import Contract
+from steward.errors import Conflict
 from steward.ledger.port import Message
+from steward.runtime.engines import ledger_path
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
 
@@ -106,7 +108,16 @@ class Simulation:
 async def open_runtime(
     folder: Path, plant: SimulatedPlant, columns: Columns, clock: VirtualClock, *, approve_above_eur: float
 ) -> Runtime:
-    """Open a runtime for the case in a folder that holds its trained models."""
+    """Open a runtime for the case in a folder that holds its trained models.
+
+    Raises:
+        Conflict: The folder already holds a ledger.
+    """
+    settings = settings_in(folder)
+    if (path := ledger_path(settings)) is not None and path.exists():
+        raise Conflict(
+            f"{folder} already holds a ledger", why="its hours would be mixed with new ones", fix="choose a new folder"
+        )
     decision = make_decision(
         plant,
         has_load=columns.load is not None,
@@ -114,12 +125,12 @@ async def open_runtime(
         ahead=columns.ahead,
         approve_above_eur=approve_above_eur,
     )
-    # Virtual days pass in seconds: a head signed for each of them is enough.
-    return await Runtime.open([decision], settings=settings_in(folder), clock=clock)
+    return await Runtime.open([decision], settings=settings, clock=clock)
 
 
 def settings_in(folder: Path) -> Settings:
     """Return the settings of a case that keeps everything in one folder."""
+    # Virtual days pass in seconds: a head signed for each of them is enough.
     return Settings(root=folder, checkpoint_every_s=86_400.0)
 
 
