@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 from steward.cases.grid import backtest, demo
 from steward.cli.case import duration
 from steward.cli.main import app
-from steward.cli.running import ServerFacts, running
-from steward.runtime.settings import Settings
+from steward.cli.running import ServerFacts
 
 BACKTEST = ("case", "grid", "backtest", "--time-column", "t", "--zone", "Europe/Madrid", "--price-column", "eur")
 DATES = ("--train-until", "2018-01-01", "--test-until", "2019-01-01")
@@ -78,23 +77,3 @@ def test_durations_are_read_or_refused() -> None:
     for wrong in ("", "soon", "-5s", "5y", "s"):
         with pytest.raises(typer.BadParameter):
             duration(wrong)
-
-
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"host": "127.0.0.1", "port": 1, "pid": 999999999}'])
-def test_a_stale_or_broken_address_is_not_believed(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / ".steward").mkdir()
-    (tmp_path / ".steward" / "server.json").write_bytes(content)
-    assert running(Settings(root=tmp_path)) is None
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:1"),
-        ("0.0.0.0", "http://127.0.0.1:1"),
-        ("::", "http://[::1]:1"),
-        ("::1", "http://[::1]:1"),
-    ],
-)
-def test_the_address_can_be_called(host: str, url: str) -> None:
-    assert ServerFacts(host=host, port=1, pid=1).url == url

@@ -382,3 +382,15 @@ async def test_views_of_another_ledger_are_thrown_away(tmp_path: Path) -> None:
     assert await views.catch_up(other) == 2
     assert await views.catch_up(other) == 0
     views.close()
+
+
+def test_a_failed_write_leaves_everything_as_it_was() -> None:
+    views = filled([record(1)])
+    views._db.execute("ALTER TABLE tallies RENAME TO elsewhere")
+    with pytest.raises(EngineError, match="cannot be used"):
+        views.apply(entries_of([record(2)], start=1))
+    views._db.execute("ALTER TABLE elsewhere RENAME TO tallies")
+    assert (views.position, len(views.runs())) == (1, 1)
+    views.apply(entries_of([record(2)], start=1))
+    assert views.totals()[0].runs == 2
+    views.close()
