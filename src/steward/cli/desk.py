@@ -46,6 +46,12 @@ class ServerDesk:
 
     Args:
         facts: Where it listens.
+
+    Example:
+        >>> ServerDesk(ServerFacts(host="127.0.0.1", port=1, pid=1)).decide("pay.release", b"{}", key=None)
+        Traceback (most recent call last):
+            ...
+        steward.errors.EngineError: the server at http://127.0.0.1:1 does not answer...
     """
 
     def __init__(self, facts: ServerFacts) -> None:
@@ -84,6 +90,12 @@ class LocalDesk:
 
     Args:
         settings: The project's settings.
+
+    Example:
+        >>> LocalDesk(Settings()).decide("pay.release", b"{}", key=None)
+        Traceback (most recent call last):
+            ...
+        steward.errors.DeclarationError: no decisions are named...
     """
 
     def __init__(self, settings: Settings) -> None:

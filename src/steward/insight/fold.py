@@ -24,6 +24,13 @@ class RunState(Struct):
     ``pending`` says what it waits for: a ``person`` (asked, not answered), its ``action`` (declared, not yet taken) or
     nothing.
     Money is kept as minor units in decimal digits, as sums may outgrow 64 bits.
+
+    Example:
+        >>> state = RunState(run_id=bytes(16), position=0, decision="pay.release", release="r1", decided_us=0,
+        ...     status="decided", choice=b'"release"', reasons=b'["small"]', confidence=None, outcome_key=None,
+        ...     has_action=True)
+        >>> state.acted, state.saving
+        (False, '0')
     """
 
     run_id: bytes

@@ -53,7 +53,7 @@ _read_asked = msgspec.json.Decoder(Asked).decode
 
 
 class Entries(Protocol):
-    """A ledger, or whatever reads one."""
+    """What views are made from: a ledger, or whatever reads one."""
 
     async def read(self, start: int = 0, limit: int = 1000) -> Sequence[Entry]:
         """Return up to ``limit`` entries from index ``start`` on, in order."""

@@ -26,7 +26,12 @@ HANDLING_EUR = 12.0  # what it costs when a person looks at a refund
 
 
 class RefundAsked(Event):
-    """A customer wants money back. What does not fit is refused, with the field's name."""
+    """A customer wants money back. What does not fit is refused, with the field's name.
+
+    Example:
+        >>> refund_rate(RefundAsked(refund_id="r-1", amount_eur=49.9, orders=8, refunds=1))
+        0.10526315789473684
+    """
 
     refund_id: Annotated[str, Meta(examples=["r-1001"])]
     amount_eur: Annotated[float, Meta(gt=0, le=100_000, examples=[49.9])]
@@ -35,7 +40,12 @@ class RefundAsked(Event):
 
 
 class RefundChecked(Event):
-    """The outcome: what the audit found, weeks later."""
+    """The outcome: what the audit found, weeks later.
+
+    Example:
+        >>> RefundChecked(refund_id="r-1", fraud=False).fraud
+        False
+    """
 
     refund_id: str
     fraud: bool
