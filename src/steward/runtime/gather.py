@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from steward.errors import EngineError
 
@@ -56,10 +56,16 @@ class Gather(Generic[Q, A]):
         if len(self._tasks) < _UNDER_WAY:
             task = asyncio.create_task(self._drain())
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         return await answer
 
     async def _drain(self) -> None:
+        try:
+            await self._drain_all()
+        finally:
+            # At once, not by a callback: whoever asks next must see that nobody drains any more.
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _drain_all(self) -> None:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._max_batch))]
             try:
