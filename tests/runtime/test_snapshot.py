@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.runtime.shop import GREET, Greet, Visit
+from tests.runtime.shop import CARDS, GREET, Greet, Payment, Visit
 from tests.runtime.world import MINUTE, NOON, World
 
 from steward.errors import EngineError
+from steward.ledger.port import Commit
+from steward.loop.receive import Incoming
 
 
 async def visited(world: World, first: int, last: int) -> None:
@@ -69,3 +71,21 @@ async def test_a_folder_in_the_snapshots_place_does_not_stop_the_start(sqlite: W
         await sqlite.runtime._parts.snapshots.save()
     assert raised.value.code == "engine.snapshot"
     (sqlite.folder / "steward.db.features").rmdir()
+
+
+async def test_a_snapshot_holds_nothing_that_was_not_made_durable(sqlite: World) -> None:
+    await sqlite.open(CARDS)
+    payment, parts = Payment(card="c", at=NOON, amount_eur=1.0), sqlite.runtime._parts
+    prepared = parts.prepared["cards.check"]
+    work = parts.decider._begin_alone(prepared, Incoming(event=payment, source="direct"))
+
+    def fail_what_is_under_way(commit: Commit) -> None:
+        parts.decider._settle([work])
+        parts.snapshots._restores += 1
+
+    sqlite.ledger.fault_after = fail_what_is_under_way
+    await parts.snapshots.save()
+    sqlite.ledger.fault_after = lambda commit: None
+    await sqlite.crash()
+    answer = await sqlite.runtime.decide("cards.check", payment)
+    assert answer.record.features["cards_payments_count_1h"] == 1

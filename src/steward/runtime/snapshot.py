@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from steward.errors import ContractError, EngineError, StewardError
 from steward.features.online import OnlineFeatures
-from steward.ledger.port import Ledger, StoredMessage
+from steward.ledger.port import Commit, Ledger, StoredMessage
 from steward.runtime.decider import DIRECT
 from steward.runtime.pump import Pump
 
@@ -46,11 +47,13 @@ class Snapshots:
         self._online, self._ledger, self._path = online, ledger, path
         self._empty = online.snapshot()
         self._handled: dict[str, int] = {}
+        self._restores = 0
         self.pumps: Mapping[str, Pump] = {}
         self.observe_again: Callable[[], None] = lambda: None
 
     async def restore(self) -> int:
         """Bring the feature state to where the loop had come; return how many messages were read again."""
+        self._restores += 1
         snapshot = self._load()
         places = {name: snapshot.positions.get(name, 0) for name, pump in self.pumps.items() if pump.topic.stream}
         missing: list[tuple[Pump, StoredMessage]] = []
@@ -78,13 +81,13 @@ class Snapshots:
             return
         positions = {name: await self._ledger.cursor(cursor_name(name)) for name in self.pumps}
         data = msgspec.msgpack.encode(Snapshot(_VERSION, positions, self._online.snapshot()))
-        fresh = self._path.with_suffix(".new")
+        # What the state has seen was handed to the ledger before this; once this is durable, so is that.
+        restores = self._restores
+        await self._ledger.append(Commit())
+        if self._restores != restores:
+            return  # or it failed, and the state was restored: the next snapshot will do
         try:
-            with fresh.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            await asyncio.to_thread(_write, self._path, data)
         except OSError as error:
             raise EngineError(
                 f"the features could not be kept in {self._path}",
@@ -113,3 +116,12 @@ class Snapshots:
         # What comes after this position was not seen yet, but for events that were decided at another door.
         self._handled[topic] = await self._ledger.cursor(cursor_name(topic))
         return batch
+
+
+def _write(path: Path, data: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
