@@ -76,7 +76,19 @@ class DemoOptions:
 
 @dataclass(frozen=True)
 class World:
-    """What the demo plays: hourly history, and the days played of it."""
+    """What the demo plays: hourly history, and the days played of it.
+
+    Attributes:
+        history: Hourly.
+        columns: What its columns mean.
+        about: What people are told about the data.
+        first: The first day played; the models learn from those before it.
+
+    Example:
+        >>> history = generator.synthetic_region("UTC", date(2024, 1, 1), 3)
+        >>> World(history, generator.COLUMNS, "synthetic", date(2024, 1, 2)).until
+        datetime.date(2024, 1, 4)
+    """
 
     history: History
     columns: Columns

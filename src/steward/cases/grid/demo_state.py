@@ -36,7 +36,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Question:
-    """An approval that waits, and how long it still may."""
+    """An approval that waits, and how long it still may.
+
+    Attributes:
+        row: What is asked.
+        left: Time left on the desk's clock.
+        left_real_s: Real seconds left.
+
+    Example:
+        >>> list(Question.__dataclass_fields__)
+        ['row', 'left', 'left_real_s']
+    """
 
     row: ApprovalRow
     left: timedelta
@@ -45,7 +55,12 @@ class Question:
 
 @dataclass(frozen=True)
 class Standing:
-    """Money after whole days: what the decisions saved, beside a plan by the clock and the best possible."""
+    """Money after whole days: what the decisions saved, beside a plan by the clock and the best possible.
+
+    Example:
+        >>> Standing(days=2, saved_eur=900.0, clock_eur=800.0, limit_eur=1000.0).limit_eur
+        1000.0
+    """
 
     days: int
     saved_eur: float
@@ -63,6 +78,12 @@ class DemoState:
         about: What data it runs on.
         hours_per_s: How fast virtual time moves.
         now: Virtual time.
+
+    Example:
+        >>> state = DemoState(url="http://127.0.0.1:8700", folder="/tmp/demo", about="synthetic", hours_per_s=6.0,
+        ...                   now=datetime(2026, 1, 1), zone="UTC", saved_cents=1234)
+        >>> state.saved_eur
+        12.34
     """
 
     url: str
@@ -93,6 +114,10 @@ class Follower:
     Args:
         runtime: Whose ledger.
         state: What is kept up to date.
+
+    Example:
+        >>> async def words(runtime: Runtime, state: DemoState) -> list[str]:
+        ...     return await Follower(runtime, state).follow()
     """
 
     def __init__(self, runtime: Runtime, state: DemoState) -> None:

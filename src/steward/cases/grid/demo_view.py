@@ -49,7 +49,13 @@ def otherwise(question: Question) -> str:
 
 
 class PlainView:
-    """Writes lines to standard output."""
+    """Writes lines to standard output.
+
+    Example:
+        >>> with PlainView() as view:
+        ...     view.tell("one line")
+        one line
+    """
 
     def __init__(self) -> None:
         self._question: object = None
@@ -86,15 +92,20 @@ def in_words(standing: Standing) -> str:
         >>> in_words(Standing(days=2, saved_eur=900.0, clock_eur=800.0, limit_eur=1000.0))
         'after 2 days: saved 900 EUR against no battery; by the clock 800, best possible 1,000: 90 % captured'
     """
+    days = "1 day" if standing.days == 1 else f"{standing.days} days"
     share = f"{100 * standing.saved_eur / standing.limit_eur:.0f} % captured" if standing.limit_eur > 0 else "no spread"
     return (
-        f"after {standing.days} days: saved {standing.saved_eur:,.0f} EUR against no battery; "
+        f"after {days}: saved {standing.saved_eur:,.0f} EUR against no battery; "
         f"by the clock {standing.clock_eur:,.0f}, best possible {standing.limit_eur:,.0f}: {share}"
     )
 
 
 class LiveView:
-    """Draws on a terminal with Rich."""
+    """Draws on a terminal with Rich.
+
+    Example:
+        >>> LiveView().tell("nothing: it is on the screen")
+    """
 
     def __init__(self) -> None:
         from rich.live import Live  # noqa: PLC0415 - only a terminal needs it
@@ -162,18 +173,19 @@ def _decisions(state: DemoState) -> RenderableType:
 
 
 def _question(state: DemoState, question: Question) -> RenderableType:
+    from rich.console import Group  # noqa: PLC0415 - only a terminal needs it
     from rich.panel import Panel  # noqa: PLC0415 - only a terminal needs it
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    by_cli, by_http = how_to_answer(state, question)
     left = int(question.left.total_seconds())
     text = Text.assemble(
-        (f"{question.row.impact.amount:,} EUR at stake. {question.row.reasons[0]}\n", "bold"),
+        (f"{question.row.impact.amount:,} EUR at stake: {question.row.reasons[0]}\n", "bold"),
         (f"{question.left_real_s:4.1f} s", "bold yellow"),
-        f" to answer ({left // 60}:{left % 60:02} on the desk's clock); if nobody does: {otherwise(question)}\n",
-        (f"{by_cli}\n{by_http}", "cyan"),
+        f" to answer ({left // 60}:{left % 60:02} on the desk's clock); if nobody does: {otherwise(question)}",
     )
-    return Panel(text, title=f"{question.row.approvers}: do you agree?", border_style="yellow")
+    # The commands stand outside the frame, so that they can be copied.
+    commands = Text("\n".join(how_to_answer(state, question)), style="cyan")
+    return Group(Panel(text, title=f"{question.row.approvers}: do you agree?", border_style="yellow"), commands)
 
 
 def _money(state: DemoState) -> str:

@@ -33,7 +33,12 @@ class _Policy(Struct):
 
 
 class Decided(Struct):
-    """What scoring reads of a ``decided`` entry; all other fields are skipped."""
+    """What scoring reads of a ``decided`` entry; all other fields are skipped.
+
+    Example:
+        >>> sorted(Decided.__struct_fields__)
+        ['choice', 'event', 'policy', 'prediction']
+    """
 
     event: _Asked
     choice: Setpoint
@@ -55,6 +60,11 @@ class Scores:
         load_mape_pct: Mean relative error of the load forecasts; ``None`` without load.
         naive_load_mape_pct: That of "as a week ago".
         details: More, as plain data.
+
+    Example:
+        >>> Scores(decisions=1, value_eur=5.0, price_mae_eur_mwh=3.1, load_mape_pct=None, naive_load_mape_pct=None,
+        ...        details={}).value_eur
+        5.0
     """
 
     decisions: int

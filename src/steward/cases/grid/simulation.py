@@ -52,6 +52,12 @@ class Simulation:
         plant: The simulated battery.
         feed: What becomes known when.
         market: True prices.
+
+    Example:
+        >>> async def live(simulation: Simulation, at: datetime) -> None:
+        ...     await simulation.begin(at)
+        ...     await simulation.answer_all(Answer(agrees=True, by="anna", reason="prices look right"))
+        ...     simulation.end(at)
     """
 
     def __init__(

@@ -48,6 +48,10 @@ class Recipe:
         target: Makes what the model learns from a day's true values by wall hour.
         rounds: How many trees.
         parameters: LightGBM's.
+
+    Example:
+        >>> PRICE.name, PRICE.truth
+        ('grid-price', 'price')
     """
 
     name: str
@@ -78,7 +82,21 @@ PRICE = Recipe(
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a history mean what."""
+    """Which columns of a history mean what.
+
+    Args:
+        price: EUR/MWh.
+        load: MW.
+        temperature: Degrees Celsius.
+        ahead: Columns that are published a day ahead.
+
+    Raises:
+        ContractError: Two of the published columns would share a topic of the bus.
+
+    Example:
+        >>> Columns("eur_mwh", load="load_mw").truth(LOAD)
+        'load_mw'
+    """
 
     price: str
     load: str | None = None
