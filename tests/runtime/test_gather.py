@@ -120,4 +120,5 @@ async def test_an_asker_who_asks_again_at_once_is_answered() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     gate.set()
-    assert await asyncio.wait_for(asyncio.gather(first, second), 5) == [[1, 2], 3]
+    answers, other = await asyncio.wait_for(asyncio.gather(first, second), 5)
+    assert (answers, other) == ([1, 2], 3)

@@ -39,6 +39,8 @@ from steward.runtime.snapshot import Snapshots, cursor_name
 from steward.runtime.ticks import Ticks
 
 _ATTRIBUTIONS: Final = "attributions"
+_REST: Final = timedelta(milliseconds=50)
+"""How long work behind the log lets news gather: a round costs the same for one entry as for many."""
 _PAUSE: Final = timedelta(seconds=1)
 """The wait after an engine failed in a way that may pass."""
 
@@ -126,17 +128,30 @@ class Parts:
     def live_work(self) -> Sequence[Callable[[], Awaitable[Any]]]:
         """Return the endless jobs of a live process."""
         jobs: list[Callable[[], Awaitable[Any]]] = [consumer.run for consumer in self.consumers]
-        jobs.append(lambda: self._repeat(self.ticks.step, self.ticks.next_due))
-        jobs.append(lambda: self._repeat(self.follow.begin, self.journal.agenda.next_due))
-        jobs.append(lambda: self._repeat(self.outcomes.step, lambda: None))
-        jobs.append(lambda: self._repeat(self.attribute, lambda: None))
-        jobs.append(lambda: self._repeat(self._catch_up, lambda: None))
+        declared = [prepared.decision for prepared in self.prepared.values()]
+        if any(decision.schedule for decision in declared):
+            jobs.append(lambda: self._repeat(self.ticks.step, self.ticks.next_due))
+        if any(decision.gate or decision.action for decision in declared):
+            jobs.append(lambda: self._repeat(self.follow.begin, self.journal.agenda.next_due))
+        if any(decision.economics for decision in declared):
+            jobs.append(lambda: self._repeat(self.outcomes.step, rest=_REST))
+        if any(decision.attribution is Attribution.DEFERRED for decision in declared):
+            jobs.append(lambda: self._repeat(self.attribute, rest=_REST))
+        jobs.append(lambda: self._repeat(self._catch_up, rest=_REST))
         jobs.append(self._keep_snapshots)
         return jobs
 
-    async def _repeat(self, step: Callable[[], Awaitable[int]], next_due: Callable[[], datetime | None]) -> None:
-        """Step until idle, then wait for news or for the next due time."""
+    async def _repeat(
+        self,
+        step: Callable[[], Awaitable[int]],
+        next_due: Callable[[], datetime | None] = lambda: None,
+        *,
+        rest: timedelta | None = None,
+    ) -> None:
+        """Step until idle, then wait for news or for the next due time; ``rest`` gathers news before each step."""
         while True:
+            if rest is not None:
+                await self.clock.sleep_until(self.clock.now() + rest)
             seen = self.journal.bell.rung
             try:
                 if await step():
