@@ -21,6 +21,9 @@ from steward.cases.grid.local_days import HOUR, LocalDays
 from steward.cases.grid.scoring import Decided
 from steward.cases.grid.training import LOAD, PRICE
 from steward.errors import Conflict, ContractError, EngineError
+from steward.ledger.verify import verify_store
+from steward.runtime.engines import ledger_path
+from steward.runtime.settings import Settings
 
 FIRST, DAYS = date(2024, 3, 30), 3  # the clock changes on the second day
 QUICK = (replace(LOAD, rounds=40), replace(PRICE, rounds=40))
@@ -196,6 +199,13 @@ def test_days_outside_the_file_are_refused(region: History, tmp_path: Path) -> N
     path = write(region, tmp_path / "region.csv")
     with pytest.raises(ContractError, match="no whole local day"):
         run(options(path, train_until=date(2025, 1, 1), test_until=date(2025, 2, 1)))
+
+
+def test_a_kept_folder_is_a_project_that_commands_can_read(played: tuple[dict[str, Any], Path]) -> None:
+    settings = Settings.load(file=played[1] / "steward.toml")
+    path = ledger_path(settings)
+    assert path is not None
+    assert verify_store(path).entries == played[0]["ledger"]["size"]
 
 
 def test_a_folder_with_a_ledger_is_refused(played: tuple[dict[str, Any], Path]) -> None:

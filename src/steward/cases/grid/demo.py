@@ -29,7 +29,6 @@ from steward.errors import EngineError
 from steward.insight.rows import ApprovalRow
 from steward.models.registry import FolderRegistry
 from steward.runtime.runtime import Runtime
-from steward.runtime.settings import FILE_NAME
 
 if TYPE_CHECKING:
     from steward.api.server import Server
@@ -254,7 +253,7 @@ def _world(options: DemoOptions) -> World:
 
 
 def _prepare(world: World, folder: Path) -> float:
-    """Make the folder a project with trained models; return above which money at stake a person is asked.
+    """Train the demo's models; return above which money at stake a person is asked.
 
     The amount is chosen so that one question comes up in the first two days: it lies between the two dearest hours
     of their forecasts.
@@ -264,8 +263,6 @@ def _prepare(world: World, folder: Path) -> float:
     for recipe in (training.LOAD, training.PRICE) if world.columns.load else (training.PRICE,):
         quick = replace(recipe, rounds=_ROUNDS)
         training.train(quick, world.history, world.columns, until=world.first, registry=registry, clock=SystemClock())
-    note = "# Made by steward demo, so that other commands find it: steward -C THIS-FOLDER show\n"
-    (folder / FILE_NAME).write_text(note, encoding="utf-8")
     model = registry.load(training.PRICE_MODEL)
     known = [world.columns.known(world.history, world.first + n * _DAY) for n in range(2)]
     second, dearest = np.sort(np.concatenate([forecast.prices(each, model) for each in known]))[-2:]

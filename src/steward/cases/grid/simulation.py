@@ -21,8 +21,9 @@ from steward.errors import Conflict
 from steward.ledger.port import Message
 from steward.runtime.engines import ledger_path
 from steward.runtime.runtime import Runtime
-from steward.runtime.settings import Settings
+from steward.runtime.settings import FILE_NAME, Settings
 
+_NOTE = "# Made by the grid case, so that other commands find its ledger: steward -C THIS-FOLDER show\n"
 _WARM_UP = timedelta(days=PAST_DAYS + 3)
 
 
@@ -114,7 +115,7 @@ class Simulation:
 async def open_runtime(
     folder: Path, plant: SimulatedPlant, columns: Columns, clock: VirtualClock, *, approve_above_eur: float
 ) -> Runtime:
-    """Open a runtime for the case in a folder that holds its trained models.
+    """Open a runtime for the case in a folder that holds its trained models, and make the folder a project.
 
     Raises:
         Conflict: The folder already holds a ledger.
@@ -124,6 +125,8 @@ async def open_runtime(
         raise Conflict(
             f"{folder} already holds a ledger", why="its hours would be mixed with new ones", fix="choose a new folder"
         )
+    if not (folder / FILE_NAME).exists():
+        (folder / FILE_NAME).write_text(_NOTE, encoding="utf-8")
     decision = make_decision(
         plant,
         has_load=columns.load is not None,
