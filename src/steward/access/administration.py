@@ -12,6 +12,7 @@ from steward.access.changes import Changes
 from steward.access.directory import Directory, given_of
 from steward.access.entries import GivenKey, GivenLimit, Granted, Revoked
 from steward.access.identity import (
+    EVERY,
     WHOLE,
     Identity,
     Resource,
@@ -237,6 +238,8 @@ class Administration:
         check_patterns([decision])
         if decision.endswith("*"):
             raise ContractError("a limit is for one decision", fix="name it", field="decision")
+        if EVERY in only:
+            raise ContractError("a limit to all teams is none", fix="give no teams", field="teams")
         check_groups(only, "teams")
         await self._changes.write(grant)
 

@@ -60,6 +60,7 @@ class Asking:
             return _OUT_OF_SCOPE
         try:
             verdict = self._authorizer.allows(identity, permission, resource)
+            return verdict if verdict.allowed is True else Verdict(False, verdict.why)
         except Exception as error:
             # Whatever goes wrong in an engine must not open a door. Its text may hold anything: only its type is told.
             _log.error("the authorizer failed: %s", type(error).__name__)
@@ -72,7 +73,6 @@ class Asking:
                 decision=resource.decision or "*",
             )
             return _FAILED
-        return verdict if verdict.allowed is True else Verdict(False, verdict.why)
 
     def require(
         self,

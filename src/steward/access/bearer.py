@@ -8,7 +8,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -104,6 +104,15 @@ class Vouched(Struct, frozen=True, kw_only=True):
     mapped: bool
 
 
+class _Known(NamedTuple):
+    """A token whose signature held with the key ``kid`` of its issuer's keys as of ``version``."""
+
+    vouched: Vouched
+    issuer: Issuer
+    kid: str
+    version: int
+
+
 class BearerTokens:
     """Verifies tokens; good ones are remembered until they end or the issuer's keys change.
 
@@ -129,7 +138,7 @@ class BearerTokens:
         self._clock, self._most = clock, most
         self._issuers = {issuer.issuer: issuer for issuer in issuers}
         self._jwks = {issuer.issuer: Jwks(issuer.jwks_url, fetch, clock) for issuer in self._issuers.values()}
-        self._known: OrderedDict[bytes, tuple[Vouched, Issuer, int]] = OrderedDict()
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     async def verify(self, token: str) -> Vouched:
         """Return what a token says.
@@ -140,19 +149,24 @@ class BearerTokens:
         """
         digest = hashlib.sha256(token.encode()).digest()
         known = self._known.get(digest)
-        if known is None or known[2] != self._jwks[known[1].issuer].version:
-            known = await self._verify(token)
-            self._known[digest] = known
+        if known is None or not await self._is_signed_still(known):
+            self._known.pop(digest, None)
+            known = self._known[digest] = await self._verify(token)
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
-        vouched, issuer, _ = known
+        vouched, issuer = known.vouched, known.issuer
         now = self._clock.now()
         if not vouched.starts <= now + issuer.leeway or now >= vouched.ends + issuer.leeway:
             self._known.pop(digest, None)
             raise _no("expired", "it has expired, or is not valid yet")
         return vouched
 
-    async def _verify(self, token: str) -> tuple[Vouched, Issuer, int]:
+    async def _is_signed_still(self, known: _Known) -> bool:
+        # Asking for the key also fetches new ones when these are old: a key taken back ends what it has signed.
+        jwks = self._jwks[known.issuer.issuer]
+        return await jwks.key(known.kid) is not None and jwks.version == known.version
+
+    async def _verify(self, token: str) -> _Known:
         header, claimed = _parts(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in ALGORITHMS:
@@ -172,7 +186,7 @@ class BearerTokens:
         if key is None or not _fits(key, algorithm):
             raise _no("kid", "its issuer has no such key")
         claims = _claims(token, key, algorithm)
-        return self._vouched(claims, issuer), issuer, jwks.version
+        return _Known(self._vouched(claims, issuer), issuer, kid, jwks.version)
 
     def _vouched(self, claims: Mapping[str, Any], issuer: Issuer) -> Vouched:
         audience = claims.get("aud")

@@ -65,10 +65,10 @@ def _get(connection: HTTPConnection, place: SplitResult) -> bytes:
     path = (place.path or "/") + (f"?{place.query}" if place.query else "")
     try:
         connection.request("GET", path, headers={"Accept": "application/json", "Connection": "close"})
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise HTTPException(f"it answered {answer.status}")
-        document = answer.read(MAX_JWKS_BYTES + 1)
+        with connection.getresponse() as answer:
+            if answer.status != 200:
+                raise HTTPException(f"it answered {answer.status}")
+            document = answer.read(MAX_JWKS_BYTES + 1)
     finally:
         connection.close()
     if len(document) > MAX_JWKS_BYTES:

@@ -1,0 +1,177 @@
+"""An engine: the same questions answered by Cedar policies, for those who write their own (extra ``cedar``).
+
+Cedar itself allows when a ``forbid`` policy fails to evaluate, as that policy is then left out. Here any error is a no.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from steward.access.authorizer import Verdict
+from steward.access.identity import EVERY, Identity, Resource
+from steward.access.permissions import TABLE, Permission, Role
+from steward.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from cedarpy import Entities
+
+_CACHED: Final = 1_000
+_ROLES = {role: role.replace("-", "_") for role in Role}
+_FIELDS = "".join(f'    "{name}": Set<Group>,\n' for name in _ROLES.values())
+_ACTIONS = ", ".join(f'"{permission}"' for permission in Permission)
+SCHEMA: Final = f"""
+entity Group;
+entity Decision in [Group] = {{ "teams": Set<String>, "tenant": String }};
+entity Identity = {{
+    "kind": String,
+    "teams": Set<String>,
+    "tenants": Set<String>,
+    "scoped": Bool,
+    "scope_permissions": Set<String>,
+    "scope_decisions": Set<Group>,
+{_FIELDS}}};
+action {_ACTIONS} appliesTo {{ principal: [Identity], resource: [Decision], context: {{ "permission": String }} }};
+"""
+"""What policies can speak of. A decision is in the groups of all patterns that cover it: ``grid.*`` and ``*``."""
+
+_ISOLATION = f"""
+@id("it belongs to another team")
+forbid (principal, action, resource) unless {{
+    resource.teams.isEmpty() || principal.teams.contains("{EVERY}") || principal.teams.containsAny(resource.teams)
+}};
+@id("it belongs to another tenant")
+forbid (principal, action, resource) unless {{
+    resource.tenant == "" || principal.tenants.contains("{EVERY}") || principal.tenants.contains(resource.tenant)
+}};
+@id("the credential's scope does not reach that far")
+forbid (principal, action, resource) unless {{
+    !principal.scoped ||
+    (principal.scope_permissions.contains(context.permission) && resource in principal.scope_decisions)
+}};
+"""
+
+
+def policies_of(table: Mapping[Role, frozenset[Permission]] = TABLE) -> str:
+    """Return the policies that say what a table of roles says.
+
+    Example:
+        >>> print(policies_of({Role.SERVICE: frozenset({Permission.INVOKE})}).splitlines()[-4])
+        @id("service")
+    """
+    permits = [
+        f'@id("{role}")\n'
+        f"permit (principal, action in [{', '.join(f'Action::{json.dumps(each)}' for each in sorted(permissions))}], "
+        "resource)\n"
+        f"when {{ resource in principal.{_ROLES[role]} }};\n"
+        for role, permissions in table.items()
+        if permissions
+    ]
+    return _ISOLATION + "\n".join(permits) + "\n"
+
+
+class CedarAuthorizer:
+    """Asks Cedar.
+
+    Args:
+        policies: In Cedar's language, on :data:`SCHEMA`; by default what the table of roles says.
+
+    Raises:
+        DeclarationError: cedarpy is not installed, or the policies do not fit the schema.
+
+    Example:
+        >>> from steward.access.identity import Assignment, Kind
+        >>> roles = (Assignment(Role.APPROVER, ("grid.*",)),)
+        >>> anna = Identity(id="anna", kind=Kind.PERSON, display="Anna", roles=roles)
+        >>> CedarAuthorizer().allows(anna, Permission.APPROVE, Resource("grid.dispatch"))
+        Verdict(allowed=True, why='approver')
+    """
+
+    def __init__(self, policies: str | None = None) -> None:
+        try:
+            import cedarpy  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise DeclarationError(
+                "policies in Cedar need the package cedarpy",
+                fix="pip install 'steward-aios[cedar]'",
+                field="authorizer",
+            ) from error
+        text = policies_of() if policies is None else policies
+        checked = cedarpy.validate_policies(text, SCHEMA)
+        if not checked.validation_passed:
+            raise DeclarationError(
+                "the policies do not fit the schema",
+                why="; ".join(str(error) for error in checked.errors) or "they cannot be read",
+                fix="see steward.access.cedar.SCHEMA for what policies can speak of",
+                field="policies",
+            )
+        self._ask, self._entities_of = cedarpy.is_authorized, cedarpy.Entities.from_json_str
+        self._schema = cedarpy.Schema.from_str(SCHEMA)
+        self._policies = cedarpy.PolicySet.from_str(text)
+        self._cached: OrderedDict[tuple[Identity, Resource], Entities] = OrderedDict()
+
+    def allows(self, identity: Identity, permission: Permission, resource: Resource) -> Verdict:
+        """Return Cedar's verdict; an error in any policy is a no."""
+        request = {
+            "principal": {"type": "Identity", "id": identity.id},
+            "action": {"type": "Action", "id": permission.value},
+            "resource": {"type": "Decision", "id": resource.decision},
+            "context": {"permission": permission.value},
+        }
+        result = self._ask(request, self._policies, self._entities(identity, resource), schema=self._schema)
+        diagnostics = result.diagnostics
+        if diagnostics.errors:
+            return Verdict(False, "a policy failed, which counts as a no")
+        names = diagnostics.id_annotations_by_reason
+        why = "; ".join(sorted(names.get(reason, reason) for reason in diagnostics.reasons))
+        return Verdict(result.allowed, why or "no policy allows it")
+
+    def _entities(self, identity: Identity, resource: Resource) -> Entities:
+        key = (identity, resource)
+        known = self._cached.get(key)
+        if known is None:
+            listed = [_principal(identity), *_decision(resource)]
+            known = self._cached[key] = self._entities_of(json.dumps(listed), schema=self._schema)
+            if len(self._cached) > _CACHED:
+                self._cached.popitem(last=False)
+        return known
+
+
+def _principal(identity: Identity) -> dict[str, Any]:
+    scope = identity.scope
+    held: dict[str, list[Any]] = {name: [] for name in _ROLES.values()}
+    for assignment in identity.roles:
+        held[_ROLES[assignment.role]] += map(_group, assignment.decisions)
+    return {
+        "uid": {"type": "Identity", "id": identity.id},
+        "attrs": {
+            "kind": identity.kind.value,
+            "teams": sorted(identity.teams),
+            "tenants": sorted(identity.tenants),
+            "scoped": scope is not None,
+            "scope_permissions": [] if scope is None else sorted(scope.permissions),
+            "scope_decisions": [] if scope is None else [_group(pattern) for pattern in scope.decisions],
+            **held,
+        },
+        "parents": [],
+    }
+
+
+def _decision(resource: Resource) -> list[dict[str, Any]]:
+    name = resource.decision
+    parts = name.split(".")
+    covering = [EVERY] if not name else [EVERY, name, *(".".join(parts[:n]) + ".*" for n in range(1, len(parts)))]
+    attrs = {"teams": sorted(resource.teams), "tenant": resource.tenant}
+    groups = [{"uid": _uid(pattern), "attrs": {}, "parents": []} for pattern in covering]
+    parents = [_uid(pattern) for pattern in covering]
+    return [{"uid": {"type": "Decision", "id": name}, "attrs": attrs, "parents": parents}, *groups]
+
+
+def _uid(pattern: str) -> dict[str, str]:
+    return {"type": "Group", "id": pattern}
+
+
+def _group(pattern: str) -> dict[str, Any]:
+    return {"__entity": _uid(pattern)}
