@@ -9,6 +9,7 @@ from tests.runtime.world import MINUTE, NOON, World
 from steward.errors import EngineError
 from steward.ledger.port import Commit
 from steward.loop.receive import Incoming
+from steward.loop.run import Answer
 
 
 async def visited(world: World, first: int, last: int) -> None:
@@ -24,7 +25,7 @@ async def visited(world: World, first: int, last: int) -> None:
 async def features(world: World) -> list[object]:
     world.clock.set(NOON + 60 * MINUTE)
     answers = await world.runtime.decide_batch("shop.greet", [Greet(customer=f"c{n}") for n in range(3)])
-    return [answer.record.features for answer in answers]
+    return [answer.record.features for answer in answers if isinstance(answer, Answer)]
 
 
 @pytest.mark.parametrize("broken", [None, b"", b"nonsense", "cut", "flipped", "gone", "of another version"])

@@ -6,11 +6,13 @@ import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from steward.decision.contract import Contract
 from steward.decision.feature import Feature
 from steward.decision.model import Attribution, Model, Pipeline
+from steward.decision.stream import WindowFeature
 from steward.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -35,9 +37,9 @@ def check(decision: Decision[Any, Any, Any]) -> None:
     _check_predict(decision, names)
     _check_policy(decision)
     _check_gate(decision)
+    _check_action(decision)
     _check_economics(decision, contract)
-    if decision.schedule is not None:
-        _check_arity(decision.schedule.make, 1, "schedule.make", "the tick's time")
+    _check_schedule(decision, contract)
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
@@ -49,7 +51,19 @@ def nearest(wrong: str, known: Iterable[str]) -> str:
 
 def _check_features(decision: Decision[Any, Any, Any], contract: Contract[Any]) -> set[str]:
     names: set[str] = set()
+    if not isinstance(decision.features, tuple):
+        raise DeclarationError(
+            f"features is a {type(decision.features).__name__}",
+            fix="pass a tuple: features=(Feature(...),)",
+            field="features",
+        )
     for feature in decision.features:
+        if not isinstance(feature, Feature | WindowFeature):
+            raise DeclarationError(
+                f"{feature!r} is not a feature",
+                fix="wrap a function or a field's name in Feature(...)",
+                field="features",
+            )
         if feature.name in names:
             raise DeclarationError(
                 f"two features are named {feature.name!r}",
@@ -67,6 +81,14 @@ def _check_features(decision: Decision[Any, Any, Any], contract: Contract[Any]) 
                 )
     for row in decision.rows:
         _check_row(row, names, contract)
+    try:
+        TopologicalSorter({row.name: row.needs for row in decision.rows}).prepare()
+    except CycleError as error:
+        raise DeclarationError(
+            f"features need each other in a circle: {' -> '.join(error.args[1])}",
+            fix="break the circle",
+            field="features",
+        ) from error
     return names
 
 
@@ -88,10 +110,15 @@ def _check_row(row: Feature[Any], names: set[str], contract: Contract[Any]) -> N
 
 def _check_predict(decision: Decision[Any, Any, Any], names: set[str]) -> None:
     predict = decision.predict
+    if predict is None and decision.attribution is not Attribution.OFF:
+        raise DeclarationError(
+            "there is no model whose answer could be attributed", fix="leave attribution out", field="attribution"
+        )
     if predict is None or isinstance(predict, Model):
         inputs = [] if predict is None else list(predict.inputs)
     elif isinstance(predict, Pipeline):
         inputs = [name for step in predict.steps for name in step.skill.inputs]
+        _check_models(predict)
         if decision.attribution is not Attribution.OFF:
             raise DeclarationError(
                 "the attribution of a pipeline is not defined",
@@ -108,6 +135,18 @@ def _check_predict(decision: Decision[Any, Any, Any], names: set[str]) -> None:
                 f"predict takes the unknown feature {name!r}",
                 fix=nearest(name, names),
                 field="predict.inputs",
+            )
+
+
+def _check_models(pipeline: Pipeline[Any]) -> None:
+    versions: dict[str, str] = {}
+    for model in (model for step in pipeline.steps for model in step.skill.models):
+        if versions.setdefault(model.name, model.version) != model.version:
+            raise DeclarationError(
+                f"model {model.name!r} is used in the versions {versions[model.name]} and {model.version}",
+                why="skills find their models by name",
+                fix="use one version of it",
+                field="predict.models",
             )
 
 
@@ -128,6 +167,7 @@ def _check_gate(decision: Decision[Any, Any, Any]) -> None:
             field="economics",
         )
     _check_arity(gate.impact, 3, "gate.impact", "features, prediction and choice")
+    _check_arity(gate.needed, 1, "gate.needed", "the impact")
     chosen = _choice_type(decision.policy)
     if isinstance(chosen, type) and not isinstance(gate.otherwise, chosen):
         raise DeclarationError(
@@ -137,13 +177,41 @@ def _check_gate(decision: Decision[Any, Any, Any]) -> None:
         )
 
 
+def _check_action(decision: Decision[Any, Any, Any]) -> None:
+    action = decision.action
+    if action is None:
+        return
+    for verb in ("do", "undo", "verify"):
+        function = getattr(action, verb)
+        if function is not None:
+            _check_arity(function, 2, f"action.{verb}", "choice and call")
+
+
+def _check_schedule(decision: Decision[Any, Any, Any], contract: Contract[Any]) -> None:
+    schedule = decision.schedule
+    if schedule is None:
+        return
+    _check_arity(schedule.make, 1, "schedule.make", "the tick's time")
+    made = _returned(schedule.make)
+    # mypy infers a common supertype for the two, so that this mistake is found here only.
+    if isinstance(made, type) and not issubclass(made, contract.schema):
+        raise DeclarationError(
+            f"schedule.make returns a {made.__name__}, but the decision is asked by {contract.name!r}",
+            fix=f"return a {contract.schema.__name__}",
+            field="schedule.make",
+        )
+
+
 def _choice_type(policy: Callable[..., Any]) -> object:
+    arguments = getattr(_returned(policy), "__args__", ())
+    return arguments[0] if arguments else None
+
+
+def _returned(function: Callable[..., Any]) -> object:
     try:
-        returned = get_type_hints(policy).get("return")
+        return get_type_hints(function).get("return")
     except (NameError, TypeError):
         return None  # annotations that cannot be resolved here are the type checker's business
-    arguments = getattr(returned, "__args__", ())
-    return arguments[0] if arguments else None
 
 
 def _check_economics(decision: Decision[Any, Any, Any], contract: Contract[Any]) -> None:
@@ -159,6 +227,8 @@ def _check_economics(decision: Decision[Any, Any, Any], contract: Contract[Any])
             )
     _check_arity(economics.value, 3, "economics.value", "features, choice and outcome")
     _check_arity(economics.baseline, 2, "economics.baseline", "features and outcome")
+    if economics.expected is not None:
+        _check_arity(economics.expected, 3, "economics.expected", "features, prediction and choice")
 
 
 def _check_arity(function: Callable[..., Any], count: int, argument: str, takes: str) -> None:

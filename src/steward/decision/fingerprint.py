@@ -1,7 +1,8 @@
 """What a decision is, as plain data, and the hash that names it.
 
-The hash covers the declaration and the source of every function in it, so that two decisions with one
-fingerprint do the same. It does not follow calls into other functions; a release's lock file does that.
+The hash covers the declaration and every function in it: its source, its defaults, what it closes over, and the
+constants of its module that it names. So a threshold counts wherever it is written. It does not follow calls into
+other functions; a release's lock file does that.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from __future__ import annotations
 import enum
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from steward.decision.contract import Contract
+from steward.errors import DeclarationError
 
 if TYPE_CHECKING:
     from steward.decision.decision import Decision
@@ -39,19 +44,91 @@ def digest(value: object) -> str:
 
 
 def source_hash(function: Callable[..., Any]) -> str:
-    """Return ``sha256:`` of a function's source, or of its compiled code where there is no source."""
+    """Return ``sha256:`` of what a function does: its source and every value it was made with.
+
+    Example:
+        >>> def above(limit: float) -> Callable[[float], bool]:
+        ...     return lambda amount: amount > limit
+        >>> source_hash(above(5)) == source_hash(above(5)), source_hash(above(5)) == source_hash(above(6))
+        (True, False)
+    """
+    return digest(_function(function, ()))
+
+
+def _function(function: Any, inside: tuple[int, ...]) -> object:
+    """Return a callable as plain data; ``inside`` holds the ids of those whose parts it is."""
+    if id(function) in inside:
+        return "itself"
+    inside = (*inside, id(function))
     if isinstance(function, partial):
-        return digest([source_hash(function.func), plain(function.args), plain(function.keywords)])
+        parts = [function.func, *function.args, *(item for pair in sorted(function.keywords.items()) for item in pair)]
+        return [_part(part, inside) for part in parts]
+    if isinstance(function, MethodType):
+        return [_function(function.__func__, inside), _part(function.__self__, inside)]
+    if not isinstance(function, FunctionType):
+        kind = type(function) if not isinstance(function, type) else function
+        made_with = getattr(function, "__dict__", {}) if kind is not function else {}
+        name = getattr(function, "__qualname__", kind.__qualname__)
+        return [name, _source(kind), {key: _part(item, inside) for key, item in made_with.items()}]
+    return {
+        "source": _source(function),
+        "defaults": _part(function.__defaults__, inside),
+        "keyword defaults": _part(function.__kwdefaults__, inside),
+        "closure": [_cell(cell, inside) for cell in function.__closure__ or ()],
+        "constants": {name: _part(value, inside) for name, value in _constants(function)},
+    }
+
+
+def _source(thing: Any) -> object:
+    """Return the source, or the names and constants of the compiled code where there is none."""
     try:
-        text = inspect.getsource(function)
+        source = inspect.getsource(thing)
     except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        text = (
-            repr((code.co_code, code.co_names, [c for c in code.co_consts if not inspect.iscode(c)]))
-            if code
-            else repr(type(function))
-        )
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        source = ""
+    code = getattr(thing, "__code__", None)
+    # One line may hold several lambdas, and a lambda of several lines gives only its first.
+    return [source, _compiled(code)] if code and (not source or code.co_name == "<lambda>") else source
+
+
+def _compiled(code: CodeType) -> object:
+    constants = [_compiled(item) if isinstance(item, CodeType) else _part(item, ()) for item in code.co_consts]
+    return [code.co_code.hex(), list(code.co_names), list(code.co_varnames), constants]
+
+
+def _cell(cell: CellType, inside: tuple[int, ...]) -> object:
+    try:
+        return _part(cell.cell_contents, inside)
+    except ValueError:
+        return "empty"  # a name that is bound only after the function was made
+
+
+def _constants(function: FunctionType) -> Iterator[tuple[str, object]]:
+    """Return the plain values of the module that a function names."""
+    for name in sorted(set(_names(function.__code__))):
+        value = function.__globals__.get(name)
+        if isinstance(value, bool | int | float | str | Decimal | timedelta | tuple | frozenset | enum.Enum):
+            yield name, value
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
+
+
+def _part(value: object, inside: tuple[int, ...]) -> object:
+    """Return a value that a function was made with; what is no plain data is named by its type."""
+    if isinstance(value, FunctionType | MethodType | partial):
+        return _function(value, inside)
+    if isinstance(value, tuple | list):
+        return [_part(item, inside) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    try:
+        return msgspec.to_builtins(plain(value), str_keys=True)
+    except (TypeError, ValueError, RecursionError, DeclarationError):
+        return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def plain(value: object) -> object:
@@ -63,24 +140,38 @@ def plain(value: object) -> object:
             return turn(value)
     if callable(value):
         return {
-            "function": getattr(value, "__qualname__", type(value).__name__),
+            "function": getattr(value, "__qualname__", type(value).__qualname__),
             "source": source_hash(value),
         }
     return msgspec.to_builtins(value)
 
 
 def _plain_dataclass(value: Any) -> object:
-    return {item.name: plain(getattr(value, item.name)) for item in fields(value) if item.compare}
+    made = {item.name: plain(getattr(value, item.name)) for item in fields(value) if item.compare}
+    if not callable(value):
+        return made
+    return {"function": type(value).__qualname__, "source": digest(_source(type(value))), **made}
 
 
 def _plain_type(value: type) -> object:
-    if hasattr(value, "contract_name"):
+    if hasattr(value, "contract_name") or is_dataclass(value) or hasattr(value, "model_fields"):
         return _plain_contract(Contract.of(value))
     return f"{value.__module__}.{value.__qualname__}"
 
 
 def _plain_contract(contract: Contract[Any]) -> object:
-    return {"contract": contract.name, "version": contract.version, "fields": list(contract.fields)}
+    return {
+        "contract": contract.name,
+        "version": contract.version,
+        "fields": list(contract.fields),
+        "schema": digest(contract.json_schema()),
+        "upcasts": {str(version): source_hash(upcast) for version, upcast in sorted(contract.upcasts.items())},
+    }
+
+
+def _plain_set(value: set[Any] | frozenset[Any]) -> object:
+    # The order of a set differs from process to process.
+    return sorted((plain(item) for item in value), key=msgspec.json.encode)
 
 
 class _Dataclass(type):
@@ -99,7 +190,8 @@ _PLAIN: tuple[tuple[Any, Callable[[Any], object]], ...] = (
     (Contract, _plain_contract),
     (_AnyDataclass, _plain_dataclass),
     (Mapping, lambda value: {str(key): plain(item) for key, item in value.items()}),
-    ((tuple, list, set, frozenset), lambda value: [plain(item) for item in value]),
+    ((set, frozenset), _plain_set),
+    ((tuple, list), lambda value: [plain(item) for item in value]),
 )
 
 
