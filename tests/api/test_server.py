@@ -320,3 +320,18 @@ def test_run_returns_what_the_coroutine_does() -> None:
         return type(asyncio.get_running_loop()).__module__
 
     assert run(main()) == "uvloop"
+
+
+async def test_serve_ends_with_the_error_that_stopped_the_background_work(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = await Runtime.open([refund], settings=Settings(ledger="memory://", port=0), clock=clock)
+
+    async def fail() -> None:
+        raise EngineError("the disk is gone")
+
+    monkeypatch.setattr(runtime, "failed", fail)
+    with pytest.raises(EngineError, match="the disk is gone"):
+        await serve(runtime, port=0)
+    with pytest.raises(EngineError):
+        await runtime.ledger.size()

@@ -318,3 +318,25 @@ def test_a_bundle_with_a_field_twice_or_too_many_is_refused(path: Path) -> None:
     assert not verify_bundle(b'{"size":1,' + whole[1:]).ok
     assert not verify_bundle(b'{"more":1,' + whole[1:]).ok
     assert not verify_bundle(whole.replace(b"bundle/1", b"bundle/2")).ok
+
+
+async def test_an_entry_of_a_ledger_too_young_for_a_checkpoint_is_only_unsigned(tmp_path: Path) -> None:
+    path = tmp_path / "young.db"
+    ledger = await SqliteLedger.open(path, clock=SystemClock(), checkpoint_every=timedelta(hours=1))
+    await ledger.append(Commit(entries=[draft(1)]))
+    path.with_name(path.name + ".checkpoint").unlink(missing_ok=True)
+    young = shutil.copytree(tmp_path, tmp_path / "copy") / path.name
+    with sqlite3.connect(young) as database:
+        database.execute("DELETE FROM checkpoints")
+    database.close()
+    (proven,) = verify_entry(young, draft(1).run_id)
+    assert (proven.signed, proven.breaks) == (False, [])
+    await ledger.close()
+
+
+def test_an_entry_without_its_outside_checkpoint_is_a_break(path: Path) -> None:
+    path.with_name(path.name + ".checkpoint").unlink()
+    proven = verify_entry(path, ENTRY)[0]
+    assert [found.what for found in proven.breaks] == [
+        "the checkpoint ledger.db.checkpoint outside the database is missing"
+    ]

@@ -98,7 +98,8 @@ async def serve(
         ready: Called with the port once the server listens.
 
     Raises:
-        EngineError: The port is taken, or the address cannot be listened on. The runtime is then closed too.
+        EngineError: The port is taken, the address cannot be listened on, or the background work failed for good. The
+            runtime is then closed too.
     """
     settings = runtime.settings
     try:
@@ -108,11 +109,24 @@ async def serve(
         try:
             with _little_garbage():
                 ready(server.port)
-                await _told_to_stop()
+                await _stopped_or_failed(runtime)
         finally:
             await server.stop()
     finally:
         await runtime.close()
+
+
+async def _stopped_or_failed(runtime: Runtime) -> None:
+    """Wait until told to stop; raise if the background work fails for good, as decisions would pile up unseen."""
+    stopped, failed = asyncio.ensure_future(_told_to_stop()), asyncio.ensure_future(runtime.failed())
+    try:
+        await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            await failed
+    finally:
+        for waiting in (stopped, failed):
+            waiting.cancel()
+        await asyncio.gather(stopped, failed, return_exceptions=True)
 
 
 @contextmanager

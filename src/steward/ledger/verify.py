@@ -207,6 +207,10 @@ def _trusted_head(database: sqlite3.Connection, outside: Path, key: str | None) 
         key = str(row[0]) if row else ""
     try:
         return open_checkpoint(outside.read_text("utf-8"), key), []
+    except FileNotFoundError:
+        if database.execute("SELECT count(*) FROM checkpoints").fetchone() == (0,):
+            return None, []  # a ledger so young that none was signed yet
+        return None, [Break(None, f"the checkpoint {outside.name} outside the database is missing")]
     except (OSError, ValueError) as error:
         return None, [Break(None, f"the checkpoint {outside.name} does not hold: {error}")]
 

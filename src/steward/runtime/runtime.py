@@ -236,6 +236,14 @@ class Runtime:
         ended = (task for task in self._tasks if task.done() and not task.cancelled())
         return next((error for task in ended if (error := task.exception()) is not None), None)
 
+    async def failed(self) -> None:
+        """Raise what stops the background work, once something does; until then, wait."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        if (error := self.failure()) is not None:
+            raise error
+        await asyncio.Event().wait()
+
     # How
 
     def _prepared(self, name: str) -> Prepared:
