@@ -107,25 +107,25 @@ async def serve(
             runtime, settings.host if host is None else host, settings.port if port is None else port
         )
         try:
-            with _little_garbage():
+            with _little_garbage(), _signals() as told:
                 ready(server.port)
-                await _stopped_or_failed(runtime)
+                await _stopped_or_failed(told, runtime)
         finally:
             await server.stop()
     finally:
         await runtime.close()
 
 
-async def _stopped_or_failed(runtime: Runtime) -> None:
+async def _stopped_or_failed(told: asyncio.Event, runtime: Runtime) -> None:
     """Wait until told to stop; raise if the background work fails for good, as decisions would pile up unseen."""
-    stopped, failed = asyncio.ensure_future(_told_to_stop()), asyncio.ensure_future(runtime.failed())
+    stopped, failed = asyncio.ensure_future(told.wait()), asyncio.ensure_future(runtime.failed())
     try:
         await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
         if not stopped.done():
             await failed
     finally:
-        for waiting in (stopped, failed):
-            waiting.cancel()
+        stopped.cancel()
+        failed.cancel()
         await asyncio.gather(stopped, failed, return_exceptions=True)
 
 
@@ -146,16 +146,17 @@ def _little_garbage() -> Iterator[None]:
         gc.unfreeze()
 
 
-async def _told_to_stop() -> None:
+@contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """Give an event that SIGINT and SIGTERM set, until left: a second signal then ends the process as it always would."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
     for number in signals:
         loop.add_signal_handler(number, told.set)
     try:
-        await told.wait()
+        yield told
     finally:
-        # A second signal while the answers under way are sent ends the process as it always would.
         for number in signals:
             loop.remove_signal_handler(number)
 
