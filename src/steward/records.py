@@ -1,8 +1,4 @@
-"""The nouns that travel: the record a caller gets, and the bodies of the ledger's entries.
-
-An entry's body is JSON; its first field, ``kind``, tells which of these structs it is. They are decoded
-strictly (unknown fields are refused) and never change their meaning: a new meaning is a new kind.
-"""
+"""The nouns that travel: money, predictions, receipts, and the record that a caller gets."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ from enum import StrEnum
 from typing import Generic, SupportsFloat, TypeVar
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 P = TypeVar("P")
@@ -151,7 +146,12 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PolicyFacts(Struct, frozen=True):
-    """Which policy chose: hash of its source, and the rule that fired."""
+    """Which policy chose: hash of its source, and the rule that fired.
+
+    Example:
+        >>> PolicyFacts("sha256:ab", "small-amount").rule
+        'small-amount'
+    """
 
     hash: str
     rule: str | UnsetType = UNSET
@@ -161,6 +161,10 @@ class GateFacts(Struct, frozen=True, kw_only=True):
     """What the gate found: the money at stake, and, where a person is ``needed``, who is asked until when.
 
     ``otherwise`` is what is done if they refuse, or do not answer until ``deadline``.
+
+    Example:
+        >>> GateFacts(needed=False, impact=Money.rounded(12, "EUR"), approvers="desk").needed
+        False
     """
 
     needed: bool
@@ -173,7 +177,12 @@ class GateFacts(Struct, frozen=True, kw_only=True):
 
 
 class ActionFacts(Struct, frozen=True, kw_only=True):
-    """What will be done and under which idempotency key."""
+    """What will be done and under which idempotency key.
+
+    Example:
+        >>> ActionFacts(name="pay", key="pay.release/1").key
+        'pay.release/1'
+    """
 
     name: str
     key: str
@@ -182,8 +191,12 @@ class ActionFacts(Struct, frozen=True, kw_only=True):
 class Provenance(Struct, frozen=True, kw_only=True):
     """Where the decision came from.
 
-    ``event_time`` is when the event happened, if its sender says; ``ledger_index`` is added to the answer once the entry
-    is durable.
+    ``event_time`` is when the event happened, if its sender says; ``ledger_index`` is added to the answer once the
+    entry is durable.
+
+    Example:
+        >>> Provenance(event_id="7", source="shop", contract="payment", contract_version=2).contract_version
+        2
     """
 
     event_id: str
@@ -196,7 +209,12 @@ class Provenance(Struct, frozen=True, kw_only=True):
 
 
 class EntryBody(Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
-    """What every entry says: which run it belongs to, of which decision, and when it was made."""
+    """What every entry says: which run it belongs to, of which decision, and when it was made.
+
+    Example:
+        >>> EntryBody(decision_id=UUID(int=1), decision="pay.release").decision
+        'pay.release'
+    """
 
     decision_id: UUID
     decision: str
@@ -206,6 +224,14 @@ class Record(EntryBody, frozen=True, kw_only=True, tag="decided", forbid_unknown
     """The standard wrapper of an answer, which is also the ledger's ``decided`` entry.
 
     A field is really filled or absent, never invented. See ``docs/record.md`` for every field.
+
+    Example:
+        >>> record = Record(decision_id=UUID(int=1), decision="pay.release", release="pay.release@ab", event={},
+        ...     decided_at=datetime.fromisoformat("2026-01-01T00:00:00Z"), status=Status.DECIDED, features={},
+        ...     choice="pay", reasons=("small",), propensity=1.0, policy=PolicyFacts("sha256:ab"),
+        ...     provenance=Provenance(event_id="7", source="shop", contract="payment", contract_version=1))
+        >>> record.confidence
+        UNSET
     """
 
     release: str
@@ -231,126 +257,3 @@ class Record(EntryBody, frozen=True, kw_only=True, tag="decided", forbid_unknown
     outcome_key: str | UnsetType = UNSET
     context: dict[str, str] | UnsetType = UNSET
     provenance: Provenance
-
-
-class _Later(EntryBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An entry that follows a decision: made at ``at`` by ``by`` (a person, or ``system``)."""
-
-    at: datetime
-    by: str = "system"
-
-
-class Asked(_Later, frozen=True, kw_only=True, tag="asked", forbid_unknown_fields=True):
-    """A person is asked; ``evidence`` is the digest of the record that was shown."""
-
-    gate: GateFacts
-    choice: object
-    evidence: str
-
-
-class Approved(_Later, frozen=True, kw_only=True, tag="approved", forbid_unknown_fields=True):
-    """A person agreed."""
-
-    reason: str
-    evidence: str
-    choice: object
-
-
-class Rejected(_Later, frozen=True, kw_only=True, tag="rejected", forbid_unknown_fields=True):
-    """A person refused; ``choice`` is what is done instead (the gate's ``otherwise``)."""
-
-    reason: str
-    evidence: str
-    choice: object
-
-
-class Escalated(_Later, frozen=True, kw_only=True, tag="escalated", forbid_unknown_fields=True):
-    """Nobody had answered in time; ``to`` is asked now too."""
-
-    to: str
-
-
-class Expired(_Later, frozen=True, kw_only=True, tag="expired", forbid_unknown_fields=True):
-    """Nobody answered until the deadline; ``choice`` is what is done instead."""
-
-    choice: object
-
-
-class Acted(_Later, frozen=True, kw_only=True, tag="acted", forbid_unknown_fields=True):
-    """The action took effect at the ``attempt``-th try."""
-
-    action: ActionFacts
-    choice: object
-    receipt: Receipt
-    attempt: int
-
-
-class Undone(_Later, frozen=True, kw_only=True, tag="undone", forbid_unknown_fields=True):
-    """The action was taken back."""
-
-    reason: str
-    receipt: Receipt
-
-
-class Failed(_Later, frozen=True, kw_only=True, tag="failed", forbid_unknown_fields=True):
-    """A stage failed for good; ``stage`` is the loop's verb."""
-
-    stage: str
-    code: str
-    reason: str
-    attempt: int = 1
-
-
-class Attributed(_Later, frozen=True, kw_only=True, tag="attributed", forbid_unknown_fields=True):
-    """The attribution that was deferred, computed from the recorded input and model."""
-
-    attribution: dict[str, float]
-    model_hash: str
-
-
-class Observed(_Later, frozen=True, kw_only=True, tag="observed", forbid_unknown_fields=True):
-    """What really happened; ``late`` if it came after the declared window."""
-
-    outcome: object
-    outcome_id: str
-    late: bool
-
-
-class Valued(_Later, frozen=True, kw_only=True, tag="valued", forbid_unknown_fields=True):
-    """What it was worth: ``saving`` = ``value`` - ``baseline``; ``restates`` an earlier valuation of the run."""
-
-    value: Money
-    baseline: Money
-    saving: Money
-    outcome_id: str
-    restates: bool
-
-
-class Published(EntryBody, frozen=True, kw_only=True, tag="published", forbid_unknown_fields=True):
-    """A release was put into service; ``description`` is the declaration in plain data."""
-
-    at: datetime
-    release: str
-    description: dict[str, object]
-    by: str = "system"
-
-
-Body = (
-    Record
-    | Asked
-    | Approved
-    | Rejected
-    | Escalated
-    | Expired
-    | Acted
-    | Undone
-    | Failed
-    | Attributed
-    | Observed
-    | Valued
-    | Published
-)
-"""Any entry's body."""
-
-decode_body = msgspec.json.Decoder(Body).decode
-"""Decode an entry's bytes, strictly; raises ``msgspec.ValidationError``."""

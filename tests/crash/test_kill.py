@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from tests.crash.worker import decision, run_of, settings
 
+from steward.entries import decode_body
 from steward.ledger.port import Entry
 from steward.ledger.verify import verify_store
-from steward.records import Record, decode_body
+from steward.records import Record
 from steward.runtime.runtime import Runtime
 
 ROOT = Path(__file__).parents[2]

@@ -57,7 +57,8 @@ def test_commands_run(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_links_lead_somewhere(path: Path) -> None:
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.S | re.M)
-    targets = [t.split("#")[0] for t in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in t and not t.startswith("#")]
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    targets = [link.split("#")[0] for link in links if "://" not in link and not link.startswith("#")]
     missing = [target for target in targets if not (path.parent / target).exists()]
     assert missing == []
 

@@ -15,15 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.errors import EngineError, IntegrityError
-from steward.insight.rows import Worth
-from steward.insight.views import Views
-from steward.ledger.memory import MemoryLedger
-from steward.ledger.port import Commit, Draft, Entry
-from steward.ledger.run import Run
-from steward.records import (
+from steward.entries import (
     Acted,
-    ActionFacts,
     Approved,
     Asked,
     Attributed,
@@ -31,19 +24,19 @@ from steward.records import (
     Escalated,
     Expired,
     Failed,
-    GateFacts,
-    Money,
     Observed,
-    PolicyFacts,
-    Provenance,
     Published,
-    Receipt,
-    Record,
     Rejected,
-    Status,
     Undone,
     Valued,
 )
+from steward.errors import EngineError, IntegrityError
+from steward.insight.rows import Worth
+from steward.insight.views import Views
+from steward.ledger.memory import MemoryLedger
+from steward.ledger.port import Commit, Draft, Entry
+from steward.ledger.run import Run
+from steward.records import ActionFacts, GateFacts, Money, PolicyFacts, Provenance, Receipt, Record, Status
 
 START = datetime(2026, 1, 1, 22, tzinfo=UTC)
 NAMES = ("pay.release", "grid.dispatch")

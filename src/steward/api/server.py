@@ -148,7 +148,7 @@ def _little_garbage() -> Iterator[None]:
 
 @contextmanager
 def _signals() -> Iterator[asyncio.Event]:
-    """Give an event that SIGINT and SIGTERM set, until left: a second signal then ends the process as it always would."""
+    """Give an event that SIGINT and SIGTERM set; once left, a signal ends the process as it always would."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM)

@@ -63,7 +63,7 @@ def show(
 
 def _status(written: str | None) -> str | None:
     from steward.decision.checks import nearest  # noqa: PLC0415
-    from steward.records import Status  # noqa: PLC0415 - only commands that read need them
+    from steward.records import Status  # noqa: PLC0415
 
     known = [status.value for status in Status]
     if written is not None and written not in known:

@@ -26,6 +26,11 @@ class Call:
         features: The features the choice was made from.
         decided_at: When it was decided.
         attempt: From 1.
+
+    Example:
+        >>> Call(decision_id=UUID(int=1), decision="pay.release", key="pay.release/1", features=Features(),
+        ...      decided_at=datetime.fromisoformat("2026-01-01T00:00:00Z")).attempt
+        1
     """
 
     decision_id: UUID

@@ -35,5 +35,10 @@ class Choice(Generic[C]):
         """Refuse a choice without reasons or with an impossible propensity."""
         if not self.reasons or isinstance(self.reasons, str):
             raise DeclarationError("a choice needs reasons", fix="pass reasons=('...',)", field="reasons")
+        for reason in self.reasons:
+            if not isinstance(reason, str):
+                raise DeclarationError(f"the reason {reason!r} is no text", fix="write a sentence", field="reasons")
+        if self.rule is not None and not isinstance(self.rule, str):
+            raise DeclarationError(f"the rule {self.rule!r} is no text", fix="pass its name", field="rule")
         if not 0 < self.propensity <= 1:
             raise DeclarationError(f"a propensity lies in (0, 1], got {self.propensity}", field="propensity")

@@ -267,7 +267,12 @@ class Pipeline(Generic[P]):
 
 @dataclass(frozen=True)
 class Step:
-    """A skill in its place: what the loop calls with ``(features, previous, models)``."""
+    """A skill in its place: what the loop calls with ``(features, previous, models)``.
+
+    Example:
+        >>> Step.of(len, first=True).call(Features(a=1), None, {})
+        1
+    """
 
     skill: Skill[Any, Any]
     call: Callable[[Features, Any, Models], Any] = field(compare=False)

@@ -56,6 +56,14 @@ class WindowFeature:
         step: The length of one element, for ``series``.
         at: The decision event's field that says when the window ends, at most :data:`AT_REACH` ago; by default the
             event's own time.
+
+    Example:
+        >>> from steward.decision.contract import Event
+        >>> class Reading(Event):
+        ...     meter: str
+        ...     kw: float
+        >>> Stream("meters", Reading, key="meter").max("kw", over=timedelta(minutes=30)).hop
+        datetime.timedelta(0)
     """
 
     stream: Stream
@@ -71,7 +79,12 @@ class WindowFeature:
 
 
 class WindowOptions(TypedDict, total=False):
-    """What every window feature takes: its ``name``, ``scale``, ``exact`` and ``at`` (see :class:`WindowFeature`)."""
+    """What every window feature takes: its ``name``, ``scale``, ``exact`` and ``at`` (see :class:`WindowFeature`).
+
+    Example:
+        >>> WindowOptions(name="recent_load_mw", scale=10)
+        {'name': 'recent_load_mw', 'scale': 10}
+    """
 
     name: str
     scale: int

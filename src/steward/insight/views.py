@@ -13,13 +13,14 @@ from uuid import UUID
 
 import msgspec
 
+from steward.entries import Asked
 from steward.errors import EngineError
 from steward.insight import fold
 from steward.insight.fold import CHANGING, COLUMNS, RunState, moment
 from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, RunRow, Worth
 from steward.insight.tally import Tally, day_values, totals
 from steward.ledger.port import Entry
-from steward.records import Asked, Money, Status
+from steward.records import Money, Status
 
 SCHEMA_VERSION: Final = 1
 _ROWS_PER_STEP: Final = 2_000

@@ -94,7 +94,13 @@ class Message(Struct, frozen=True):
 
 
 class StoredMessage(Struct, frozen=True):
-    """A message with its place in its topic, from 0."""
+    """A message with its place in its topic, from 0.
+
+    Example:
+        >>> now = datetime.fromisoformat("2026-01-01T00:00:00Z")
+        >>> StoredMessage(7, Message("grid.load", "ES", "meter-7", "1", b"{}", 1, now, now)).offset
+        7
+    """
 
     offset: int
     message: Message
@@ -125,6 +131,10 @@ class Committed(Struct, frozen=True):
         first_index: Index of its first entry (the ledger's size before it, if it had none).
         offsets: The offset of each message, in order; a duplicate has the offset of the first.
         duplicates: How many of the messages were already there.
+
+    Example:
+        >>> Committed(first_index=41, offsets=[0, 1]).first_index
+        41
     """
 
     first_index: int
@@ -133,7 +143,12 @@ class Committed(Struct, frozen=True):
 
 
 class Checkpoint(Struct, frozen=True):
-    """The tree's head: ``root`` (32 bytes) over the first ``size`` entries, and its signed note."""
+    """The tree's head: ``root`` (32 bytes) over the first ``size`` entries, and its signed note.
+
+    Example:
+        >>> Checkpoint(0, bytes(32), "").size
+        0
+    """
 
     size: int
     root: bytes

@@ -9,9 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from steward.errors import Conflict, NotFound
-from steward.ledger.port import Entry
-from steward.records import (
+from steward.entries import (
     Acted,
     Approved,
     Asked,
@@ -22,19 +20,27 @@ from steward.records import (
     Failed,
     Observed,
     Published,
-    Receipt,
-    Record,
     Rejected,
-    Status,
     Undone,
     Valued,
     decode_body,
 )
+from steward.errors import Conflict, NotFound
+from steward.ledger.port import Entry
+from steward.records import Receipt, Record, Status
 
 
 @dataclass(frozen=True)
 class Step:
-    """One entry of a run with its place in the ledger."""
+    """One entry of a run with its place in the ledger.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from steward.entries import Escalated
+        >>> at = datetime(2026, 1, 1, tzinfo=UTC)
+        >>> Step(3, Escalated(decision_id=UUID(int=1), decision="pay.release", at=at, to="duty")).index
+        3
+    """
 
     index: int
     body: Body

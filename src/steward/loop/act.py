@@ -17,9 +17,10 @@ import msgspec
 from steward.decision.action import Action, Call
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
+from steward.entries import Acted, Failed, Undone
 from steward.errors import Conflict, DeclarationError, EngineError, StewardError
 from steward.ledger.run import Run
-from steward.records import Acted, ActionFacts, Failed, Receipt, Undone
+from steward.records import ActionFacts, Receipt
 
 
 def facts(decision: Decision[Any, Any, Any], run_id: object) -> ActionFacts:

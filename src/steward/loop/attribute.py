@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec import UNSET
 
 from steward.decision.feature import Features
+from steward.entries import Attributed, decode_body
 from steward.ledger.port import Draft, Entry
 from steward.loop.predict import attributions, row_of
 from steward.loop.prepare import Prepared
 from steward.models.port import LoadedModel
-from steward.records import Attributed, Record, decode_body
+from steward.records import Record
 
 
 def attribute(prepared: Mapping[str, Prepared], entries: Sequence[Entry], at: datetime) -> list[Draft]:
@@ -20,7 +22,7 @@ def attribute(prepared: Mapping[str, Prepared], entries: Sequence[Entry], at: da
     drafts: list[Draft] = []
     for entry in entries:
         record = decode_body(entry.body)
-        if not isinstance(record, Record) or record.decision not in prepared:
+        if not isinstance(record, Record) or record.decision not in prepared or record.attribution is not UNSET:
             continue
         model = _model(prepared[record.decision], record)
         if model is None:

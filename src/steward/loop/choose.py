@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from steward import wire
 from steward.decision.choice import Choice
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
@@ -26,6 +27,7 @@ def chooser(decision: Decision[Any, Any, Any]) -> Choose:
                 fix="return Choice(value, reasons=(...,))",
                 field="policy",
             )
+        wire.check_finite(choice.value, "choice")
         return choice
 
     return choose

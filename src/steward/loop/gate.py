@@ -11,9 +11,10 @@ from msgspec import UNSET
 
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
+from steward.entries import Approved, Asked, Escalated, Expired, Rejected
 from steward.errors import Conflict, ContractError, GateExpired
 from steward.ledger.run import Run
-from steward.records import Approved, Asked, Escalated, Expired, GateFacts, Money, Prediction, Record, Rejected
+from steward.records import GateFacts, Money, Prediction, Record
 
 Weigh = Callable[[Features, Prediction[Any], Any, datetime], GateFacts]
 

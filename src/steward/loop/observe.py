@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from steward.decision.decision import Decision
+from steward.entries import Observed
 from steward.ledger.port import Draft
 from steward.ledger.run import Run
 from steward.loop.value import value
-from steward.records import Observed
 
 
 def joiner(decision: Decision[Any, Any, Any]) -> Callable[[Any], str] | None:

@@ -9,13 +9,15 @@ from typing import Any
 
 import msgspec
 
+from steward import wire
+from steward.decision.checks import nearest
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
 from steward.decision.fingerprint import digest, plain
 from steward.decision.model import Attribution, Model, Pipeline, Step
 from steward.errors import DeclarationError, EngineError
 from steward.models.port import LoadedModel
-from steward.records import Prediction
+from steward.records import Interval, Prediction
 
 Predict = Callable[[Sequence[Features]], Sequence["Prediction[Any] | Exception"]]
 """Answers a batch; a run that fails alone gets its exception in place of a prediction."""
@@ -29,6 +31,7 @@ def predictor(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedMode
         return lambda batch: [NOTHING] * len(batch)
     if isinstance(decision.predict, Model):
         model = models[decision.predict.name]
+        _check_inputs(model, [feature.name for feature in decision.features])
         return _by_model(decision.predict, model, inline=decision.attribution is Attribution.INLINE)
     return _by_pipeline(decision.predict, models)
 
@@ -68,7 +71,12 @@ def _by_model(declared: Model[Any], model: LoadedModel, *, inline: bool) -> Pred
     binary = model.task == "binary"
 
     def predict(batch: Sequence[Features]) -> Sequence[Prediction[Any] | Exception]:
-        rows = [row_of(features, inputs) for features in batch]
+        try:
+            rows = [row_of(features, inputs) for features in batch]
+        except DeclarationError as error:
+            if len(batch) == 1:
+                return [error]
+            return [predict([features])[0] for features in batch]
         values = [model.predict_one(rows[0])] if len(rows) == 1 else model.predict(rows).tolist()
         explained = attributions(model, rows) if inline else [None] * len(rows)
         return [
@@ -88,6 +96,16 @@ def _by_model(declared: Model[Any], model: LoadedModel, *, inline: bool) -> Pred
     return predict
 
 
+def _check_inputs(model: LoadedModel, names: Sequence[str]) -> None:
+    for name in model.inputs:
+        if name not in names:
+            raise DeclarationError(
+                f"model {model.name!r} takes the feature {name!r}, which is not declared",
+                fix=nearest(name, names),
+                field="features",
+            )
+
+
 def _by_pipeline(pipeline: Pipeline[Any], models: Mapping[str, LoadedModel]) -> Predict:
     used = {m.name: models[m.name].digest for step in pipeline.steps for m in step.skill.models}
     name, hashed = pipeline.name, digest([plain(pipeline), used])
@@ -99,6 +117,7 @@ def _by_pipeline(pipeline: Pipeline[Any], models: Mapping[str, LoadedModel]) -> 
             value = step(features, value)
         confidence = pipeline.confidence(value) if pipeline.confidence else None
         interval = pipeline.interval(value) if pipeline.interval else None
+        _check_told(value, confidence, interval)
         return Prediction(value=value, confidence=confidence, interval=interval, model_id=name, model_hash=hashed)
 
     def predict(batch: Sequence[Features]) -> Sequence[Prediction[Any] | Exception]:
@@ -111,6 +130,19 @@ def _by_pipeline(pipeline: Pipeline[Any], models: Mapping[str, LoadedModel]) -> 
         return answers
 
     return predict
+
+
+def _check_told(value: object, confidence: object, interval: object) -> None:
+    """Refuse what a ledger could not give back as it was."""
+    wire.check_finite(value, "prediction")
+    if confidence is not None and not (isinstance(confidence, float | int) and 0 <= confidence <= 1):
+        raise DeclarationError(f"a confidence lies in 0..1, got {confidence!r}", field="predict.confidence")
+    if interval is None:
+        return
+    if not isinstance(interval, Interval):
+        raise DeclarationError(f"{interval!r} is no Interval", fix="return Interval(...)", field="predict.interval")
+    if not (-math.inf < interval.low <= interval.high < math.inf and 0 < interval.level < 1):
+        raise DeclarationError(f"{interval} holds no value", fix="give low <= high", field="predict.interval")
 
 
 def _step(step: Step, models: Mapping[str, LoadedModel]) -> Callable[[Features, Any], Any]:

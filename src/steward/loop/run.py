@@ -14,6 +14,7 @@ from msgspec import UNSET
 from steward.clock import Clock
 from steward.decision.choice import Choice
 from steward.decision.feature import Features
+from steward.entries import Failed
 from steward.errors import ContractError, StewardError
 from steward.ledger.port import Draft
 from steward.loop.act import facts
@@ -21,10 +22,13 @@ from steward.loop.choose import expected_value
 from steward.loop.gate import ask
 from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming, provenance
-from steward.records import Failed, PolicyFacts, Prediction, Record, Status
+from steward.records import PolicyFacts, Prediction, Record, Status
 
 Observe = Callable[[Any, Incoming, str, datetime], None]
 """Shows an event of a decision's own stream to the feature state before it is featurized."""
+
+
+_AFTERWARDS = frozenset({"predict", "choose", "gate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,12 @@ class Work:
     def stop(self, stage: str, error: Exception) -> None:
         """Remember why this run ends here."""
         self.failed = stage
-        if isinstance(error, StewardError):
+        # A contract that is broken after the event was taken in is broken by the decision's own code.
+        if isinstance(error, StewardError) and not (isinstance(error, ContractError) and stage in _AFTERWARDS):
             self.error = error
         else:
             self.error = StewardError(
-                f"{stage} failed: {type(error).__name__}: {error}",
+                f"{stage} failed: {'' if isinstance(error, StewardError) else type(error).__name__ + ': '}{error}",
                 fix="mend the decision's code; the event is kept in the ledger's failed entry",
                 code=f"{stage}-failed",
             )

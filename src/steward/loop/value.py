@@ -7,10 +7,11 @@ from typing import Any
 
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
+from steward.entries import Valued
 from steward.errors import StewardError
 from steward.ledger.run import Run
 from steward.loop.act import typed_choice
-from steward.records import Money, Valued
+from steward.records import Money
 
 
 def value(decision: Decision[Any, Any, Any], run: Run, outcome: object, *, outcome_id: str, at: datetime) -> Valued:

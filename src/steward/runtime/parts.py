@@ -18,6 +18,7 @@ from steward.clock import Clock
 from steward.decision.decision import Decision
 from steward.decision.model import Attribution
 from steward.decision.stream import AT_REACH, WindowFeature
+from steward.entries import Published
 from steward.errors import Conflict, DeclarationError, EngineError
 from steward.features.online import AT_SLACK, OnlineFeatures
 from steward.insight.views import Views
@@ -27,7 +28,6 @@ from steward.loop.attribute import attribute
 from steward.loop.prepare import Prepared, prepare
 from steward.loop.receive import Incoming
 from steward.models.registry import FolderRegistry, Registry
-from steward.records import Published
 from steward.runtime.decider import Decider
 from steward.runtime.engines import ledger_path, open_bus, open_ledger, views_path
 from steward.runtime.follow import Follow

@@ -17,6 +17,7 @@ from steward.decision.contract import Contract
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
 from steward.decision.stream import Stream
+from steward.entries import decode_body
 from steward.errors import StewardError
 from steward.features.online import OnlineFeatures
 from steward.ledger.port import Ledger, Message
@@ -26,7 +27,7 @@ from steward.loop.prepare import Prepared, prepare
 from steward.loop.receive import Incoming
 from steward.loop.run import Work, begin, finish
 from steward.models.registry import Registry
-from steward.records import Money, Record, decode_body
+from steward.records import Money, Record
 from steward.runtime.decider import event_time, message_id
 from steward.runtime.pump import Topic, topics_of
 from steward.runtime.ticks import TIMER
@@ -36,7 +37,12 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class Difference:
-    """One decision that the other release would have taken differently."""
+    """One decision that the other release would have taken differently.
+
+    Example:
+        >>> Difference(UUID(int=1), before="hold", after="pay", value_change=Money.rounded(4, "EUR")).after
+        'pay'
+    """
 
     decision_id: UUID
     before: object
@@ -57,6 +63,10 @@ class Replayed:
         valued: How many of the runs have an outcome; the two sums are over these only.
         value_before: What the choices in force earned, by the replayed release's own economics.
         value_after: What its choices would have earned, if the outcomes had been the same.
+
+    Example:
+        >>> Replayed("pay.release@ab", runs=10, agreed=9).agreed
+        9
     """
 
     release: str

@@ -15,6 +15,7 @@ from steward.bus.port import Accepted
 from steward.clock import Clock, SystemClock
 from steward.decision.checks import nearest
 from steward.decision.decision import Decision
+from steward.entries import Rejected, decode_body
 from steward.errors import Conflict, ContractError, IntegrityError, NotFound, StewardError
 from steward.ledger.port import Commit, Draft, Entry, Message
 from steward.ledger.run import Run
@@ -24,7 +25,7 @@ from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
 from steward.loop.run import Answer
 from steward.models.registry import Registry
-from steward.records import Record, Rejected, decode_body
+from steward.records import Record
 from steward.runtime.follow import answer_key
 from steward.runtime.gather import Gather
 from steward.runtime.parts import DIRECTLY, Origin, Parts, assemble

@@ -22,10 +22,10 @@ from steward.cases.grid.scoring import Scores, score
 from steward.cases.grid.simulation import Answer, Simulation, open_runtime, settings_in
 from steward.cases.grid.training import LOAD, PRICE, Columns, Recipe, columns_of, train
 from steward.clock import SystemClock, VirtualClock
+from steward.entries import Failed, decode_body
 from steward.errors import ContractError, EngineError
 from steward.ledger.verify import verify_store
 from steward.models.registry import FolderRegistry
-from steward.records import Failed, decode_body
 from steward.runtime.engines import ledger_path
 from steward.runtime.runtime import Runtime
 

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.references import Market
+from steward.entries import Acted, Approved, Asked, Body, Escalated, Expired, Rejected, Valued, decode_body
 from steward.insight.rows import ApprovalRow
-from steward.records import Acted, Approved, Asked, Body, Escalated, Expired, Record, Rejected, Valued, decode_body
+from steward.records import Record
 from steward.runtime.runtime import Runtime
 
 _SHOWN = 14
