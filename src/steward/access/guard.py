@@ -36,6 +36,7 @@ USES_EVERY: Final = timedelta(minutes=10)
 """How often the last uses of keys and sessions are written."""
 _BEARER = b"bearer "
 _KEYS = f"{SCHEME}_"
+_KEY_HEADER = f"Bearer {_KEYS}".encode()
 _SHOW = "show a key that is good: Authorization: Bearer stw_..."
 _MAX_ADDRESS_LETTERS = 64
 _log = logging.getLogger("steward.access")
@@ -167,6 +168,10 @@ class Guard(Asking):
         """
         authorization = headers.get(b"authorization")
         if authorization is not None:
+            if authorization[: len(_KEY_HEADER)] == _KEY_HEADER:  # nearly every request
+                token = authorization[len(_BEARER) :].decode("latin-1")
+                found = self._by_key(token)
+                return found if isinstance(found, Identity) else await self._refuse_key(found, token, address)
             return await self._by_authorization(authorization, address)
         cookie = headers.get(b"cookie")
         shown = None if cookie is None else session_id(cookie)
@@ -177,18 +182,19 @@ class Guard(Asking):
         raise _nobody("nobody is signed in", "show a key or token: Authorization: Bearer ...")
 
     async def _by_authorization(self, header: bytes, address: str) -> Identity:
-        scheme, token = header[:7], header[7:].decode("latin-1")
+        scheme, token = header[: len(_BEARER)], header[len(_BEARER) :].decode("latin-1")
         if len(header) > MAX_AUTHORIZATION_BYTES or scheme.lower() != _BEARER:
             await self._refuse("scheme", "", address, _nobody("only bearer keys and tokens are taken", _SHOW))
         if token.startswith(_KEYS):
             found = self._by_key(token)
-            if isinstance(found, Identity):
-                return found
-            prefix = (split(token) or ("", ""))[0]
-            await self._refuse(found, prefix and f"key:{prefix}", address, _nobody("the key is not good", _SHOW))
+            return found if isinstance(found, Identity) else await self._refuse_key(found, token, address)
         if self._tokens is None:
             await self._refuse("scheme", "", address, _nobody("tokens of other issuers are not taken", _SHOW))
         return await self._by_token(self._tokens, token, address)
+
+    async def _refuse_key(self, code: str, token: str, address: str) -> NoReturn:
+        prefix = (split(token) or ("", ""))[0]
+        await self._refuse(code, prefix and f"key:{prefix}", address, _nobody("the key is not good", _SHOW))
 
     def _by_key(self, token: str) -> Identity | str:
         """Return whose key it is, or why it is not good; an unknown prefix takes as long as a wrong secret."""

@@ -89,8 +89,9 @@ class Jwks:
         Raises:
             EngineError: The keys are not known, or not any more, and the issuer does not answer.
         """
-        # While somebody else fetches, known keys do for the others.
-        if self._is_due(kid) and not (kid in self._keys and self._one_at_a_time.locked()):
+        # While somebody fetches, known keys do for the others; who asks for an unknown one waits for the answer too.
+        fetching = self._one_at_a_time.locked()
+        if (not fetching and self._is_due(kid)) or (fetching and kid not in self._keys):
             async with self._one_at_a_time:
                 if self._is_due(kid):
                     await self._refresh()
