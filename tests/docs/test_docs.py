@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -35,23 +35,31 @@ def test_python_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("path", [d for d in DOCUMENTS if CONSOLE.search(d.read_text())], ids=name)
 def test_commands_run(path: Path, tmp_path: Path) -> None:
-    """Each ``$`` line runs, in one folder, in order; a folder changed with ``cd`` stays changed."""
-    folder = tmp_path
-    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    for block in CONSOLE.findall(path.read_text(encoding="utf-8")):
-        for line in (line[2:] for line in block.splitlines() if line.startswith("$ ")):
-            if line.startswith("cd "):
-                folder = folder / shlex.split(line)[1]
-                continue
-            done = subprocess.run(
-                ["bash", "-c", line],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=False,
-                env={**os.environ, "PATH": paths},
-            )
-            assert done.returncode == 0, f"$ {line}\n{done.stdout}{done.stderr}"
+    """All ``$`` commands of a document run in one shell, in order; what runs behind is ended with it."""
+    blocks = CONSOLE.findall(path.read_text(encoding="utf-8"))
+    lines = [line[2:] for block in blocks for line in re.findall(r"^\$ (?:.*\\\n)*.*", block, re.M)]
+    port = free_port()
+    script = "\n".join(["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT", *lines])
+    done = subprocess.run(
+        ["bash", "-c", script.replace("8700", port)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={
+            **os.environ,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "STEWARD_PORT": port,
+        },
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+
+
+def free_port() -> str:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return str(listening.getsockname()[1])
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
