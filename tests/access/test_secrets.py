@@ -107,7 +107,7 @@ def test_a_secret_is_not_copied_into_files() -> None:
             copied(secret)
     with pytest.raises(TypeError):
         msgspec.json.encode(secret)
-    assert "hunter2" not in f"{secret!r:>20} {secret!s:>20} {[secret]} {vars(Secret)}"
+    assert "hunter2" not in f"{secret!r:>20} {secret!s:>20} {[secret]} {dir(secret)}"
 
 
 def test_keys_are_fresh_and_long() -> None:
