@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final, TYPE_CHECKING
 
 import msgspec
 
@@ -36,14 +36,30 @@ def line(text: str) -> None:
     sys.stdout.flush()
 
 
+_LONG: Final = 8
+
+
 def short(value: object) -> str:
-    """Write a value for a table's cell: text as it is, anything else as JSON.
+    """Write a value for a table's cell: text as it is, anything else as JSON, long lists by their ends.
+
+    The whole of it is what ``--json`` writes.
 
     Example:
         >>> short("hold"), short({"power_mw": 4.0})
         ('hold', '{"power_mw":4.0}')
+        >>> short({"load_mw": [float(hour) for hour in range(24)]})
+        '{"load_mw":[0.0,1.0,2.0,"... 18 more ...",21.0,22.0,23.0]}'
     """
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if isinstance(value, str) else msgspec.json.encode(_abridged(value)).decode()
+
+
+def _abridged(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _abridged(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        parts = [_abridged(part) for part in value]
+        return parts if len(parts) <= _LONG else [*parts[:3], f"... {len(parts) - 6} more ...", *parts[-3:]]
+    return value
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:

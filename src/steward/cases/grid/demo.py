@@ -64,7 +64,7 @@ class DemoOptions:
     run_for: timedelta | None = None
     source: Source | None = None
     hours_per_s: float = 6.0
-    answer_s: float = 8.0
+    answer_s: float = 20.0
     folder: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8700
