@@ -49,7 +49,7 @@ def test_the_server_is_found_while_it_runs_and_forgotten_after(tmp_path: Path) -
         assert not (tmp_path / ".steward" / "server.json").exists()
 
 
-@pytest.mark.parametrize(("status", "pid"), [(404, os.getpid()), (200, 2**22 + 1)])
+@pytest.mark.parametrize(("status", "pid"), [(404, os.getpid()), (200, 2**22 + 1)], ids=["alive", "dead"])
 def test_another_program_on_its_port_is_not_taken_for_it(tmp_path: Path, status: int, pid: int) -> None:
     (tmp_path / ".steward").mkdir()
     with answering(status) as port:
