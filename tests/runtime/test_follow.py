@@ -14,8 +14,9 @@ from tests.runtime.shop import Refund, refund
 from tests.runtime.world import HOUR, MINUTE, NOON, SECOND, Till, World
 
 from steward import Action, Call, Choice, Features, Prediction, Receipt, Status, seconds
+from steward.entries import Escalated, Expired
 from steward.errors import Conflict, ContractError, EngineError, GateExpired, StewardError
-from steward.records import Escalated, Expired, GateFacts
+from steward.records import GateFacts
 from steward.testing.faults import unwritable
 
 

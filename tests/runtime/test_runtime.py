@@ -13,9 +13,10 @@ from tests.runtime.shop import CARDS, GREET, HOURLY, Due, Payment, Refund, Settl
 from tests.runtime.world import HOUR, MINUTE, NOON, Till, World
 
 from steward import Choice, Features, Prediction, Status
+from steward.entries import Failed, decode_body
 from steward.errors import Conflict, ContractError, DeclarationError, EngineError, NotFound, StewardError
 from steward.loop.run import Answer
-from steward.records import Failed, Record, decode_body
+from steward.records import Record
 from steward.runtime.parts import Origin
 from steward.testing.faults import unwritable
 

@@ -13,10 +13,10 @@ import pytest
 
 from steward import Call, Decision, Event, Receipt
 from steward.clock import VirtualClock
+from steward.entries import decode_body
 from steward.ledger.memory import MemoryLedger
 from steward.ledger.port import Entry, Ledger, Message
 from steward.ledger.sqlite import SqliteLedger
-from steward.records import decode_body
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
 from steward.testing.faults import FaultyLedger
