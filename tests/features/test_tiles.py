@@ -7,13 +7,17 @@ import random
 import pytest
 
 from steward.features.columns import Column
-from steward.features.tiles import Grid, Track
+from steward.features.grids import Grid
+from steward.features.ranks import Marks
+from steward.features.tiles import Track
 
 GRIDS = (Grid(1, 1, 5), Grid(10, 1, 60), Grid(10, 0, 60), Grid(100, 1, 700))
 
 
 def track() -> Track:
-    return Track([Column(sums=True, squares=True, lowest=True, highest=True, quantiles=1)], GRIDS, slack=3)
+    return Track(
+        [Column(sums=True, squares=True, lowest=True, highest=True, marks=Marks(((60, 10),), each=5))], GRIDS, slack=3
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))

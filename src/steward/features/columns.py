@@ -9,13 +9,14 @@ from typing import TypeAlias
 
 from steward.errors import IntegrityError
 from steward.features.extremes import Lowest
-from steward.features.ranks import Marks
+from steward.features.grids import Merges
+from steward.features.ranks import Marks, MarksState
 
 Totals: TypeAlias = "array[int] | list[int]"
 """64-bit integers while they fit, Python's wide ones after."""
 Packed = bytes | list[str]
-ColumnState = tuple[bytes, list[Packed], list[bytes], list[list[int]]]
-"""A column as plain data: values, totals, extremes, buckets."""
+ColumnState = tuple[bytes, list[Packed], list[bytes], MarksState | None]
+"""A column as plain data: values, totals, extremes, marks."""
 
 
 class Column:
@@ -26,7 +27,7 @@ class Column:
         squares: Keep sums of squares.
         lowest: Keep smallest values.
         highest: Keep largest values.
-        quantiles: How many windows ask for quantiles.
+        marks: Keep what quantiles need.
 
     Attributes:
         values: The value of each tile's last event.
@@ -39,7 +40,7 @@ class Column:
         ([0, 4503599627370496, 0], True)
     """
 
-    __slots__ = ("highest", "lowest", "marks", "squares", "sums", "values")
+    __slots__ = ("_parts", "highest", "lowest", "marks", "squares", "sums", "values")
 
     def __init__(
         self,
@@ -48,14 +49,15 @@ class Column:
         squares: bool = False,
         lowest: bool = False,
         highest: bool = False,
-        quantiles: int = 0,
+        marks: Marks | None = None,
     ) -> None:
         self.values = array("q", [0])
         self.sums: Totals | None = array("q", [0]) if sums else None
         self.squares: Totals | None = array("q", [0]) if squares else None
         self.lowest = Lowest(1) if lowest else None
         self.highest = Lowest(-1) if highest else None
-        self.marks = Marks(quantiles) if quantiles else None
+        self.marks = marks
+        self._parts = tuple(part for part in (self.lowest, self.highest, marks) if part is not None)
 
     def append(self, value: int) -> None:
         """Take a value that is the newest."""
@@ -65,12 +67,12 @@ class Column:
             try:
                 sums.append(sums[-1] + value)
             except OverflowError:
-                self.sums = [*sums, sums[-1] + value]
+                self.sums = _from_start([*sums, sums[-1] + value])
         if squares is not None:
             try:
                 squares.append(squares[-1] + value * value)
             except OverflowError:
-                self.squares = [*squares, squares[-1] + value * value]
+                self.squares = _from_start([*squares, squares[-1] + value * value])
 
     def insert(self, at: int, time: int, value: int, *, among_merged: bool) -> None:
         """Take a value that belongs before others, as tile ``at``: all totals after it grow."""
@@ -79,37 +81,42 @@ class Column:
             self.sums = _inserted(self.sums, at, value)
         if self.squares is not None:
             self.squares = _inserted(self.squares, at, value * value)
-        for part in (self.lowest, self.highest, self.marks):
-            if part is not None:
-                part.insert(at, time, value, among_merged=among_merged)
+        for part in self._parts:
+            part.insert(at, time, value, among_merged=among_merged)
 
-    def merge(self, lasts: Sequence[int], merged: int, now_merged: int) -> None:
-        """Merge tiles: group ``k`` is what lies after ``lasts[k-1]`` up to ``lasts[k]``; group 0 becomes the start.
+    def reopen(self) -> None:
+        """Take note that a value came whose neighbours are merged already."""
+        if self.marks is not None:
+            self.marks.reopen()
+
+    def merge(self, times: Sequence[int], merges: Merges, oldest: int) -> None:
+        """Merge tiles.
 
         Args:
-            lasts: The last tile of each group.
-            merged: How many tiles at the beginning may hold several events.
-            now_merged: How many groups will.
+            times: Their times, before merging.
+            merges: Which ones.
+            oldest: The oldest readable time.
         """
-        for part in (self.lowest, self.highest, self.marks):
-            if part is not None:
-                part.merge(self.values, lasts, merged, now_merged)
-        self.values = array("q", [self.values[last] for last in lasts])
-        if self.sums is not None:
-            self.sums = _picked(self.sums, lasts)
-        if self.squares is not None:
-            self.squares = _picked(self.squares, lasts)
+        for part in self._parts:
+            part.merge(times, self.values, merges, oldest)
+        merges.squeeze(self.values)
+        for totals in (self.sums, self.squares):
+            if totals is not None:
+                merges.squeeze(totals)
+        if isinstance(self.sums, list):
+            self.sums = _from_start(self.sums)
+        if isinstance(self.squares, list):
+            self.squares = _from_start(self.squares)
 
     def dump(self) -> ColumnState:
         """Return plain data for a snapshot; what can be told from it is left out."""
-        totals = [_dumped(total) for total in (self.sums, self.squares) if total is not None]
+        totals = [_dumped(_from_start(total)) for total in (self.sums, self.squares) if total is not None]
         extremes = [packed(part.tiles) for part in (self.lowest, self.highest) if part is not None]
-        buckets = [tile.tolist() for tile in self.marks.tiles] if self.marks is not None else []
-        return packed(self.values), totals, extremes, buckets
+        return packed(self.values), totals, extremes, self.marks.dump() if self.marks is not None else None
 
     def load(self, state: ColumnState) -> None:
         """Take back what ``dump`` returned; the plan must be the same."""
-        values, totals, extremes, buckets = state
+        values, totals, extremes, marks = state
         self.values = unpacked(values)
         kept = iter(totals)
         if self.sums is not None:
@@ -118,8 +125,8 @@ class Column:
             self.squares = _loaded(next(kept))
         for part, tiles in zip([p for p in (self.lowest, self.highest) if p is not None], extremes, strict=True):
             part.tiles = unpacked(tiles)
-        if self.marks is not None:
-            self.marks.tiles = [array("i", tile) for tile in buckets]
+        if self.marks is not None and marks is not None:
+            self.marks.load(marks)
 
 
 def _inserted(totals: Totals, at: int, added: int) -> Totals:
@@ -127,16 +134,17 @@ def _inserted(totals: Totals, at: int, added: int) -> Totals:
     try:
         return totals[:at] + array("q", shifted) if isinstance(totals, array) else totals[:at] + shifted
     except OverflowError:
-        return [*totals[:at], *shifted]
+        return _from_start([*totals[:at], *shifted])
 
 
-def _picked(totals: Totals, lasts: Sequence[int]) -> Totals:
-    start = totals[lasts[0]]
-    picked = [totals[last] - start for last in lasts]
+def _from_start(totals: Totals) -> Totals:
+    """Return totals that count from the first tile on: what is before does not matter to any window."""
+    start = totals[0]
+    counted = [total - start for total in totals]
     try:
-        return array("q", picked)
+        return array("q", counted)
     except OverflowError:
-        return picked
+        return counted
 
 
 def _dumped(totals: Totals) -> Packed:

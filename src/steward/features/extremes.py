@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 
-Span = tuple[int, int, int, list[int], int]
-"""``(start, end, count, times, tail)``: tiles ``start+1 .. end``, those later than ``tail``; ``count`` > 0 events."""
+from steward.features.grids import NEVER, Merges
 
 
 class Lowest:
@@ -25,7 +24,7 @@ class Lowest:
 
     Example:
         >>> lowest, times, values = Lowest(1), [0, 10, 20, 30], [0, 5, 9, 7]
-        >>> lowest.read(values, (0, 3, 3, times, 0)), lowest.read(values, (1, 2, 1, times, 10))
+        >>> lowest.read(values, times, 3, 0), lowest.read(values, times, 2, 10)
         (5, 9)
     """
 
@@ -34,35 +33,40 @@ class Lowest:
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.tiles = array("q", [0])
-        self.seen = 0
+        self.seen = NEVER
         self.stairs: list[int] = []
         self.stair_times: list[int] = []
 
-    def read(self, values: Sequence[int], span: Span) -> int:
-        """Return the smallest value of a span of tiles.
+    def read(self, values: Sequence[int], times: Sequence[int], end: int, tail: int) -> int:
+        """Return the smallest value of the tiles later than ``tail`` up to tile ``end``; there must be one.
 
         Args:
             values: The tiles' last values: of those that are not merged, the only ones.
-            span: The tiles.
+            times: The tiles' times.
+            end: The last tile.
+            tail: Where the window begins.
         """
-        start, end, _, times, tail = span
-        if end != self.seen:
-            if end < self.seen:
-                return min(self._lowest_of(values, start + 1, end + 1)) * self.sign
-            stairs, stair_times = self.stairs, self.stair_times
-            first, self.seen = self.seen + 1, end
-            # Mostly there is one new tile, with one event.
-            single = end == first and end >= len(self.tiles)
-            for value in (values[end] * self.sign,) if single else self._lowest_of(values, first, end + 1):
-                while stairs and stairs[-1] >= value:
-                    stairs.pop()
-                    stair_times.pop()
-                stairs.append(value)
-                stair_times.append(times[first])
-                first += 1
-        if self.stair_times[0] > tail:
-            return self.stairs[0] * self.sign
-        return self.stairs[bisect_right(self.stair_times, tail)] * self.sign
+        now, stairs, stair_times = times[end], self.stairs, self.stair_times
+        if now != self.seen:
+            if now < self.seen:
+                return min(self._lowest_of(values, bisect_right(times, tail), end + 1)) * self.sign
+            if times[end - 1] == self.seen and end >= len(self.tiles):
+                self._climb(now, values[end] * self.sign)
+            else:
+                # A tile that was seen in part is taken again, which changes nothing.
+                first = max(bisect_right(times, self.seen), 1)
+                for tile, value in enumerate(self._lowest_of(values, first, end + 1), first):
+                    self._climb(times[tile], value)
+            self.seen = now
+        return (stairs[0] if stair_times[0] > tail else stairs[bisect_right(stair_times, tail)]) * self.sign
+
+    def _climb(self, time: int, value: int) -> None:
+        """Add a stair for a later value; those that are not lower go."""
+        stairs, times = self.stairs, self.stair_times
+        while stairs and stairs[-1] >= value:
+            del stairs[-1], times[-1]
+        stairs.append(value)
+        times.append(time)
 
     def _lowest_of(self, values: Sequence[int], first: int, end: int) -> Sequence[int]:
         tiles, sign = self.tiles, self.sign
@@ -75,9 +79,8 @@ class Lowest:
         value *= self.sign
         if among_merged:
             self.tiles.insert(at, value)
-        if at > self.seen:
+        if time > self.seen:
             return
-        self.seen += 1
         stairs, times = self.stairs, self.stair_times
         after = bisect_right(times, time)
         if after < len(stairs) and stairs[after] <= value:
@@ -88,18 +91,13 @@ class Lowest:
         stairs[first:after] = [value]
         times[first:after] = [time]
 
-    def merge(self, values: Sequence[int], lasts: Sequence[int], merged: int, now_merged: int) -> None:
-        """Keep the smallest value of each group; see :meth:`steward.features.columns.Column.merge`."""
-        of_tile = self._lowest_of(values, 0, lasts[now_merged - 1] + 1)
-        grouped = [0]
-        before = lasts[0]
-        for last in lasts[1:now_merged]:
-            grouped.append(of_tile[last] if last == before + 1 else min(of_tile[before + 1 : last + 1]))
-            before = last
-        self.tiles = array("q", grouped)
-        seen = bisect_left(lasts, self.seen)
-        if seen < len(lasts) and lasts[seen] == self.seen and len(self.stairs) <= len(lasts):
-            self.seen = seen
-        else:
-            self.seen = 0
-            self.stairs, self.stair_times = [], []
+    def merge(self, times: Sequence[int], values: Sequence[int], merges: Merges, oldest: int) -> None:
+        """Keep the smallest value of each group, and no stair before all windows."""
+        tiles, sign = self.tiles, self.sign
+        tiles.extend([value * sign for value in values[len(tiles) : merges.end]])
+        for first, last in merges.groups:
+            tiles[last] = min(tiles[first : last + 1])
+        merges.squeeze(tiles)
+        tiles[0] = 0
+        gone = bisect_right(self.stair_times, times[merges.start])
+        del self.stairs[:gone], self.stair_times[:gone]

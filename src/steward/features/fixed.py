@@ -16,6 +16,7 @@ from steward.errors import ContractError
 FIXED_LIMIT = 2**53 - 1
 """Largest magnitude of a fixed-point value: every integer up to it is exact as a float, too."""
 
+_MICROSECOND = timedelta(microseconds=1)
 _SUB_BITS = 6
 _EXACT_BELOW = 2 << _SUB_BITS
 
@@ -32,17 +33,16 @@ def micros(when: datetime) -> int:
         1000000
     """
     try:
-        since = when - EPOCH
+        return (when - EPOCH) // _MICROSECOND
     except TypeError:
         raise ContractError(
             f"{when!r} is not an aware time", fix="give it a zone, for example datetime.now(UTC)"
         ) from None
-    return since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds
 
 
 def micros_of(length: timedelta) -> int:
     """Return a duration in microseconds, exactly."""
-    return length // timedelta(microseconds=1)
+    return length // _MICROSECOND
 
 
 def fixed(value: object, scale: int, field: str) -> int:

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from steward.decision.stream import WindowFeature
 from steward.errors import DeclarationError, StewardError
 from steward.features.fixed import fixed, micros, micros_of
+from steward.features.grids import NEVER
 from steward.features.plan import StreamPlan, fingerprint, plan_streams
 from steward.features.reader import TrackReader, empty_value
 from steward.features.snapshot import KeySnapshot, StreamSnapshot, opened, sealed
@@ -22,6 +23,13 @@ from steward.records import FeatureValue
 
 AT_SLACK = timedelta(hours=1)
 """How far behind a key's newest ``known_at`` features can still be read."""
+
+
+ID_PARTS = 3
+"""For how many parts of time ids are remembered; together they are as long as an event may come again."""
+
+FEW_IDS = 64
+"""So many ids are not worth the work of forgetting some."""
 
 
 class Observed(StrEnum):
@@ -40,51 +48,58 @@ class Observed(StrEnum):
 class KeyState:
     """What is kept of one key of a stream: its tracks, its newest ``known_at`` and the ids it has seen.
 
-    Ids are forgotten once an event of that age is too late anyway.
+    Time is cut into parts, and an id is forgotten when :data:`ID_PARTS` whole ones have passed after its own.
 
     Example:
         >>> state = KeyState([])
-        >>> state.apply("meter/1", 10, 12, [], 3_600)
-        >>> state.now, state.ids
-        (12, {'meter/1': 10})
+        >>> state.apply("meter/1", 10_000, 12_000, [], part_us=1_000)
+        >>> state.forget(part_us=1_000)
+        >>> state.now, state.ids, state.ids_from
+        (12000, {'meter/1': 10}, 9000)
     """
 
-    __slots__ = ("ids", "ids_from", "ids_limit", "now", "tracks")
+    __slots__ = ("_forget_at", "_newest_part", "ids", "ids_from", "now", "tracks")
 
     def __init__(self, tracks: list[Track]) -> None:
         self.tracks = tracks
         self.ids: dict[str, int] = {}
-        self.ids_from = self.now = -(2**63)
-        self.ids_limit = 64
+        self.ids_from = self.now = self._forget_at = self._newest_part = NEVER
 
-    def apply(self, id: str, event_time: int, known_at: int, inputs: list[list[int] | None], horizon: int) -> None:
+    def apply(self, id: str, event_time: int, known_at: int, inputs: list[list[int] | None], part_us: int) -> None:
         """Take an event that counts: each track's values, ``None`` where they are missing."""
-        ids = self.ids
-        ids[id] = event_time
-        if known_at > self.now:  # noqa: PLR1730 - a call of max would cost as much as the rest of the line
+        part = event_time // part_us
+        if part == self._newest_part:
+            # One number for all ids of a part, not an equal one for each.
+            part = self._newest_part
+        else:
+            self._newest_part = part
+        self.ids[id] = part
+        if known_at > self.now:
             self.now = known_at
-        if len(ids) > self.ids_limit:
-            self.forget(horizon)
-        for track, values in zip(self.tracks, inputs, strict=True):
+            if known_at >= self._forget_at and len(self.ids) > FEW_IDS:
+                self.forget(part_us)
+        for track, values in zip(self.tracks, inputs):  # noqa: B905 - both are of one plan; the check costs time
             if values is not None:
                 track.add(event_time, id, values)
                 if len(track.ids) > track.limit:
-                    track.compact(self.now, self.now - horizon)
+                    track.compact(self.now, self.ids_from)
 
-    def forget(self, horizon: int) -> None:
-        """Forget ids older than ``horizon`` before now."""
-        self.ids_from = self.now - horizon
-        self.ids = {id: time for id, time in self.ids.items() if time >= self.ids_from}
-        self.ids_limit = len(self.ids) + max(len(self.ids) // 4, 64)
+    def forget(self, part_us: int) -> None:
+        """Forget the ids of parts that are too old now."""
+        oldest = self.now // part_us - ID_PARTS
+        self.ids_from = oldest * part_us
+        self._forget_at = (oldest + ID_PARTS + 1) * part_us
+        self.ids = {id: part for id, part in self.ids.items() if part >= oldest}
 
-    def ends_before(self, time: int, horizon: int, retained: int) -> bool:
+    def ends_before(self, time: int, part_us: int, retained: int) -> bool:
         """Return whether at ``time`` nothing here can be read, nor a known event come again in time."""
         newest = max(track.times[-1] + track.slack for track in self.tracks) + retained
-        return max(newest, max(self.ids.values(), default=newest) + horizon, self.now) < time
+        ids_end = (max(self.ids.values()) + 1 + ID_PARTS) * part_us if self.ids else newest
+        return max(newest, ids_end, self.now) < time
 
-    def compact(self, horizon: int) -> None:
+    def compact(self, part_us: int) -> None:
         """Bring everything to the form that depends only on the events and ``now``."""
-        self.forget(horizon)
+        self.forget(part_us)
         for track in self.tracks:
             track.compact(self.now, self.ids_from)
 
@@ -108,7 +123,7 @@ class StreamState:
         ('applied', ['ES'])
     """
 
-    __slots__ = ("_get_key", "_horizon", "_inputs", "_lateness", "_slack", "keys", "plan", "too_late")
+    __slots__ = ("_get_key", "_inputs", "_lateness", "_part_us", "_slack", "keys", "plan", "too_late")
 
     def __init__(self, plan: StreamPlan, slack: int) -> None:
         self.plan = plan
@@ -116,7 +131,7 @@ class StreamState:
         self.too_late = 0
         self._slack = slack
         self._lateness = micros_of(plan.stream.lateness)
-        self._horizon = self._lateness + slack
+        self._part_us = -((self._lateness + slack) // -ID_PARTS) or 1
         self._get_key = attrgetter(plan.stream.key)
         self._inputs = [
             (track.optional, [(attrgetter(column.field), column.field, column.scale) for column in track.columns])
@@ -141,16 +156,16 @@ class StreamState:
         inputs = self._values(event)
         if state is None:
             state = self.keys[key] = KeyState([track.make(self._slack) for track in self.plan.tracks])
-        state.apply(id, event_time, known_at, inputs, self._horizon)
+        state.apply(id, event_time, known_at, inputs, self._part_us)
         return Observed.APPLIED
 
     def snapshot(self) -> StreamSnapshot:
         """Return the state as plain data, compacted."""
         keys = {}
         for key, state in sorted(self.keys.items()):
-            state.compact(self._horizon)
+            state.compact(self._part_us)
             tracks = [track.dump() for track in state.tracks]
-            keys[key] = KeySnapshot(state.now, state.ids_from, dict(sorted(state.ids.items())), tracks)
+            keys[key] = KeySnapshot(state.now, dict(sorted(state.ids.items())), tracks)
         return StreamSnapshot(self.too_late, keys)
 
     def restored(self, snapshot: StreamSnapshot) -> dict[str, KeyState]:
@@ -158,7 +173,8 @@ class StreamState:
         keys = {}
         for key, saved in snapshot.keys.items():
             state = keys[key] = KeyState([track.make(self._slack) for track in self.plan.tracks])
-            state.now, state.ids_from, state.ids = saved.now, saved.ids_from, saved.ids
+            state.now, state.ids = saved.now, saved.ids
+            state.forget(self._part_us)
             for track, kept in zip(state.tracks, saved.tracks, strict=True):
                 track.load(kept)
         return keys
@@ -166,7 +182,7 @@ class StreamState:
     def forget(self, before: int) -> int:
         """Drop keys without a readable event or a rememberable id; return how many."""
         retained = max(track.retained for track in self.plan.tracks)
-        gone = [key for key, state in self.keys.items() if state.ends_before(before, self._horizon, retained)]
+        gone = [key for key, state in self.keys.items() if state.ends_before(before, self._part_us, retained)]
         for key in gone:
             del self.keys[key]
         return len(gone)

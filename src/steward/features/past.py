@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.errors import DeclarationError
-from steward.features.spans import Extras, Spans, span_minima
+from steward.features.spans import Holes, Spans
 from steward.features.table import (
     Axis,
     EventTable,
@@ -23,6 +23,9 @@ from steward.features.table import (
 )
 
 AsKnown = Literal["then", "now"]
+
+_CHUNK = 4_000_000
+"""How many events are looked at one by one at a time."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,8 @@ class Query:
     ends: Int64
     known_at: Int64 | None
     order: Int64
-    _known_befores: dict[int, Int64] = field(default_factory=dict)
-    _knowns: dict[tuple[int, int], tuple[Int64, Extras | None, Int64]] = field(default_factory=dict)
+    _known_borders: dict[int, tuple[Int64, Int64]] = field(default_factory=dict)
+    _knowns: dict[tuple[int, int], tuple[Int64, Holes | None, Int64]] = field(default_factory=dict)
     _windows: dict[tuple[int, int, int], Spans] = field(default_factory=dict)
 
     def as_asked(self, column: NDArray[Any]) -> NDArray[Any]:
@@ -145,51 +148,56 @@ class Query:
         begin = events.axis.after(self.codes, tails)
         if self.known_at is None:
             return Spans(begin, np.maximum(events.axis.after(self.codes, ends), begin))
-        clean, extras = self._known(events, ends, self.known_at)
-        if extras is not None:
-            extras = extras.not_before(begin)
-        return Spans(begin, np.maximum(clean, begin), extras)
+        end, holes = self._known(events, ends, self.known_at)
+        if holes is not None:
+            holes = holes.not_before(begin)
+        return Spans(begin, np.maximum(end, begin), holes)
 
-    def _known(self, events: SortedEvents, ends: Int64, known_at: Int64) -> tuple[Int64, Extras | None]:
-        """Return up to where all events not after ``ends`` were known, and which ones were known beyond."""
+    def _known(self, events: SortedEvents, ends: Int64, known_at: Int64) -> tuple[Int64, Holes | None]:
+        """Return where what was known and is not after ``ends`` ends, and which events before were not known."""
         place = id(events), id(ends)
         if place not in self._knowns:
-            end = events.axis.after(self.codes, ends)
-            clean = np.minimum(self._known_before(events, known_at), end)
-            self._knowns[place] = clean, _known_after(events, clean, end, known_at), ends
+            all_before, none_from = self._borders(events, known_at)
+            end = np.minimum(events.axis.after(self.codes, ends), none_from)
+            self._knowns[place] = end, _unknown(events, np.minimum(all_before, end), end, known_at), ends
         return self._knowns[place][:2]
 
-    def _known_before(self, events: SortedEvents, known_at: Int64) -> Int64:
-        """Return the position before which all events of the row's key were known."""
-        if id(events) not in self._known_befores:
+    def _borders(self, events: SortedEvents, known_at: Int64) -> tuple[Int64, Int64]:
+        """Return the positions before which all events of the row's key were known, and from which none was."""
+        if id(events) not in self._known_borders:
             axis = events.axis
-            # The newest known_at of a key so far only grows, so it can be searched like a time.
+            # The newest known_at of a key so far only grows, as does the oldest from here on: both can be searched
+            # like times.
             newest = _running_maximum(axis.codes, events.known_at)
-            self._known_befores[id(events)] = Axis(axis.codes, newest).after(self.codes, known_at)
-        return self._known_befores[id(events)]
+            oldest = -_running_maximum(-axis.codes[::-1], -events.known_at[::-1])[::-1]
+            self._known_borders[id(events)] = (
+                Axis(axis.codes, newest).after(self.codes, known_at),
+                Axis(axis.codes, oldest).after(self.codes, known_at),
+            )
+        return self._known_borders[id(events)]
 
 
-def _known_after(events: SortedEvents, begin: Int64, end: Int64, known_at: Int64) -> Extras | None:
-    """Return the events of ``begin .. end-1`` that were known."""
-    perhaps = np.flatnonzero(end > begin)
-    if not len(perhaps):
-        return None
-    earliest = span_minima(events.known_at, Spans(begin[perhaps], end[perhaps]))
-    rows = perhaps[earliest <= known_at[perhaps]]
-    if not len(rows):
-        return None
+def _unknown(events: SortedEvents, begin: Int64, end: Int64, known_at: Int64) -> Holes | None:
+    """Return the events of ``begin .. end-1`` that were not known."""
+    rows = np.flatnonzero(end > begin)
     length = end[rows] - begin[rows]
-    of_row = np.repeat(np.arange(len(rows)), length)
-    first = np.cumsum(length) - length
-    at = np.arange(int(length.sum())) - first[of_row] + begin[rows][of_row]
-    known = events.known_at[at] <= known_at[rows][of_row]
-    counts = np.bincount(of_row[known], minlength=len(rows))
-    return Extras(rows, np.concatenate(([0], np.cumsum(counts))), at[known])
+    found: list[tuple[Int64, Int64]] = []
+    # What lies between is looked at event by event, for some rows at a time to bound the memory.
+    chunk_of = np.cumsum(length) // _CHUNK
+    for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(chunk_of)) + 1):
+        row_of = np.repeat(rows[part], length[part])
+        first = np.cumsum(length[part]) - length[part]
+        at = np.arange(len(row_of)) + np.repeat(begin[rows[part]] - first, length[part])
+        unknown = events.known_at[at] > known_at[row_of]
+        found.append((row_of[unknown], at[unknown]))
+    return Holes.of(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 
 
 def _running_maximum(codes: Int64, values: Int64) -> Int64:
+    """Return the largest value so far of each key; codes ascend."""
     if not len(values):
         return values
+    codes = codes - codes[0]
     low = int(values.min())
     span = int(values.max()) - low + 1
     if span * (int(codes[-1]) + 1) < 2**62:

@@ -16,13 +16,12 @@ from steward.decision.stream import Aggregate, Stream, WindowFeature
 from steward.errors import DeclarationError
 from steward.features.columns import Column
 from steward.features.fixed import micros_of
-from steward.features.tiles import Grid, Track
+from steward.features.grids import EACH, Grid
+from steward.features.ranks import Marks
+from steward.features.tiles import Track
 
 LAG_REACH = timedelta(hours=1)
 """How far before ``t - by`` an exact lag looks for a value; a lag with a hop looks back one hop."""
-
-_EACH = (1, 1)
-"""Size and shift of the grid that keeps each event a tile of its own."""
 
 _KEPT: dict[Aggregate, tuple[str, ...]] = {
     Aggregate.SUM: ("sums",),
@@ -45,7 +44,7 @@ class ColumnPlan:
         quantiles: The quantile windows, as ``(over, hop)`` in microseconds.
 
     Example:
-        >>> list(ColumnPlan("load_mw", 1000, frozenset({"sums"}), ()).make().sums)
+        >>> list(ColumnPlan("load_mw", 1000, frozenset({"sums"}), ()).make(each=0).sums)
         [0]
     """
 
@@ -54,10 +53,10 @@ class ColumnPlan:
     keeps: frozenset[str]
     quantiles: tuple[tuple[int, int], ...]
 
-    def make(self) -> Column:
-        """Return an empty column."""
+    def make(self, each: int) -> Column:
+        """Return an empty column; ``each``: how long before the oldest readable time events stay apart."""
         kept = {name: True for name in self.keeps}
-        return Column(**kept, quantiles=len(self.quantiles))
+        return Column(**kept, marks=Marks(self.quantiles, each) if self.quantiles else None)
 
     def __repr__(self) -> str:
         return f"{self.field}/{self.scale}:{sorted(self.keeps)}{self.quantiles}"
@@ -85,7 +84,8 @@ class TrackPlan:
 
     def make(self, slack: int) -> Track:
         """Return an empty track."""
-        return Track([column.make() for column in self.columns], self.grids, slack=slack)
+        each = next(grid.age for grid in self.grids if grid[:2] == EACH)
+        return Track([column.make(each) for column in self.columns], self.grids, slack=slack)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _has_grid(track: TrackPlan, window: WindowFeature) -> bool:
     """Return whether tiles are fine enough for a window, and old enough."""
     wanted, retained = _grids([window])
     return retained <= track.retained and all(
-        any(kept[:2] in {grid[:2], _EACH} and grid.age <= kept.age for kept in track.grids) for grid in wanted
+        any(kept[:2] in {grid[:2], EACH} and grid.age <= kept.age for kept in track.grids) for grid in wanted
     )
 
 
@@ -187,7 +187,7 @@ def _plan_column(field: str, scale: int, windows: Sequence[WindowFeature]) -> Co
 
 def _grids(windows: Iterable[WindowFeature]) -> tuple[tuple[Grid, ...], int]:
     # Every time may be the end of a window: near the present each event is a tile of its own.
-    ages: dict[tuple[int, int], int] = {_EACH: 0}
+    ages: dict[tuple[int, int], int] = {EACH: 0}
     retained = 0
     for window in windows:
         over, hop = micros_of(window.over), micros_of(window.hop)
@@ -203,8 +203,8 @@ def _grids(windows: Iterable[WindowFeature]) -> tuple[tuple[Grid, ...], int]:
         ages[grid] = max(ages.get(grid, 0), age)
         reach = (hop or micros_of(LAG_REACH)) if window.aggregate is Aggregate.LAG else 0
         retained = max(retained, age + reach)
-    each = ages[_EACH]
-    grids = [Grid(*grid, age) for grid, age in sorted(ages.items()) if grid == _EACH or age > each]
+    each = ages[EACH]
+    grids = [Grid(*grid, age) for grid, age in sorted(ages.items()) if grid == EACH or age > each]
     return tuple(grids), retained
 
 

@@ -3,76 +3,163 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain
 
-from steward.features.extremes import Span
+import msgspec
+
 from steward.features.fixed import bucket_of
+from steward.features.grids import EACH, NEVER, Grid, Grids, Merges
+
+Cell = int | bytes
+"""The bucket of one value, or the packed counts of several."""
+MarksState = tuple[int, list[int], list[Cell]]
+"""How many tiles are merged, the cells' times, and the cells."""
 
 
 class Marks:
-    """The bucket counts of each merged tile, and one :class:`Ranking` for each quantile window of the field.
+    """The bucket counts of what is merged, and one :class:`Ranking` for each quantile window of the field.
+
+    Only quantile windows begin between cells, so that these can be much coarser than tiles.
 
     Args:
-        windows: How many quantile windows there are.
+        windows: The quantile windows, as ``(over, hop)`` in microseconds.
+        each: How long before the oldest readable time each event is a tile of its own, microseconds.
 
     Attributes:
-        tiles: The buckets of each merged tile with their counts, in turn: ``[bucket, count, bucket, count ...]``.
+        times: The time of each cell's last value; cell 0 stands for all before the windows.
+        cells: The counts of each cell.
 
     Example:
-        >>> marks, values = Marks(1), [0, 100, 90, 120, 110]
-        >>> [marks.window(0, values, (start, 4, 4 - start, [], 0)).bucket_at(1) for start in (0, 2)]
+        >>> marks, times, values = Marks(((9, 0),), each=9), [0, 1, 2, 3, 4], [0, 100, 90, 120, 110]
+        >>> [marks.window(0, values, times, 4, tail).bucket_at(1) for tail in (0, 2)]
         [100, 120]
     """
 
-    __slots__ = ("rankings", "tiles")
+    __slots__ = ("_grids", "_windows", "cells", "merged", "rankings", "times")
 
-    def __init__(self, windows: int) -> None:
-        self.tiles = [array("i")]
-        self.rankings: list[Ranking | None] = [None] * windows
+    def __init__(self, windows: Sequence[tuple[int, int]], each: int) -> None:
+        self.times = array("q", [NEVER])
+        self.cells: list[Cell] = [b""]
+        self.merged = 1
+        self.rankings: list[Ranking | None] = [None] * len(windows)
+        # For each window the boundaries that its old end lies on.
+        singles = Grid(*EACH, each)
+        self._windows = [Grid(hop, 1, over + hop) if hop else singles for over, hop in windows]
+        self._grids = Grids(tuple({singles, *self._windows}))
 
-    def window(self, window: int, values: Sequence[int], span: Span) -> Ranking:
-        """Return the ranking of a span of tiles, for one of the windows."""
-        start, end, _, _, tail = span
+    def window(self, window: int, values: Sequence[int], times: Sequence[int], end: int, tail: int) -> Ranking:
+        """Return the ranking of what is later than ``tail`` up to tile ``end``, for one of the windows."""
         ranking = self.rankings[window]
-        if ranking is None or start > ranking.end:
-            ranking = self.rankings[window] = Ranking(start)
-        if start < ranking.start or end < ranking.end:
-            ranking = Ranking(start)
-        ranking.move(self.tiles, values, start, end, tail)
+        now = times[end]
+        if ranking is None or tail < ranking.tail or now < ranking.seen:
+            fresh = Ranking(tail)
+            fresh.count(chain.from_iterable(map(unpack, self.cells[bisect_right(self.times, tail) :])), 1)
+            first = max(bisect_right(times, tail), self.merged)
+            fresh.count(((bucket_of(value), 1) for value in values[first : end + 1]), 1)
+            fresh.seen = now
+            if ranking is None or now >= ranking.seen:
+                self.rankings[window] = fresh
+            return fresh
+        if now != ranking.seen:
+            if times[end - 1] == ranking.seen:
+                ranking.change(bucket_of(values[end]), 1)
+            else:
+                first = bisect_right(times, ranking.seen)
+                ranking.count(((bucket_of(value), 1) for value in values[first : end + 1]), 1)
+            ranking.seen = now
+        if tail != ranking.tail:
+            self._leave(ranking, values, times, end, tail)
         return ranking
+
+    def _leave(self, ranking: Ranking, values: Sequence[int], times: Sequence[int], end: int, tail: int) -> None:
+        """Take out what is not later than ``tail``."""
+        old, ranking.tail = ranking.tail, tail
+        first = bisect_right(times, old)
+        if first < self.merged:
+            cells = self.cells[bisect_right(self.times, old) : bisect_right(self.times, tail)]
+            ranking.count(chain.from_iterable(map(unpack, cells)), -1)
+            first = self.merged
+        while first <= end and times[first] <= tail:
+            ranking.change(bucket_of(values[first]), -1)
+            first += 1
 
     def insert(self, at: int, time: int, value: int, *, among_merged: bool) -> None:
         """Take a value that belongs before others."""
         bucket = bucket_of(value)
         if among_merged:
-            self.tiles.insert(at, array("i", (bucket, 1)))
+            self.merged += 1
+            place = bisect_right(self.times, time)
+            self.times.insert(place, time)
+            self.cells.insert(place, bucket)
         for ranking in self.rankings:
-            if ranking is not None:
-                ranking.insert(at, time, bucket)
+            if ranking is not None and ranking.tail < time <= ranking.seen:
+                ranking.change(bucket, 1)
 
-    def merge(self, values: Sequence[int], lasts: Sequence[int], merged: int, now_merged: int) -> None:
-        """Add up the buckets of each group; see :meth:`steward.features.columns.Column.merge`."""
-        tiles = self.tiles
-        grouped = [array("i")]
-        before = lasts[0]
-        for last in lasts[1:now_merged]:
-            if last == before + 1 and last < merged:
-                grouped.append(tiles[last])
-            else:
-                counts = Counter(map(bucket_of, values[max(before + 1, merged) : last + 1]))
-                for tile in tiles[before + 1 : last + 1]:
-                    for bucket, count in _pairs(tile):
-                        counts[bucket] += count
-                grouped.append(array("i", [number for pair in sorted(counts.items()) for number in pair]))
-            before = last
-        self.tiles = grouped
-        self.rankings = [ranking and ranking.renumbered(lasts) for ranking in self.rankings]
+    def reopen(self) -> None:
+        """Take note that a value came whose neighbours are in cells already."""
+        self._grids.reopen()
+
+    def merge(self, times: Sequence[int], values: Sequence[int], of_tiles: Merges, oldest: int) -> None:
+        """Take the tiles that are merged now into cells.
+
+        Args:
+            times: The tiles' times, before merging.
+            values: Their values.
+            of_tiles: How tiles are merged.
+            oldest: The oldest readable time.
+        """
+        cell_times, cells, end = self.times, self.cells, of_tiles.end
+        cell_times.extend(times[self.merged : end])
+        cells.extend(map(bucket_of, values[self.merged : end]))
+        merges = self._grids.merges(cell_times, oldest)
+        for first, last in merges.groups:
+            group = cells[first : last + 1]
+            counts = Counter([cell for cell in group if isinstance(cell, int)])
+            for bucket, count in chain.from_iterable([unpack(cell) for cell in group if isinstance(cell, bytes)]):
+                counts[bucket] += count
+            cells[last] = pack(counts)
+        merges.squeeze(cell_times)
+        merges.squeeze(cells)
+        cell_times[0], cells[0] = NEVER, b""
+        self.merged = of_tiles.left
+        # A ranking goes on as long as neither of its ends lies inside a cell.
+        self.rankings = [
+            ranking if ranking and ranking.seen >= times[end - 1] and ranking.tail >= grid.cut(oldest) - 1 else None
+            for ranking, grid in zip(self.rankings, self._windows, strict=True)
+        ]
+
+    def dump(self) -> MarksState:
+        """Return plain data for a snapshot."""
+        return self.merged, self.times.tolist(), self.cells
+
+    def load(self, state: MarksState) -> None:
+        """Take back what ``dump`` returned."""
+        self.merged, times, self.cells = state
+        self.times = array("q", times)
 
 
-def _pairs(tile: array[int]) -> Iterable[tuple[int, int]]:
-    return zip(tile[::2], tile[1::2], strict=True)
+def pack(counts: dict[int, int]) -> bytes:
+    """Return counts by bucket as bytes, mostly two for each: how far the bucket is from the one before, the count.
+
+    Example:
+        >>> len(pack({1245: 2, 1240: 7, 1244: 1})), list(unpack(pack({1245: 2, 1240: 7})))
+        (9, [(1240, 7), (1245, 2)])
+    """
+    buckets = sorted(counts)
+    steps = [bucket - before for before, bucket in zip([0, *buckets], buckets, strict=False)]
+    return msgspec.msgpack.encode(steps + [counts[bucket] for bucket in buckets])
+
+
+def unpack(cell: Cell) -> Iterable[tuple[int, int]]:
+    """Return a cell's buckets with their counts."""
+    if isinstance(cell, int):
+        return ((cell, 1),)
+    numbers = msgspec.msgpack.decode(cell, type=list[int])
+    half = len(numbers) // 2
+    return zip(accumulate(numbers[:half]), numbers[half:], strict=True)
 
 
 class Ranking:
@@ -82,66 +169,51 @@ class Ranking:
     buckets a time.
 
     Args:
-        start: The tile after which the window begins; it is empty at first.
+        tail: Where the window begins; it is empty at first.
+
+    Attributes:
+        seen: The time of the newest value counted.
 
     Example:
         >>> ranking = Ranking(0)
-        >>> ranking.move([array("i")], [0, 7, 3, 5], 0, 3, 0)
+        >>> ranking.count([(7, 1), (3, 1), (5, 1)], 1)
         >>> [ranking.bucket_at(rank) for rank in range(3)]
         [3, 5, 7]
     """
 
-    __slots__ = ("below", "buckets", "counts", "end", "finger", "start", "tail")
+    __slots__ = ("below", "buckets", "counts", "finger", "seen", "tail")
 
-    def __init__(self, start: int) -> None:
-        self.start = self.end = start
-        self.tail = -(2**63)
-        self.buckets: list[int] = []
-        self.counts: list[int] = []
+    def __init__(self, tail: int) -> None:
+        self.tail = self.seen = tail
+        self.buckets = array("h")
+        self.counts = array("q")
         self.finger = self.below = 0
 
-    def move(self, tiles: Sequence[array[int]], values: Sequence[int], start: int, end: int, tail: int) -> None:
-        """Move both ends forward, to tiles ``start+1 .. end``."""
-        if end == self.end + 1 and end >= len(tiles):
-            self._change(bucket_of(values[end]), 1)
-        elif end > self.end:
-            self._count(tiles, values, self.end + 1, end + 1, 1)
-        if start > self.start:
-            self._count(tiles, values, self.start + 1, start + 1, -1)
-        self.start, self.end, self.tail = start, end, tail
+    def count(self, pairs: Iterable[tuple[int, int]], sign: int) -> None:
+        """Add values to their buckets, or take them out (``sign`` -1)."""
+        change = self.change
+        for bucket, count in pairs:
+            change(bucket, sign * count)
 
-    def insert(self, at: int, time: int, bucket: int) -> None:
-        """Take note of a late value, now tile ``at``."""
-        if time <= self.tail:
-            self.start += 1
-            self.end += 1
-        elif at <= self.end:
-            self.end += 1
-            self._change(bucket, 1)
-
-    def _count(self, tiles: Sequence[array[int]], values: Sequence[int], first: int, end: int, sign: int) -> None:
-        change = self._change
-        for tile in tiles[first:end]:
-            for bucket, count in _pairs(tile):
-                change(bucket, sign * count)
-        for at in range(max(first, len(tiles)), end):
-            change(bucket_of(values[at]), sign)
-
-    def _change(self, bucket: int, by: int) -> None:
+    def change(self, bucket: int, by: int) -> None:
+        """Add to one bucket's count."""
         buckets, counts = self.buckets, self.counts
         at = bisect_left(buckets, bucket)
         if at < len(buckets) and buckets[at] == bucket:
             counts[at] += by
+            if at < self.finger:
+                self.below += by
+            if counts[at]:
+                return
+            del buckets[at], counts[at]
+            self.finger -= at < self.finger
         else:
             buckets.insert(at, bucket)
             counts.insert(at, by)
             # The finger stays on its bucket; what was put in before it is counted below it.
-            self.finger += at <= self.finger
-        if at < self.finger:
-            self.below += by
-        if not counts[at]:
-            del buckets[at], counts[at]
-            self.finger -= at < self.finger
+            if at <= self.finger:
+                self.finger += 1
+                self.below += by
 
     def bucket_at(self, rank: int) -> int:
         """Return the bucket of the value with this 0-based rank; it must be below the number of values."""
@@ -154,11 +226,3 @@ class Ranking:
             finger += 1
         self.finger, self.below = finger, below
         return self.buckets[finger]
-
-    def renumbered(self, lasts: Sequence[int]) -> Ranking | None:
-        """Return the same ranking for merged tiles, or ``None`` if an end now lies inside a tile."""
-        start, end = bisect_left(lasts, self.start), bisect_left(lasts, self.end)
-        if end == len(lasts) or lasts[start] != self.start or lasts[end] != self.end:
-            return None
-        self.start, self.end = start, end
-        return self

@@ -1,4 +1,4 @@
-"""Reading windows: each one compiled to a small function over a track.
+"""Reading windows: each one compiled to a small function over a column.
 
 The last step of each aggregate is the float expression of :mod:`steward.features.fixed`, written out here: a
 call would cost as much as the rest. Tests hold both to the same bits.
@@ -6,20 +6,23 @@ call would cost as much as the rest. Tests hold both to the same bits.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
+from typing import NamedTuple
 
 from steward.decision.stream import Aggregate, WindowFeature
 from steward.features.columns import Column
-from steward.features.extremes import Span
 from steward.features.fixed import mean_value, micros_of, quantile_value
 from steward.features.plan import LAG_REACH, StreamPlan
 from steward.features.tiles import Track
 from steward.records import FeatureValue
 
-Ranged = Callable[[list[Column], Span], FeatureValue]
-"""The value of a span of a track with these columns."""
+Totalled = Callable[[Column, int, int, int], FeatureValue]
+"""``(column, start, end, count)``: the value of the tiles ``start+1 .. end``; they hold ``count`` > 0 events."""
+Ordered = Callable[[Column, "array[int]", int, int, int], FeatureValue]
+"""``(column, times, tail, end, count)``: the value of the tiles later than ``tail`` up to tile ``end``."""
 Pointed = Callable[[Track, int, int], FeatureValue]
 """``(track, end, at)``: the value as of time ``at``; ``end`` is the last tile not later."""
 
@@ -33,6 +36,18 @@ def empty_value(window: WindowFeature) -> FeatureValue:
     if window.aggregate is Aggregate.SERIES and window.step:
         return (None,) * (window.over // window.step)
     return None
+
+
+class _Span(NamedTuple):
+    """What is read of the windows of one length and hop; each with its place in the row of values."""
+
+    over: int
+    hop: int
+    lags: list[tuple[int, int, int, int]]
+    """Place, column, scale, and how far before the tail a value is looked for."""
+    counts: list[int]
+    totalled: list[tuple[int, int, Totalled]]
+    ordered: list[tuple[int, int, Ordered]]
 
 
 class TrackReader:
@@ -64,66 +79,73 @@ class TrackReader:
     def __init__(self, plan: StreamPlan, windows: Sequence[tuple[int, WindowFeature]], track: int) -> None:
         self.track = track
         self._pointed: list[tuple[int, Pointed]] = []
-        by_span: dict[tuple[int, int], list[tuple[int, Ranged]]] = {}
+        spans: dict[tuple[int, int], _Span] = {}
         for place, window in windows:
             column = plan.place(window)[1]
+            over, hop = micros_of(window.over), micros_of(window.hop)
             if window.aggregate in _POINTED:
                 self._pointed.append((place, _POINTED[window.aggregate](window, column)))
                 continue
-            over_hop = (micros_of(window.over), micros_of(window.hop))
-            if window.aggregate is Aggregate.QUANTILE:
-                read = _quantile(window, column, plan.tracks[track].columns[column].quantiles.index(over_hop))
+            span = spans.setdefault((over, hop), _Span(over, hop, [], [], [], []))
+            if window.aggregate is Aggregate.LAG:
+                span.lags.append((place, column, window.scale, hop or micros_of(LAG_REACH)))
+            elif window.aggregate is Aggregate.COUNT:
+                span.counts.append(place)
+            elif window.aggregate is Aggregate.QUANTILE:
+                which = plan.tracks[track].columns[column].quantiles.index((over, hop))
+                span.ordered.append((place, column, _quantile(window, which)))
+            elif window.aggregate in _TOTALLED:
+                span.totalled.append((place, column, _TOTALLED[window.aggregate](window.scale)))
             else:
-                read = _RANGED[window.aggregate](window, column)
-            by_span.setdefault(over_hop, []).append((place, read))
-        self._spans = [(*over_hop, reads) for over_hop, reads in by_span.items()]
+                span.ordered.append((place, column, _ORDERED[window.aggregate](window.scale)))
+        self._spans = list(spans.values())
 
     def read(self, track: Track, at: int, values: list[FeatureValue]) -> None:
         """Put the windows' values as of ``at`` (microseconds) at their places; leave those of empty windows."""
-        times, columns, merged, counts = track.times, track.columns, track.merged, track.counts
+        times, columns, counts = track.times, track.columns, track.counts
+        merged = len(counts)
         end = len(times) - 1 if at >= times[-1] else bisect_right(times, at) - 1
-        # Tiles from ``merged`` on hold one event each: see Track.count_to.
+        # Tiles from ``merged`` on hold one event each (see Track.count_to); a readable window ends there.
         singles = counts[-1] + 1 - merged
-        count_to_end = end + singles if end >= merged else counts[end]
-        for over, hop, reads in self._spans:
-            tail = (at - over) // hop * hop if hop else at - over
+        for over, hop, lags, counted, totalled, ordered in self._spans:
+            tail = at - over
+            if hop:
+                tail -= tail % hop
             start = bisect_right(times, tail) - 1
+            for place, which, scale, reach in lags:
+                if times[start] > tail - reach:
+                    values[place] = columns[which].values[start] / scale
             if start < end:
-                count = count_to_end - (counts[start] if start < merged else start + singles)
-                span = (start, end, count, times, tail)
-                for place, read in reads:
-                    values[place] = read(columns, span)
+                count = end + singles - counts[start] if start < merged else end - start
+                for place in counted:
+                    values[place] = count
+                for place, which, read in totalled:
+                    values[place] = read(columns[which], start, end, count)
+                for place, which, read_ordered in ordered:
+                    values[place] = read_ordered(columns[which], times, tail, end, count)
         for place, read_at in self._pointed:
             values[place] = read_at(track, end, at)
 
 
-def _sum(window: WindowFeature, column: int) -> Ranged:
-    scale = window.scale
-
-    def read(columns: list[Column], span: Span) -> FeatureValue:
-        sums = columns[column].sums
-        return float(sums[span[1]] - sums[span[0]]) / scale  # type: ignore[index]  # planned for this window
+def _sum(scale: int) -> Totalled:
+    def read(column: Column, start: int, end: int, count: int) -> FeatureValue:
+        sums = column.sums
+        return float(sums[end] - sums[start]) / scale  # type: ignore[index]  # planned for this window
 
     return read
 
 
-def _mean(window: WindowFeature, column: int) -> Ranged:
-    scale = window.scale
-
-    def read(columns: list[Column], span: Span) -> FeatureValue:
-        sums = columns[column].sums
-        return float(sums[span[1]] - sums[span[0]]) / (span[2] * scale)  # type: ignore[index]  # planned for this window
+def _mean(scale: int) -> Totalled:
+    def read(column: Column, start: int, end: int, count: int) -> FeatureValue:
+        sums = column.sums
+        return float(sums[end] - sums[start]) / (count * scale)  # type: ignore[index]  # planned for this window
 
     return read
 
 
-def _std(window: WindowFeature, column: int) -> Ranged:
-    scale = window.scale
-
-    def read(columns: list[Column], span: Span) -> FeatureValue:
-        start, end, count, _, _ = span
-        kept = columns[column]
-        sums, squares = kept.sums, kept.squares
+def _std(scale: int) -> Totalled:
+    def read(column: Column, start: int, end: int, count: int) -> FeatureValue:
+        sums, squares = column.sums, column.squares
         total = sums[end] - sums[start]  # type: ignore[index]  # planned for this window
         square = squares[end] - squares[start]  # type: ignore[index]  # planned for this window
         return sqrt(float(count * square - total * total)) / (count * scale)
@@ -131,45 +153,31 @@ def _std(window: WindowFeature, column: int) -> Ranged:
     return read
 
 
-def _min(window: WindowFeature, column: int) -> Ranged:
-    scale = window.scale
-
-    def read(columns: list[Column], span: Span) -> FeatureValue:
-        kept = columns[column]
-        return kept.lowest.read(kept.values, span) / scale  # type: ignore[union-attr]  # planned
+def _min(scale: int) -> Ordered:
+    def read(column: Column, times: array[int], tail: int, end: int, count: int) -> FeatureValue:
+        return column.lowest.read(column.values, times, end, tail) / scale  # type: ignore[union-attr]  # planned for this window
 
     return read
 
 
-def _max(window: WindowFeature, column: int) -> Ranged:
-    scale = window.scale
-
-    def read(columns: list[Column], span: Span) -> FeatureValue:
-        kept = columns[column]
-        return kept.highest.read(kept.values, span) / scale  # type: ignore[union-attr]  # planned
+def _max(scale: int) -> Ordered:
+    def read(column: Column, times: array[int], tail: int, end: int, count: int) -> FeatureValue:
+        return column.highest.read(column.values, times, end, tail) / scale  # type: ignore[union-attr]  # planned for this window
 
     return read
 
 
-def _quantile(window: WindowFeature, column: int, which: int) -> Ranged:
+def _quantile(window: WindowFeature, which: int) -> Ordered:
     scale, q = window.scale, window.q or 0.0
     values: dict[int, float] = {}
 
-    def read(columns: list[Column], span: Span) -> FeatureValue:
-        kept = columns[column]
-        ranking = kept.marks.window(which, kept.values, span)  # type: ignore[union-attr]  # planned
-        bucket = ranking.bucket_at(int(q * (span[2] - 1)))
+    def read(column: Column, times: array[int], tail: int, end: int, count: int) -> FeatureValue:
+        ranking = column.marks.window(which, column.values, times, end, tail)  # type: ignore[union-attr]  # planned for this window
+        bucket = ranking.bucket_at(int(q * (count - 1)))
         value = values.get(bucket)
         if value is None:
             value = values[bucket] = quantile_value(bucket, scale)
         return value
-
-    return read
-
-
-def _count(window: WindowFeature, column: int) -> Ranged:
-    def read(columns: list[Column], span: Span) -> FeatureValue:
-        return span[2]
 
     return read
 
@@ -183,52 +191,52 @@ def _last(window: WindowFeature, column: int) -> Pointed:
     return read
 
 
-def _lag(window: WindowFeature, column: int) -> Pointed:
-    by, hop, scale = micros_of(window.over), micros_of(window.hop), window.scale
-    reach = hop or micros_of(LAG_REACH)
-
-    def read(track: Track, end: int, at: int) -> FeatureValue:
-        then = (at - by) // hop * hop if hop else at - by
-        found = bisect_right(track.times, then) - 1
-        return track.columns[column].values[found] / scale if track.times[found] > then - reach else None
-
-    return read
-
-
 def _series(window: WindowFeature, column: int) -> Pointed:
-    scale = window.scale
     over, step = micros_of(window.over), micros_of(window.step) if window.step else 1
+    which = column, over, step
 
     def read(track: Track, end: int, at: int) -> FeatureValue:
-        times, sums = track.times, track.columns[column].sums
-        stop = at // step * step
-        means: list[float | None] = []
-        before = bisect_left(times, stop - over) - 1
-        count = track.count_to(before)
-        for edge in range(stop - over + step, stop + 1, step):
-            after = bisect_left(times, edge, before + 1) - 1
-            if after == before:
-                means.append(None)
-                continue
-            counted = track.count_to(after)
-            total = sums[after] - sums[before]  # type: ignore[index]  # planned for this window
-            means.append(mean_value(counted - count, total, scale))
-            before, count = after, counted
-        return tuple(means)
+        stop = at - at % step
+        known_to, known = track.finished.get(which, (None, ()))
+        if known_to == stop:
+            return known
+        if known_to is None or stop < known_to:
+            known_to, known = stop - over, ()
+        begin = max(known_to, stop - over)
+        means = (*known[(stop - known_to) // step :], *_means(track, column, range(begin, stop, step), window.scale))
+        if stop >= track.finished.get(which, (stop,))[0]:
+            track.finished[which] = stop, means
+            track.settled = max(track.settled, stop)
+        return means
 
     return read
 
 
-_RANGED: dict[Aggregate, Callable[[WindowFeature, int], Ranged]] = {
-    Aggregate.COUNT: _count,
+def _means(track: Track, column: int, steps: range, scale: int) -> Iterable[float | None]:
+    """Return the mean of each of the steps with these beginnings."""
+    times, sums = track.times, track.columns[column].sums
+    before = bisect_left(times, steps.start) - 1
+    count = track.count_to(before)
+    for begin in steps:
+        after = bisect_left(times, begin + steps.step, before + 1) - 1
+        if after == before:
+            yield None
+            continue
+        counted = track.count_to(after)
+        yield mean_value(counted - count, sums[after] - sums[before], scale)  # type: ignore[index]  # planned for this window
+        before, count = after, counted
+
+
+_TOTALLED: dict[Aggregate, Callable[[int], Totalled]] = {
     Aggregate.SUM: _sum,
     Aggregate.MEAN: _mean,
     Aggregate.STD: _std,
+}
+_ORDERED: dict[Aggregate, Callable[[int], Ordered]] = {
     Aggregate.MIN: _min,
     Aggregate.MAX: _max,
 }
 _POINTED: dict[Aggregate, Callable[[WindowFeature, int], Pointed]] = {
     Aggregate.LAST: _last,
-    Aggregate.LAG: _lag,
     Aggregate.SERIES: _series,
 }

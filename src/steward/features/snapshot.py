@@ -10,19 +10,18 @@ from msgspec import Struct
 from steward.errors import Conflict, IntegrityError
 from steward.features.tiles import TrackState
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 
 
 class KeySnapshot(Struct, array_like=True, forbid_unknown_fields=True):
-    """One key: its newest ``known_at``, the oldest time ids are kept from, its ids with their times, its tracks.
+    """One key: its newest ``known_at``, its ids with the part of time they are of, its tracks.
 
     Example:
-        >>> KeySnapshot(0, 0, {"a": 0}, []).ids
+        >>> KeySnapshot(0, {"a": 0}, []).ids
         {'a': 0}
     """
 
     now: int
-    ids_from: int
     ids: dict[str, int]
     tracks: list[TrackState]
 

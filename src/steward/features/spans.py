@@ -17,17 +17,17 @@ Integers = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Extras:
-    """Single events beside the spans, for the rows that have some.
+class Holes:
+    """Single events inside spans that do not belong to them, for the rows that have some.
 
     Attributes:
         rows: The rows, ascending.
         starts: Where each row's events begin in ``events``, and where the last one's end.
-        events: Positions of the events, row after row.
+        events: Positions of the events, row after row, ascending for each.
 
     Example:
-        >>> extras = Extras(np.array([1]), np.array([0, 2]), np.array([4, 6]))
-        >>> extras.not_before(np.array([0, 5])).events.tolist()
+        >>> holes = Holes(np.array([1]), np.array([0, 2]), np.array([4, 6]))
+        >>> holes.not_before(np.array([0, 5])).events.tolist()
         [6]
     """
 
@@ -35,27 +35,34 @@ class Extras:
     starts: Int64
     events: Int64
 
-    def not_before(self, begin: Int64) -> Extras | None:
-        """Return those at positions from each row's ``begin`` on."""
-        of_row = np.repeat(np.arange(len(self.rows)), np.diff(self.starts))
-        inside = self.events >= begin[self.rows][of_row]
-        if inside.all():
-            return self
-        counts = np.bincount(of_row[inside], minlength=len(self.rows))
-        some = counts > 0
-        if not some.any():
+    @property
+    def row_of(self) -> Int64:
+        """The row of each event."""
+        return np.repeat(self.rows, np.diff(self.starts))
+
+    @classmethod
+    def of(cls, row_of: Int64, events: Int64) -> Holes | None:
+        """Return the events with their rows, both ascending; ``None`` if there are none."""
+        if not len(events):
             return None
-        return Extras(self.rows[some], np.concatenate(([0], np.cumsum(counts[some]))), self.events[inside])
+        first = np.flatnonzero(np.diff(row_of, prepend=-1))
+        return cls(row_of[first], np.append(first, len(events)), events)
+
+    def not_before(self, begin: Int64) -> Holes | None:
+        """Return those at positions from each row's ``begin`` on."""
+        row_of = self.row_of
+        inside = self.events >= begin[row_of]
+        return self if inside.all() else Holes.of(row_of[inside], self.events[inside])
 
 
 @dataclass(frozen=True)
 class Spans:
-    """For each row the events ``begin .. end-1``, and perhaps single ones after them.
+    """For each row the events ``begin .. end-1``, perhaps without single ones.
 
     Attributes:
         begin: First position.
         end: Position after the last.
-        extras: Events that were known although events before them were not.
+        holes: Events that were not known although later ones were.
 
     Example:
         >>> Spans(np.array([0, 1]), np.array([2, 1])).count.tolist()
@@ -64,23 +71,27 @@ class Spans:
 
     begin: Int64
     end: Int64
-    extras: Extras | None = None
+    holes: Holes | None = None
 
     @property
     def count(self) -> Int64:
         """How many events each row has."""
         count = self.end - self.begin
-        if self.extras is not None:
-            count[self.extras.rows] += np.diff(self.extras.starts)
+        if self.holes is not None:
+            count[self.holes.rows] -= np.diff(self.holes.starts)
         return count
 
     @property
     def last(self) -> Int64:
         """Position of each row's last event; -1 if it has none."""
-        last = np.where(self.end > self.begin, self.end - 1, -1)
-        if self.extras is not None:
-            last[self.extras.rows] = self.extras.events[self.extras.starts[1:] - 1]
-        return last
+        last = self.end - 1
+        if self.holes is not None:
+            row_of = self.holes.row_of
+            # A hole is among the last ones without a gap if as many holes as positions follow it.
+            following = np.repeat(self.holes.starts[1:], np.diff(self.holes.starts)) - np.arange(len(row_of)) - 1
+            at_end = self.end[row_of] - 1 - self.holes.events == following
+            last -= np.bincount(row_of[at_end], minlength=len(last))
+        return np.where(last >= self.begin, last, -1)
 
 
 def span_sums(values: Integers, spans: Spans, largest: int) -> Integers:
@@ -101,9 +112,9 @@ def span_sums(values: Integers, spans: Spans, largest: int) -> Integers:
 def _differences(values: Integers, spans: Spans) -> Integers:
     totals = _running(values)
     sums = totals[spans.end] - totals[spans.begin]
-    if spans.extras is not None:
-        beside = _running(values[spans.extras.events])
-        sums[spans.extras.rows] += beside[spans.extras.starts[1:]] - beside[spans.extras.starts[:-1]]
+    if spans.holes is not None:
+        missing = _running(values[spans.holes.events])
+        sums[spans.holes.rows] -= missing[spans.holes.starts[1:]] - missing[spans.holes.starts[:-1]]
     return sums
 
 
@@ -115,8 +126,22 @@ def _running(values: Integers) -> Integers:
 
 def span_minima(values: Int64, spans: Spans) -> Int64:
     """Return the smallest value of each span; the largest 64-bit integer for an empty one."""
-    lowest = np.full(len(spans.begin), _HUGE)
-    length = spans.end - spans.begin
+    begin, end, holes = spans.begin, spans.end, spans.holes
+    if holes is None:
+        return _minima(values, begin, end)
+    # A row's span is cut into the piece before its first hole, and the piece after each hole.
+    first_end, next_end = end.copy(), np.append(holes.events[1:], 0)
+    first_end[holes.rows] = holes.events[holes.starts[:-1]]
+    next_end[holes.starts[1:] - 1] = end[holes.rows]
+    pieces = _minima(values, np.concatenate((begin, holes.events + 1)), np.concatenate((first_end, next_end)))
+    lowest, after = pieces[: len(begin)], pieces[len(begin) :]
+    lowest[holes.rows] = np.minimum(lowest[holes.rows], np.minimum.reduceat(after, holes.starts[:-1]))
+    return lowest
+
+
+def _minima(values: Int64, begin: Int64, end: Int64) -> Int64:
+    lowest = np.full(len(begin), _HUGE)
+    length = end - begin
     full = np.flatnonzero(length > 0)
     # Two overlapping powers of two cover a span; level k holds the minimum of 2**k values from each position.
     level_of = np.frexp(length[full].astype(np.float64))[1] - 1
@@ -124,13 +149,9 @@ def span_minima(values: Int64, spans: Spans) -> Int64:
     for k in range(int(level_of.max(initial=-1)) + 1):
         at = full[level_of == k]
         if len(at):
-            lowest[at] = np.minimum(level[spans.begin[at]], level[spans.end[at] - width])
+            lowest[at] = np.minimum(level[begin[at]], level[end[at] - width])
         level = np.minimum(level[: len(level) - width], level[width:]) if len(level) > width else level
         width *= 2
-    if spans.extras is not None:
-        extras = spans.extras
-        beside = np.minimum.reduceat(values[extras.events], extras.starts[:-1])
-        lowest[extras.rows] = np.minimum(lowest[extras.rows], beside)
     return lowest
 
 
@@ -143,38 +164,37 @@ def span_ranked(values: Int64, spans: Spans, rank: Int64) -> Int64:
     distinct, column = np.unique(values, return_inverse=True)
     column = column.astype(np.int64)
     begin, end, rank = spans.begin.copy(), spans.end.copy(), rank.copy()
-    beside = None if spans.extras is None else _Beside(spans.extras, column)
+    missing = None if spans.holes is None else _Missing(spans.holes, column)
     found = np.zeros(len(begin), np.int64)
     for bit in range(max(len(distinct) - 1, 0).bit_length() - 1, -1, -1):
         ones = (column >> bit) & 1
         zeros_before = _running(1 - ones)
         begin_zeros, end_zeros = zeros_before[begin], zeros_before[end]
         zeros = end_zeros - begin_zeros
-        if beside is not None:
-            beside.add_zeros(zeros, bit)
+        if missing is not None:
+            zeros -= missing.zeros(bit, len(zeros))
         right = rank >= zeros
         rank -= np.where(right, zeros, 0)
         n_zeros = zeros_before[-1]
         begin = np.where(right, n_zeros + begin - begin_zeros, begin_zeros)
         end = np.where(right, n_zeros + end - end_zeros, end_zeros)
         found |= right.astype(np.int64) << bit
-        if beside is not None:
-            beside.keep(right, bit)
+        if missing is not None:
+            missing.keep(right, bit)
         column = np.concatenate((column[ones == 0], column[ones == 1]))
     chosen: Int64 = distinct[np.minimum(found, len(distinct) - 1)] if len(distinct) else found
     return chosen
 
 
-class _Beside:
-    """The extras while a rank is followed bit by bit: only those that agree with their row so far."""
+class _Missing:
+    """The holes while a rank is followed bit by bit: only those that agree with their row so far."""
 
-    def __init__(self, extras: Extras, column: Int64) -> None:
-        self.values = column[extras.events]
-        self.rows = np.repeat(extras.rows, np.diff(extras.starts))
+    def __init__(self, holes: Holes, column: Int64) -> None:
+        self.values = column[holes.events]
+        self.rows = holes.row_of
 
-    def add_zeros(self, zeros: Int64, bit: int) -> None:
-        zero = (self.values >> bit) & 1 == 0
-        np.add.at(zeros, self.rows[zero], 1)
+    def zeros(self, bit: int, n_rows: int) -> Int64:
+        return np.bincount(self.rows[(self.values >> bit) & 1 == 0], minlength=n_rows)
 
     def keep(self, right: NDArray[np.bool_], bit: int) -> None:
         agree = ((self.values >> bit) & 1 == 1) == right[self.rows]

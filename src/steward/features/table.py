@@ -197,13 +197,13 @@ def first_known(codes: Int64, known_at: Int64, ids: Sequence[str]) -> Int64 | No
     last = dict(zip(ids, range(len(ids)), strict=True))
     if len(last) == len(ids):
         return None
-    again = np.flatnonzero(np.fromiter(map(last.__getitem__, ids), np.int64, len(ids)) != np.arange(len(ids)))
-    repeated = {ids[row] for row in again.tolist()}
-    of_repeated = np.flatnonzero(np.fromiter(map(repeated.__contains__, ids), np.bool_, len(ids)))
+    kept = np.zeros(len(ids), np.bool_)
+    kept[np.fromiter(last.values(), np.int64, len(last))] = True
+    again = np.flatnonzero(~kept)
+    of_repeated = np.union1d(again, [last[ids[row]] for row in again.tolist()])
     first: dict[tuple[int, str], int] = {}
     for row in of_repeated[np.argsort(known_at[of_repeated], kind="stable")].tolist():
         first.setdefault((int(codes[row]), ids[row]), row)
-    kept = np.ones(len(ids), np.bool_)
     kept[of_repeated] = False
     kept[list(first.values())] = True
     return np.flatnonzero(kept)
