@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -195,3 +197,16 @@ def test_places_are_dotted_paths(message: str, field: str) -> None:
     error = wire.refusal(message)
     assert error.field == field
     assert len(str(error)) < 1000
+
+
+class Mode(Enum):
+    HOLD = "hold"
+    LEVEL = 1.5
+    NOWHERE = math.inf
+
+
+def test_a_member_of_an_enum_is_what_it_stands_for() -> None:
+    wire.check_finite({"modes": [Mode.HOLD, Mode.LEVEL]})
+    with pytest.raises(ContractError, match="inf") as raised:
+        wire.check_finite({"modes": [Mode.HOLD, Mode.NOWHERE]})
+    assert raised.value.field == "modes[1]"

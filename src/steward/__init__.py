@@ -6,11 +6,12 @@ Declare a decision as one frozen value; Steward runs it from event to value and 
 from steward.decision.action import Action, Call
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract, Event
-from steward.decision.decision import Decision, Risk
+from steward.decision.decision import Decision
 from steward.decision.economics import Economics
 from steward.decision.feature import Feature, Features, days, hours, minutes, seconds
 from steward.decision.gate import Gate, impact_above
 from steward.decision.model import Attribution, Model, Models, Pipeline, Skill
+from steward.decision.risk import Risk
 from steward.decision.schedule import Every, Missed
 from steward.decision.stream import Stream
 from steward.records import Interval, Money, Prediction, Receipt, Record, Status

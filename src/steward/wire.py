@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -131,6 +132,8 @@ def check_keys_exactly(data: bytes) -> None:
 
 def check_finite(value: object, path: str = "") -> None:
     """Refuse NaN and the infinities anywhere in a value, also inside structs and dataclasses."""
+    if isinstance(value, Enum):
+        value = value.value  # which is what is written; a member itself leads back to its class
     if isinstance(value, float | Decimal):
         if not (math.isfinite(value) if isinstance(value, float) else value.is_finite()):
             raise ContractError(

@@ -37,6 +37,8 @@ ACTION: Any = Action
 PIPELINE: Any = Pipeline
 EVERY: Any = Every
 STEP: Any = Skill
+UNTYPED_GATE: Any = Gate
+UNTYPED_PAYMENTS: Any = payments
 CHOICE: Any = Choice
 GATE: Any = Gate(
     needed=impact_above(5), impact=lambda f, p, c: 1.0, approvers="desk", within=minutes(1), otherwise="hold"
@@ -79,7 +81,34 @@ def make_visit(at: datetime) -> Payment:
     return Payment(card="c", at=at, amount_eur=1.0)
 
 
-AMOUNT = Feature("amount_eur")
+def swapped(prediction: Prediction[None], features: Features) -> Choice[str]:
+    return Choice("x", reasons=("y",))
+
+
+def bare(features: Features, prediction: Prediction[None]) -> str:
+    return "x"
+
+
+def of_a_payment(event: Payment) -> float:
+    return event.amount_eur
+
+
+async def later(event: Any) -> float:
+    return 1.0
+
+
+slow_feature: Any = later
+
+
+async def slow_impact(features: Features, prediction: Prediction[None], choice: str) -> float:
+    return 1.0
+
+
+def value_of_a_payment(features: Features, choice: str, outcome: Payment) -> float:
+    return 1.0
+
+
+AMOUNT: Any = Feature("amount_eur")
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "Shop.Refund"}, "name", "lower-case words"),
     ({"name": "shop..refund"}, "name", "is not a name"),
@@ -118,7 +147,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"policy": one}, "policy", "cannot be called with features and prediction"),
     ({"policy": "release"}, "policy", "is not a function"),
-    ({"policy": slow_policy}, "policy", "not a coroutine"),
+    ({"policy": slow_policy}, "policy", "is a coroutine"),
     ({"economics": None}, "economics", "a gate weighs money"),
     ({"gate": replace(GATE, impact=one)}, "gate.impact", "features, prediction and choice"),
     ({"gate": replace(GATE, needed=lambda: True)}, "gate.needed", "the impact"),
@@ -133,6 +162,23 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"economics": replace(WORTH, key=("kept_eur",))}, "economics.key", "no field 'kept_eur' to join"),
     ({"schedule": EVERY(hours(1), make=make_visit)}, "schedule.make", "return a Refund"),
     ({"schedule": EVERY(hours(1), make=lambda: None)}, "schedule.make", "the tick's time"),
+    ({"name": 3}, "name", "pass a text"),
+    ({"owner": None}, "owner", "pass a text"),
+    ({"risk": "high"}, "risk", r"pass Risk\.LOW"),
+    ({"predict": Model("m"), "attribution": True}, "attribution", "pass Attribution"),
+    ({"action": Till().pay}, "action", r"Action\(do=\.\.\.\)"),
+    ({"gate": one}, "gate", r"pass Gate\("),
+    ({"economics": {}}, "economics", r"pass Economics\("),
+    ({"schedule": hours(1)}, "schedule", r"pass Every\("),
+    ({"policy": swapped}, "policy", "takes a Prediction as 'prediction', but gets a Features"),
+    ({"policy": bare}, "policy", "returns a str"),
+    ({"features": (AMOUNT, Feature(of_a_payment))}, "features", "takes a Payment as 'event', but gets a Refund"),
+    ({"features": (AMOUNT, Feature(slow_feature, name="slow"))}, "features", "is a coroutine"),
+    ({"predict": Pipeline(slow_feature)}, "predict", "is a coroutine"),
+    ({"gate": replace(GATE, impact=slow_impact)}, "gate.impact", "is a coroutine"),
+    ({"gate": replace(GATE, needed=slow_feature)}, "gate.needed", "is a coroutine"),
+    ({"economics": replace(WORTH, value=value_of_a_payment)}, "economics.value", "takes a Payment as 'outcome'"),
+    ({"economics": replace(WORTH, baseline=slow_policy)}, "economics.baseline", "is a coroutine"),
 ]
 
 
@@ -174,6 +220,24 @@ PARTS: list[tuple[Any, str, str]] = [
     ),
     (lambda: replace(GATE, within=minutes(0)), "gate.within", "people need time"),
     (lambda: replace(GATE, escalate_after=minutes(1)), "gate.escalate_after", "shorter than within"),
+    (lambda: replace(GATE, within=60), "gate.within", "no duration"),
+    (lambda: replace(GATE, approvers=" "), "gate.approvers", "somebody"),
+    (lambda: replace(GATE, escalate_after=seconds(30)), "gate.escalate_to", "to whom"),
+    (lambda: replace(GATE, escalate_to="boss", escalate_after=30), "gate.escalate_after", "no duration"),
+    (
+        lambda: UNTYPED_GATE(needed=bool, impact=one, approvers="desk", within=minutes(1)),
+        "gate.otherwise",
+        r"pass otherwise=\.\.\.",
+    ),
+    (lambda: impact_above(float("nan")), "gate.needed", "0 or more"),
+    (lambda: impact_above(float("inf")), "gate.needed", "0 or more"),
+    (lambda: impact_above(-1), "gate.needed", "0 or more"),
+    (lambda: replace(WORTH, within=hours(0)), "economics.within", "comes after"),
+    (lambda: replace(WORTH, within=2), "economics.within", "no duration"),
+    (lambda: replace(WORTH, key="order_id"), "economics.key", r"\('order_id',\)"),
+    (lambda: replace(WORTH, unit="ÄÖÜ"), "economics.unit", "ISO 4217"),
+    (lambda: ACTION(do=Till().pay, timeout=5), "action.timeout", "no duration"),
+    (lambda: ACTION(do=Till().pay, backoff=5), "action.backoff", "no duration"),
     (lambda: ACTION(do=Till().pay, attempts=0), "action.attempts", "at least once"),
     (lambda: ACTION(do=Till().pay, timeout=seconds(0)), "action.timeout", "positive"),
     (lambda: ACTION(do=Till().pay, backoff=seconds(-1)), "action.timeout", "positive"),
@@ -196,6 +260,13 @@ PARTS: list[tuple[Any, str, str]] = [
     (lambda: payments.mean("amount_eur", over=hours(2), exact=True), "exact", "leave exact out"),
     (lambda: payments.quantile("amount_eur", 1.5, over=hours(1)), "q", "between 0 and 1"),
     (lambda: payments.series("amount_eur", over=hours(1), step=minutes(7)), "step", "whole number"),
+    (lambda: UNTYPED_PAYMENTS.mean("amount_eur", over=3600), "over", "no duration"),
+    (lambda: UNTYPED_PAYMENTS.series("amount_eur", over=hours(1), step=60), "step", "no duration"),
+    (lambda: payments.series("amount_eur", over=hours(1), step=hours(0)), "step", "whole number"),
+    (lambda: payments.mean("card", over=hours(1)), "field", "is a str, not a number"),
+    (lambda: payments.last("at"), "field", "is a datetime, not a number"),
+    (lambda: replace(payments, time="amount_eur"), "time", "is a float, not a datetime"),
+    (lambda: EVERY(3600, make=make_visit), "schedule.period", "no duration"),
     (lambda: replace(payments, key="kard"), "key", "no field 'kard'"),
     (lambda: replace(payments, time="when"), "time", "no field 'when'"),
 ]
@@ -206,6 +277,33 @@ def test_a_part_checks_itself(make: Any, field: str, says: str) -> None:
     with pytest.raises(DeclarationError, match=says) as raised:
         make()
     assert raised.value.field == field
+
+
+def test_what_may_fit_is_left_to_the_type_checker() -> None:
+    def loosely(features: dict[str, Any], prediction: Prediction[None] | None) -> Choice[float]:
+        return Choice(1.0, reasons=("y",))
+
+    def of_either(event: Refund | Payment) -> float:
+        return event.amount_eur
+
+    def unresolved(event: Nowhere) -> float:  # type: ignore[name-defined]  # noqa: F821 - on purpose
+        return 1.0
+
+    changes: dict[str, Any] = {
+        "policy": loosely,
+        "features": (AMOUNT, Feature(of_either), Feature(unresolved)),
+        "gate": replace(GATE, otherwise=0),
+    }
+    assert replace(DECISION, **changes).gate is not None
+
+    def anything(features: Any, prediction: Any) -> Choice[Any]:
+        return Choice("hold", reasons=("y",))
+
+    def untyped(features: Any, prediction: Any) -> Any:
+        return Choice("hold", reasons=("y",))
+
+    assert replace(DECISION, policy=anything).policy is anything
+    assert replace(DECISION, policy=untyped).policy is untyped
 
 
 def test_a_feature_needs_a_name() -> None:

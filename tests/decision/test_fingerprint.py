@@ -16,7 +16,7 @@ from msgspec import Meta
 from tests.runtime.shop import CARDS, ECONOMICS, HOURLY, refund
 from tests.runtime.world import Till
 
-from steward import Choice, Contract, Event, Features, Gate, Prediction, impact_above, minutes
+from steward import Choice, Contract, Event, Features, Gate, Prediction, Risk, impact_above, minutes
 from steward.decision.fingerprint import digest, plain, source_hash
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def test_every_field_counts() -> None:
         {"name": "shop.other"},
         {"owner": "others"},
         {"purpose": "another"},
-        {"risk": "high"},
+        {"risk": Risk.HIGH},
         {"gate": None},
         {"action": None},
         {"economics": replace(ECONOMICS, unit="USD")},

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from steward.decision.duration import check_duration
 from steward.decision.feature import Features
 from steward.errors import DeclarationError
 from steward.records import Receipt
@@ -45,6 +46,9 @@ class Call:
 class Action(Generic[C]):
     """What is done with a choice; plain or async functions.
 
+    A plain function runs on the loop's own thread and holds up everything else until it returns: it is for what answers
+    at once. What waits for a network or a disk is an ``async def``; only that can be given up after ``timeout``.
+
     It is called at least once for each decision, always with the same ``call.key``.
 
     Args:
@@ -53,7 +57,7 @@ class Action(Generic[C]):
         verify: Reads the world back: the receipt if the effect is there, ``None`` if not.
         attempts: How often it is tried before it counts as failed.
         backoff: The wait before the second try; doubled each time.
-        timeout: How long one try may take.
+        timeout: How long one try of an async function may take.
 
     Example:
         >>> def write(choice: float, call: Call) -> Receipt:
@@ -73,6 +77,8 @@ class Action(Generic[C]):
         """Refuse an action that would never be tried."""
         if self.attempts < 1:
             raise DeclarationError(f"an action is tried at least once, got {self.attempts}", field="action.attempts")
+        check_duration(self.timeout, "action.timeout")
+        check_duration(self.backoff, "action.backoff")
         if self.timeout <= timedelta(0) or self.backoff < timedelta(0):
             raise DeclarationError("timeout and backoff must be positive", field="action.timeout")
 

@@ -7,13 +7,21 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeGuard, Union, cast, get_origin, get_type_hints
 
+from steward.decision.action import Action
+from steward.decision.choice import Choice
 from steward.decision.contract import Contract
-from steward.decision.feature import Feature
+from steward.decision.economics import Economics
+from steward.decision.feature import Feature, Features
+from steward.decision.gate import Gate
 from steward.decision.model import Attribution, Model, Pipeline
+from steward.decision.risk import Risk
+from steward.decision.schedule import Every
 from steward.decision.stream import WindowFeature
 from steward.errors import DeclarationError
+from steward.records import Prediction
 
 if TYPE_CHECKING:
     from steward.decision.decision import Decision
@@ -23,6 +31,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*")
 
 def check(decision: Decision[Any, Any, Any]) -> None:
     """Raise ``DeclarationError`` at the first thing that does not fit."""
+    _check_kinds(decision)
     if len(decision.name) > 100 or not _NAME.fullmatch(decision.name):
         raise DeclarationError(
             f"{decision.name!r} is not a name for a decision",
@@ -40,6 +49,29 @@ def check(decision: Decision[Any, Any, Any]) -> None:
     _check_action(decision)
     _check_economics(decision, contract)
     _check_schedule(decision, contract)
+
+
+_KINDS: tuple[tuple[str, type, str], ...] = (
+    ("name", str, "pass a text"),
+    ("owner", str, "pass a text"),
+    ("purpose", str, "pass a text"),
+    ("risk", Risk, "pass Risk.LOW, Risk.MEDIUM or Risk.HIGH"),
+    ("attribution", Attribution, "pass Attribution.INLINE, Attribution.DEFERRED or Attribution.OFF"),
+)
+_PARTS: tuple[tuple[str, type, str], ...] = (
+    ("gate", Gate, "pass Gate(...)"),
+    ("action", Action, "wrap the function: Action(do=...)"),
+    ("economics", Economics, "pass Economics(...)"),
+    ("schedule", Every, "pass Every(period, make=...)"),
+)
+
+
+def _check_kinds(decision: Decision[Any, Any, Any]) -> None:
+    given = [(name, kind, fix) for name, kind, fix in _PARTS if getattr(decision, name) is not None]
+    for name, kind, fix in (*_KINDS, *given):
+        value = getattr(decision, name)
+        if not isinstance(value, kind):
+            raise DeclarationError(f"{name} is {value!r}, not a {kind.__name__}", fix=fix, field=name)
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
@@ -93,6 +125,9 @@ def _check_features(decision: Decision[Any, Any, Any], contract: Contract[Any]) 
 
 
 def _check_row(row: Feature[Any], names: set[str], contract: Contract[Any]) -> None:
+    if row.compute is not None:
+        _check_plain(row.compute, "features")
+        _check_takes(row.compute, 0, contract.schema, "features")
     if row.field is not None and row.field not in contract.fields:
         raise DeclarationError(
             f"the event {contract.name!r} has no field {row.field!r}",
@@ -118,6 +153,8 @@ def _check_predict(decision: Decision[Any, Any, Any], names: set[str]) -> None:
         inputs = [] if predict is None else list(predict.inputs)
     elif isinstance(predict, Pipeline):
         inputs = [name for step in predict.steps for name in step.skill.inputs]
+        for step in predict.steps:
+            _check_plain(step.skill.run, "predict")
         _check_models(predict)
         if decision.attribution is not Attribution.OFF:
             raise DeclarationError(
@@ -152,8 +189,16 @@ def _check_models(pipeline: Pipeline[Any]) -> None:
 
 def _check_policy(decision: Decision[Any, Any, Any]) -> None:
     _check_arity(decision.policy, 2, "policy", "features and prediction")
-    if inspect.iscoroutinefunction(decision.policy):
-        raise DeclarationError("a policy is a pure function, not a coroutine", fix="use def", field="policy")
+    _check_plain(decision.policy, "policy")
+    _check_takes(decision.policy, 0, Features, "policy")
+    _check_takes(decision.policy, 1, Prediction, "policy")
+    returned = _returned(decision.policy)
+    if _is_class(returned) and not issubclass(returned, Choice):
+        raise DeclarationError(
+            f"the policy returns a {returned.__name__}",
+            fix="return Choice(value, reasons=(...,)), declared as Choice[...]",
+            field="policy",
+        )
 
 
 def _check_gate(decision: Decision[Any, Any, Any]) -> None:
@@ -168,8 +213,11 @@ def _check_gate(decision: Decision[Any, Any, Any]) -> None:
         )
     _check_arity(gate.impact, 3, "gate.impact", "features, prediction and choice")
     _check_arity(gate.needed, 1, "gate.needed", "the impact")
+    for argument in ("impact", "needed"):
+        _check_plain(getattr(gate, argument), f"gate.{argument}")
     chosen = _choice_type(decision.policy)
-    if isinstance(chosen, type) and not isinstance(gate.otherwise, chosen):
+    fits = (int, float) if chosen is float else chosen  # as type checkers see it
+    if _is_class(chosen) and not isinstance(gate.otherwise, cast("type", fits)):
         raise DeclarationError(
             f"gate.otherwise is {gate.otherwise!r}, but the policy chooses a {chosen.__name__}",
             fix=f"pass a {chosen.__name__}",
@@ -194,7 +242,7 @@ def _check_schedule(decision: Decision[Any, Any, Any], contract: Contract[Any]) 
     _check_arity(schedule.make, 1, "schedule.make", "the tick's time")
     made = _returned(schedule.make)
     # mypy infers a common supertype for the two, so that this mistake is found here only.
-    if isinstance(made, type) and not issubclass(made, contract.schema):
+    if _is_class(made) and not issubclass(made, contract.schema):
         raise DeclarationError(
             f"schedule.make returns a {made.__name__}, but the decision is asked by {contract.name!r}",
             fix=f"return a {contract.schema.__name__}",
@@ -229,6 +277,51 @@ def _check_economics(decision: Decision[Any, Any, Any], contract: Contract[Any])
     _check_arity(economics.baseline, 2, "economics.baseline", "features and outcome")
     if economics.expected is not None:
         _check_arity(economics.expected, 3, "economics.expected", "features, prediction and choice")
+        _check_plain(economics.expected, "economics.expected")
+    outcome = Contract.of(economics.outcome).schema
+    for argument, place in (("value", 2), ("baseline", 1)):
+        function = getattr(economics, argument)
+        _check_plain(function, f"economics.{argument}")
+        _check_takes(function, place, outcome, f"economics.{argument}")
+
+
+def _check_plain(function: Callable[..., Any], argument: str) -> None:
+    if inspect.iscoroutinefunction(function):
+        raise DeclarationError(
+            f"{argument} {getattr(function, '__name__', function)!r} is a coroutine",
+            why="what is decided with is a pure function, so that a replay gives the same answer",
+            fix="use def",
+            field=argument,
+        )
+
+
+def _check_takes(function: Callable[..., Any], place: int, given: type, argument: str) -> None:
+    """Refuse a parameter that is declared as a class which what it gets can never be."""
+    try:
+        hints = get_type_hints(function)
+        parameters = list(inspect.signature(function).parameters)
+    except (NameError, TypeError, ValueError):
+        return  # annotations that cannot be resolved here are the type checker's business
+    name = parameters[place] if place < len(parameters) else ""
+    declared = get_origin(hints.get(name)) or hints.get(name)
+    if _is_class(declared) and not _may_be(given, declared):
+        raise DeclarationError(
+            f"{argument} {getattr(function, '__name__', function)!r} takes a {declared.__name__} as {name!r}, "
+            f"but gets a {given.__name__}",
+            fix=f"declare it as {name}: {given.__name__}",
+            field=argument,
+        )
+
+
+def _is_class(declared: object) -> TypeGuard[type]:
+    return isinstance(declared, type) and declared not in (Any, object)
+
+
+def _may_be(given: type, declared: type) -> bool:
+    try:
+        return declared in (Union, UnionType) or issubclass(given, declared)
+    except TypeError:
+        return True  # a protocol with fields, or a dictionary's shape: the type checker's business
 
 
 def _check_arity(function: Callable[..., Any], count: int, argument: str, takes: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +16,7 @@ from steward.decision.feature import Feature, Features
 from steward.decision.fingerprint import describe, fingerprint
 from steward.decision.gate import Gate
 from steward.decision.model import Attribution, Model, Pipeline
+from steward.decision.risk import Risk
 from steward.decision.schedule import Every
 from steward.decision.stream import WindowFeature
 from steward.records import Prediction
@@ -24,19 +24,6 @@ from steward.records import Prediction
 E = TypeVar("E")
 P = TypeVar("P")
 C = TypeVar("C")
-
-
-class Risk(StrEnum):
-    """How much harm a wrong decision can do.
-
-    Example:
-        >>> Risk.HIGH.value
-        'high'
-    """
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
 
 
 @dataclass(frozen=True, kw_only=True)

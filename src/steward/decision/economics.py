@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from steward.decision.contract import Contract
+from steward.decision.duration import check_duration
 from steward.decision.feature import Features
 from steward.errors import DeclarationError
 
@@ -52,7 +54,18 @@ class Economics(Generic[C, O]):
     per_month: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the outcome's key."""
+        """Check the outcome's key and window."""
+        check_duration(self.within, "economics.within")
+        if self.within <= timedelta(0):
+            raise DeclarationError(
+                f"an outcome comes after its decision, got {self.within}",
+                fix="say how long it may take: within=hours(2)",
+                field="economics.within",
+            )
+        if isinstance(self.key, str):
+            raise DeclarationError(
+                f"the key {self.key!r} is a text", fix=f"pass a tuple: key=({self.key!r},)", field="economics.key"
+            )
         fields = Contract.of(self.outcome).fields
         for name in self.key:
             if name not in fields:
@@ -63,7 +76,7 @@ class Economics(Generic[C, O]):
                 )
         if not self.key:
             raise DeclarationError("an outcome must be joined by something", field="economics.key")
-        if len(self.unit) != 3 or not self.unit.isupper():
+        if not re.fullmatch("[A-Z]{3}", self.unit):
             raise DeclarationError(
                 f"{self.unit!r} is not a currency", fix="use its ISO 4217 code: EUR", field="economics.unit"
             )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from steward.decision.duration import check_duration
 from steward.decision.feature import Features
 from steward.errors import DeclarationError
 from steward.records import Prediction
@@ -26,9 +28,26 @@ class impact_above:
 
     amount: float
 
+    def __post_init__(self) -> None:
+        """Refuse an amount that nothing is above: such a gate would stand open for ever."""
+        if not 0 <= self.amount < math.inf:
+            raise DeclarationError(
+                f"no impact can be weighed against {self.amount!r}",
+                fix="pass an amount of 0 or more, for example impact_above(5_000)",
+                field="gate.needed",
+            )
+
     def __call__(self, impact: float) -> bool:
         """Tell whether ``impact`` is above the amount."""
         return abs(impact) > self.amount
+
+
+def _forgotten() -> NoReturn:
+    raise DeclarationError(
+        "the gate does not say what is done if nobody agrees",
+        fix="pass otherwise=..., the choice that is safe without a person",
+        field="gate.otherwise",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +75,37 @@ class Gate(Generic[P, C]):
     impact: Callable[[Features, Prediction[P], C], float]
     approvers: str
     within: timedelta
-    otherwise: C
+    if TYPE_CHECKING:
+        otherwise: C
+    else:
+        # Without a type checker, too, the message says what to do, where a dataclass only counts arguments.
+        otherwise: C = field(default_factory=_forgotten)
     escalate_to: str | None = None
     escalate_after: timedelta | None = None
 
     def __post_init__(self) -> None:
         """Refuse deadlines that cannot be met."""
+        check_duration(self.within, "gate.within")
         if self.within <= timedelta(0):
             raise DeclarationError(f"people need time to answer, got {self.within}", field="gate.within")
-        if not self.approvers:
-            raise DeclarationError("a gate needs somebody who may answer", field="gate.approvers")
-        if self.escalate_after is not None and not timedelta(0) < self.escalate_after < self.within:
+        if not self.approvers.strip():
+            raise DeclarationError(
+                "a gate needs somebody who may answer", fix="name a group: approvers='desk'", field="gate.approvers"
+            )
+        if self.escalate_after is None:
+            return
+        check_duration(self.escalate_after, "gate.escalate_after")
+        if not timedelta(0) < self.escalate_after < self.within:
             raise DeclarationError(
                 f"escalation after {self.escalate_after} does not lie inside {self.within}",
                 fix="choose escalate_after shorter than within",
                 field="gate.escalate_after",
+            )
+        if self.escalate_to is None:
+            raise DeclarationError(
+                "escalate_after says when, but nothing says to whom",
+                fix="pass escalate_to=..., or leave escalate_after out",
+                field="gate.escalate_to",
             )
 
     @property

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from steward.decision.duration import check_duration
 from steward.errors import DeclarationError
 
 E_co = TypeVar("E_co", covariant=True)
@@ -50,6 +51,8 @@ class Every(Generic[E_co]):
 
     def __post_init__(self) -> None:
         """Refuse periods that never tick."""
+        check_duration(self.period, "schedule.period")
+        check_duration(self.offset, "schedule.offset")
         if self.period < timedelta(seconds=1):
             raise DeclarationError(f"the shortest period is a second, got {self.period}", field="schedule.period")
         if not timedelta(0) <= self.offset < self.period:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, get_type_hints
 
 from steward.decision.contract import Contract
+from steward.decision.duration import check_duration
 from steward.errors import DeclarationError
 
 AT_REACH = timedelta(days=3)
@@ -125,9 +127,11 @@ class Stream:
 
     def __post_init__(self) -> None:
         """Check that the named fields exist."""
-        for role, name in (("key", self.key), ("time", self.time)):
-            if name is not None:
-                self._check_field(name, role)
+        check_duration(self.lateness, "lateness")
+        self._check_field(self.key, "key")
+        if self.time is not None:
+            self._check_field(self.time, "time")
+            self._check_kind(self.time, "time", (datetime,), "a datetime")
 
     def last(
         self, field: str, *, within: timedelta = timedelta(days=30), **options: Unpack[WindowOptions]
@@ -180,7 +184,9 @@ class Stream:
         Steps start at multiples of ``step`` since 1970 (UTC), and the last one ends at or before the window's end.
         An event on a boundary belongs to the step it starts: data of intervals are stamped with their beginning.
         """
-        if over % step:
+        check_duration(over, "over")
+        check_duration(step, "step")
+        if step <= timedelta(0) or over % step:
             raise DeclarationError("a series is a whole number of steps long", field="step")
         return self._feature(Aggregate.SERIES, field, over, step=step, **options)
 
@@ -200,6 +206,8 @@ class Stream:
     ) -> WindowFeature:
         if field:
             self._check_field(field, "field")
+            self._check_kind(field, "field", (int, float, Decimal), "a number")
+        check_duration(over, "over")
         if over <= timedelta(0):
             raise DeclarationError(f"a window must be longer than zero, got {over}", field="over")
         if exact and over > EXACT_UP_TO:
@@ -236,6 +244,19 @@ class Stream:
             raise DeclarationError(
                 f"stream {self.name!r} has no field {name!r} for its {role}",
                 fix=f"choose one of {', '.join(fields)}",
+                field=role,
+            )
+
+    def _check_kind(self, name: str, role: str, kinds: tuple[type, ...], wanted: str) -> None:
+        """Refuse a field whose declared type can never be what is computed with."""
+        try:
+            declared = get_type_hints(Contract.of(self.contract).schema)[name]
+        except (NameError, TypeError, KeyError):
+            return  # a name that is defined further down is found at the first event
+        if isinstance(declared, type) and declared not in (Any, object) and not issubclass(declared, kinds):
+            raise DeclarationError(
+                f"the field {name!r} of stream {self.name!r} is a {declared.__name__}, not {wanted}",
+                fix=f"name a field for its {role} that holds {wanted}",
                 field=role,
             )
 

@@ -39,7 +39,7 @@ def typed_choice(decision: Decision[Any, Any, Any], stored: object) -> Any:
     if kind is None or (isinstance(kind, type) and isinstance(stored, kind)):
         return stored
     try:
-        return msgspec.json.decode(msgspec.json.encode(stored), type=kind)
+        return msgspec.json.decode(msgspec.json.encode(stored), type=kind, dec_hook=_read_other)
     except msgspec.ValidationError as error:
         raise DeclarationError(
             f"the stored choice {stored!r} is not what the policy of {decision.name!r} returns now",
@@ -47,6 +47,15 @@ def typed_choice(decision: Decision[Any, Any, Any], stored: object) -> Any:
             fix="let the policy's new type read the old choices too",
             code="choice-outdated",
         ) from error
+
+
+def _read_other(kind: type[Any], stored: object) -> object:
+    """Read what JSON does not know, as it was written with the record: pydantic models and numpy scalars."""
+    if hasattr(kind, "model_validate_json"):
+        return kind.model_validate_json(msgspec.json.encode(stored))
+    if hasattr(kind, "item"):
+        return kind(stored)
+    raise TypeError(f"a {kind.__name__} cannot be read from the ledger")
 
 
 def _choice_type(policy: Callable[..., Any]) -> Any:

@@ -19,11 +19,12 @@ from steward.cases.grid.streams import HOLD, DispatchDue, MeteredInterval, Setpo
 from steward.cases.grid.training import LOAD_MODEL, PRICE_MODEL
 from steward.decision.action import Action, Call
 from steward.decision.choice import Choice
-from steward.decision.decision import Decision, Risk
+from steward.decision.decision import Decision
 from steward.decision.economics import Economics
 from steward.decision.feature import Feature, Features, days, hours, minutes
 from steward.decision.gate import Gate, impact_above
 from steward.decision.model import Models, Pipeline, Skill
+from steward.decision.risk import Risk
 from steward.decision.schedule import Every
 from steward.decision.stream import WindowFeature
 from steward.records import Prediction, Receipt
