@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
@@ -47,6 +48,8 @@ CREATE TABLE tallies (
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608 - the columns are the struct's fields
 _PLACES = ", ".join("?" * len(COLUMNS))
 _INSERT = f"INSERT INTO runs VALUES ({_PLACES})"  # noqa: S608 - as above
+_ROWS_PER_INSERT: Final = 50
+_INSERT_MANY = f"INSERT INTO runs VALUES {', '.join([f'({_PLACES})'] * _ROWS_PER_INSERT)}"  # noqa: S608 - as above
 _SET = ", ".join(f"{name} = ?{COLUMNS.index(name) + 1}" for name in CHANGING)
 _UPDATE = f"UPDATE runs SET {_SET} WHERE run_id = ?1"  # noqa: S608 - as above
 _read_reasons = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -230,19 +233,29 @@ class Views:
         new: list[RunState] = []
         tally = Tally()
         for entry in entries:
+            if entry.kind == "decided" and entry.run_id not in known:
+                # A run begins with this entry, so there is no need to look for it.
+                known[entry.run_id] = made = fold.decided(entry)
+                new.append(made)
+                continue
             state = known[entry.run_id] if entry.run_id in known else self._load(entry.run_id, known, tally)
             if state is not None:
                 fold.follow(state, entry)
-            elif entry.kind == "decided":
-                known[entry.run_id] = made = fold.decided(entry)
-                new.append(made)
         fresh = set(map(id, new))
         old = [state for state in known.values() if state is not None and id(state) not in fresh]
         for state in (*new, *old):
             tally.add(state, 1)
-        self._db.executemany(_INSERT, map(msgspec.structs.astuple, new))
+        self._insert(new)
         self._db.executemany(_UPDATE, map(msgspec.structs.astuple, old))
         tally.write(self._db)
+
+    def _insert(self, new: Sequence[RunState]) -> None:
+        """Insert rows, many to a statement: each statement costs more than its rows."""
+        whole = len(new) - len(new) % _ROWS_PER_INSERT
+        for start in range(0, whole, _ROWS_PER_INSERT):
+            rows = map(msgspec.structs.astuple, new[start : start + _ROWS_PER_INSERT])
+            self._db.execute(_INSERT_MANY, list(chain.from_iterable(rows)))
+        self._db.executemany(_INSERT, map(msgspec.structs.astuple, new[whole:]))
 
     def _load(self, run_id: UUID, known: dict[UUID, RunState | None], tally: Tally) -> RunState | None:
         row = self._db.execute(f"{_SELECT} WHERE run_id = ?", (run_id.bytes,)).fetchone()
