@@ -53,7 +53,7 @@ class Action(Generic[C]):
 
     Args:
         do: Takes the choice and the call, and returns the receipt.
-        undo: Takes back what was done.
+        undo: Takes back what was done under ``call.key``, the same key as that of ``do``. It may be asked twice, too.
         verify: Reads the world back: the receipt if the effect is there, ``None`` if not.
         attempts: How often it is tried before it counts as failed.
         backoff: The wait before the second try; doubled each time.
