@@ -17,7 +17,8 @@ import pytest
 from tests.api.conftest import DECIDE, REFUND, greeting, refund
 
 from steward.api import server as server_module
-from steward.api.protocol import MAX_HEAD_BYTES
+from steward.api.app import create_app
+from steward.api.protocol import MAX_HEAD_BYTES, Connection, connector
 from steward.api.server import Server, run, serve
 from steward.clock import VirtualClock
 from steward.errors import EngineError
@@ -108,6 +109,19 @@ async def test_a_large_body_is_refused_and_the_connection_lives(wire: Wire, size
     assert (status, json.loads(body)["code"]) == (413, "http.too-large")
     wire.writer.write(post(DECIDE, REFUND))
     assert (await wire.response())[0] == 200
+
+
+async def test_a_body_in_many_small_chunks_is_not_copied_for_each(runtime: Runtime) -> None:
+    shared, connect = connector(create_app(runtime), asyncio.get_running_loop())
+    connection = connect()
+    assert isinstance(connection, Connection)
+    connection.connection_made(asyncio.Transport())
+    head = post(DECIDE, b"").replace(b"content-length: 0", b"transfer-encoding: chunked")
+    connection.data_received(head + b"1\r\n{\r\n")
+    body = connection.cycle.body
+    connection.data_received(b"1\r\n \r\n" * 100)
+    assert (bytes(body), connection.cycle.body is body) == (b"{" + b" " * 100, True)
+    shared.connections.clear()
 
 
 async def test_a_chunked_body_is_taken_and_a_long_one_refused(wire: Wire) -> None:

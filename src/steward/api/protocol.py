@@ -53,7 +53,8 @@ class _HotCycle:
 
     def __init__(self, hot: Hot, keep_alive: bool, message_event: Any) -> None:
         self.hot, self.keep_alive, self.message_event = hot, keep_alive, message_event
-        self.body = b""
+        # Grown in place: a body of a million one-byte chunks would else be copied a million times.
+        self.body = bytearray()
         self.response_started = self.response_complete = self.disconnected = False
 
 
@@ -144,7 +145,7 @@ class Connection(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     async def _reply(self, cycle: _HotCycle, headers: Headers) -> None:
-        reply = await self._shared.front.answer(cycle.hot, "POST", headers, None, cycle.body)
+        reply = await self._shared.front.answer(cycle.hot, "POST", headers, None, bytes(cycle.body))
         if cycle.disconnected or self.transport.is_closing():
             return
         if self.flow.write_paused:
