@@ -280,6 +280,19 @@ def test_a_changed_tree_proves_nothing(path: Path, sql: str) -> None:
     assert not verify_entry(path, ENTRY)[0].ok
 
 
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        ("UPDATE entries SET kind = 'approved' WHERE idx = 301", 301),
+        ("UPDATE entries SET run_id = (SELECT run_id FROM entries WHERE idx = 300) WHERE idx = 400", 400),
+    ],
+)
+def test_columns_that_tell_another_story_than_the_body_are_named(path: Path, sql: str, index: int) -> None:
+    change(path, sql)
+    found = [each for proven in verify_entry(path, ENTRY) for each in proven.breaks]
+    assert found == [Break(index, "its columns do not repeat its body")]
+
+
 def test_a_bundle_holds(path: Path) -> None:
     made_of = path.with_name("bundle.json").read_bytes()
     report = verify_bundle(made_of)

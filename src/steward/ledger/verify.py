@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from steward.errors import EngineError, NotFound
 from steward.ledger.verify_proofs import STORED_HEIGHT, Head, hash_leaf, open_checkpoint, root_of_path
-from steward.ledger.verify_store import Break, Progress, Report, StoreCheck
+from steward.ledger.verify_store import Break, Progress, Report, StoreCheck, repeats
 
 __all__ = ["Break", "Proven", "Report", "verify_bundle", "verify_entry", "verify_store"]
 
@@ -191,7 +191,7 @@ def verify_entry(
     try:
         with _snapshot(place) as database:
             rows = database.execute(
-                "SELECT idx, kind, leaf, body FROM entries WHERE run_id = ? ORDER BY idx", (run_id.bytes,)
+                "SELECT idx, kind, run_id, leaf, body FROM entries WHERE run_id = ? ORDER BY idx", (run_id.bytes,)
             ).fetchall()
             if not rows:
                 raise NotFound(f"the ledger has no entry of {run_id}", fix="check the id")
@@ -216,9 +216,9 @@ def _trusted_head(database: sqlite3.Connection, outside: Path, key: str | None) 
 
 
 def _prove(
-    database: sqlite3.Connection, head: Head | None, broken: list[Break], row: tuple[int, str, bytes, object]
+    database: sqlite3.Connection, head: Head | None, broken: list[Break], row: tuple[int, str, bytes, bytes, object]
 ) -> Proven:
-    index, kind, leaf, stored = row
+    index, kind, run_id, leaf, stored = row
     body = stored if isinstance(stored, bytes) else str(stored).encode()
     (have,) = database.execute("SELECT max(idx) + 1 FROM entries").fetchone()
     signed = head is not None and index < head.size
@@ -226,6 +226,9 @@ def _prove(
     breaks = list(broken)
     if body is not stored or hash_leaf(body) != leaf:
         breaks.append(Break(index, "its body is not the one that was hashed"))
+    if not repeats(body, kind, run_id):
+        # Only the body is in the tree: a proof says nothing about columns that tell another story.
+        breaks.append(Break(index, "its columns do not repeat its body"))
     path = _path(database, index, size)
     root = head.root if head is not None and signed else _range_root(database, 0, size)
     if root_of_path(hash_leaf(body), index, size, path) != root:

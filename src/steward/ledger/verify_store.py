@@ -102,6 +102,24 @@ _decode_body = msgspec.json.Decoder(_BodyNames).decode
 _decode_message = msgspec.msgpack.Decoder(_MessageNames).decode
 
 
+def _same(names: _BodyNames, kind: str, run_id: bytes) -> bool:
+    return names.kind == kind and names.decision_id.int == int.from_bytes(run_id)
+
+
+def repeats(body: bytes, kind: str, run_id: bytes) -> bool:
+    """Return whether an entry's columns say what its body says.
+
+    Example:
+        >>> body = b'{"kind":"acted","decision_id":"00000000-0000-0000-0000-000000000007"}'
+        >>> repeats(body, "acted", UUID(int=7).bytes), repeats(body, "failed", UUID(int=7).bytes)
+        (True, False)
+    """
+    try:
+        return _same(_decode_body(body), kind, run_id)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
 class StoreCheck:
     """One verification of one database, within one read transaction.
 
@@ -218,8 +236,7 @@ class StoreCheck:
         try:
             if isinstance(body, str) or sha256(b"\x00" + body).digest() != leaf:
                 add(index, _CHANGED)
-            names = _decode_body(body)
-            if names.kind != kind or names.decision_id.int != int.from_bytes(run_id):
+            if not _same(_decode_body(body), kind, run_id):
                 add(index, "its columns do not repeat its body")
         except (msgspec.DecodeError, UnicodeDecodeError):
             add(index, "its body is not an entry's JSON")
