@@ -30,13 +30,14 @@ def settings(tmp_path: Path) -> Settings:
 async def filled(settings: Settings, count: int = 20) -> UUID:
     ledger = await open_ledger(settings.ledger, settings, CLOCK)
     runs = [CLOCK.new_id() for _ in range(count)]
-    await ledger.append(Commit(entries=[Draft("decided", run, b'{"kind":"decided"}') for run in runs]))
+    body = '{{"kind":"decided","decision_id":"{}"}}'
+    await ledger.append(Commit(entries=[Draft("decided", run, body.format(run).encode()) for run in runs]))
     await ledger.close()
     return runs[-1]
 
 
-async def found(settings: Settings, name: str, *, clock: Clock = CLOCK, serving: bool = False) -> Check:
-    checks = await examine(settings, clock, serving=serving)
+async def found(settings: Settings, name: str, *, clock: Clock = CLOCK, served_port: int | None = None) -> Check:
+    checks = await examine(settings, clock, served_port=served_port)
     return next(check for check in checks if check.name == name and check.health is worst(checks, name))
 
 
@@ -56,7 +57,7 @@ async def test_all_is_well_in_a_new_and_in_a_used_project(settings: Settings) ->
 async def test_a_changed_entry_is_found(settings: Settings) -> None:
     run = await filled(settings)
     database = sqlite3.connect(settings.root / ".steward" / "steward.db")
-    database.execute("UPDATE entries SET body = ? WHERE run_id = ?", (b'{"kind":"DECIDED"}', run.bytes))
+    database.execute("UPDATE entries SET body = replace(body, 'decided', 'DECIDED') WHERE run_id = ?", (run.bytes,))
     database.commit()
     database.close()
     check = await found(settings, "ledger")
@@ -87,7 +88,9 @@ async def test_a_taken_port_is_found_unless_the_server_has_it(settings: Settings
     server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
     taken = Settings(root=settings.root, port=server.sockets[0].getsockname()[1], decisions=settings.decisions)
     assert (await found(taken, "port")).health is Health.FAIL
-    assert (await found(taken, "port", serving=True)).health is Health.OK
+    assert (await found(taken, "port", served_port=taken.port)).health is Health.OK
+    elsewhere = await found(taken, "port", served_port=taken.port + 1)
+    assert (elsewhere.health, str(taken.port + 1) in elsewhere.what) == (Health.WARN, True)
     server.close()
     await server.wait_closed()
 

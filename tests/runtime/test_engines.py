@@ -15,7 +15,7 @@ from steward.clock import SystemClock
 from steward.errors import DeclarationError, EngineError
 from steward.ledger.memory import MemoryLedger
 from steward.ledger.port import Commit
-from steward.runtime.engines import ENGINES, engine_of, ledger_path, open_bus, open_ledger, views_path
+from steward.runtime.engines import ENGINES, engine_of, ledger_file, ledger_path, open_bus, open_ledger, views_path
 from steward.runtime.settings import Settings
 from steward.runtime.url import masked, path_of, scheme_of
 
@@ -73,6 +73,11 @@ async def test_a_ledger_in_memory_has_no_files(tmp_path: Path) -> None:
     assert isinstance(await open_ledger(settings.ledger, settings, SystemClock()), MemoryLedger)
     assert (ledger_path(settings), views_path(settings)) == (None, ":memory:")
     assert os.listdir(tmp_path) == []
+
+
+def test_reading_names_a_misspelt_engine_too() -> None:
+    with pytest.raises(DeclarationError, match="did you mean 'sqlite'"):
+        ledger_file(Settings(ledger="sqlit:///steward.db"))
 
 
 async def test_a_folder_that_cannot_be_made_is_an_engine_error(tmp_path: Path) -> None:

@@ -100,7 +100,8 @@ def doctor(context: typer.Context, *, as_json: Json = False) -> None:
     from steward.runtime.doctor import Health, examine  # noqa: PLC0415 - as above
 
     settings = session_of(context).settings()
-    checks = asyncio.run(examine(settings, SystemClock(), serving=running(settings) is not None))
+    facts = running(settings)
+    checks = asyncio.run(examine(settings, SystemClock(), served_port=None if facts is None else facts.port))
     effective = settings.effective()
     if as_json:
         listed = {name: {"value": value, "source": settings.source_of(name)} for name, value in effective.items()}

@@ -73,21 +73,21 @@ class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class _Patient:
     settings: Settings
     clock: Clock
-    serving: bool
+    served_port: int | None
 
 
-async def examine(settings: Settings, clock: Clock, *, serving: bool = False) -> list[Check]:
+async def examine(settings: Settings, clock: Clock, *, served_port: int | None = None) -> list[Check]:
     """Check everything, in the order in which it is needed.
 
     Args:
         settings: The effective settings.
         clock: Compared with the ledger's last entry.
-        serving: Whether a server of this project runs, so that its port is rightly taken.
+        served_port: Where a server of this project listens, so that this port is rightly taken; ``None`` without one.
 
     Returns:
         One check or more for each thing; an error inside a check is a failed check, never an exception.
     """
-    patient = _Patient(settings, clock, serving)
+    patient = _Patient(settings, clock, served_port)
     checks: list[Check] = []
     for name, look in _LOOKS.items():
         try:
@@ -168,7 +168,9 @@ def _writable(name: str, folder: Path) -> list[Check]:
         probe.touch(mode=0o600)
         probe.unlink()
     except OSError as error:
-        return _fail(name, f"{existing} cannot be written", why=str(error), fix="change its owner, or --data-dir")
+        return _fail(
+            name, f"{existing} cannot be written", why=str(error), fix="change its owner, or set another data_dir"
+        )
     free = shutil.disk_usage(existing).free
     what = f"{folder} is writable, {free / 1024**3:,.1f} GiB free"
     if free < NO_SPACE:
@@ -239,9 +241,13 @@ async def _port(patient: _Patient) -> list[Check]:
             asyncio.Protocol, patient.settings.host, patient.settings.port
         )
     except OSError as error:
-        if patient.serving:
+        if patient.served_port == patient.settings.port:
             return _ok("port", f"{place} is served")
-        return _fail("port", f"{place} is not free", why=error.strerror or str(error), fix="--port 0 takes a free one")
+        why = error.strerror or str(error)
+        if patient.served_port is not None:
+            what = f"{place} is not free; this project is served on port {patient.served_port}"
+            return _warn("port", what, why=why, fix="steward serve --port, as before, or set another port")
+        return _fail("port", f"{place} is not free", why=why, fix="steward serve --port 0 takes a free one")
     server.close()
     await server.wait_closed()
     if patient.settings.host not in ("127.0.0.1", "::1", "localhost"):

@@ -172,6 +172,7 @@ def ledger_file(settings: Settings) -> Path:
     """Return the ledger's file.
 
     Raises:
+        DeclarationError: The URL names no engine.
         NotFound: It is not kept in one.
 
     Example:
@@ -180,6 +181,7 @@ def ledger_file(settings: Settings) -> Path:
             ...
         steward.errors.NotFound: the ledger memory:// is not kept in a file. Next: use sqlite:///steward.db
     """
+    engine_of("ledger", settings.ledger)
     path = ledger_path(settings)
     if path is None:
         raise NotFound(f"the ledger {masked(settings.ledger)} is not kept in a file", fix="use sqlite:///steward.db")
@@ -202,5 +204,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EngineError(
-            f"the folder {folder} cannot be made", why=str(error), fix="choose another place: --data-dir, --ledger"
+            f"the folder {folder} cannot be made",
+            why=str(error),
+            fix="choose another place: the settings data_dir and ledger",
         ) from error

@@ -26,7 +26,7 @@ from steward.entries import Failed, decode_body
 from steward.errors import ContractError, EngineError
 from steward.ledger.verify import verify_store
 from steward.models.registry import FolderRegistry
-from steward.runtime.engines import ledger_path
+from steward.runtime.engines import ledger_file
 from steward.runtime.runtime import Runtime
 
 Progress = Callable[[str, int, int], object]
@@ -176,9 +176,7 @@ async def _incomplete(runtime: Runtime, missing: int, hours: int) -> EngineError
 
 
 def _verified(folder: Path) -> tuple[int, bool]:
-    path = ledger_path(settings_in(folder))
-    assert path is not None
-    report = verify_store(path)
+    report = verify_store(ledger_file(settings_in(folder)))
     return report.entries, report.ok
 
 
