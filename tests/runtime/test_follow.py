@@ -381,6 +381,23 @@ async def test_an_effect_is_taken_back_once(world: World, till: Till) -> None:
     assert (await runtime.run(run_id)).status is Status.UNDONE
 
 
+async def test_two_who_take_back_at_once_do_it_once(world: World, till: Till) -> None:
+    async def slowly(choice: str, call: Call) -> Receipt:
+        await asyncio.sleep(0)
+        return till.take_back(choice, call)
+
+    runtime = await world.open(refund(till, action=Action(do=till.pay, undo=slowly)))
+    run_id = (await runtime.decide("shop.refund", small())).record.decision_id
+    await world.later()
+    both = [runtime.undo(run_id, by=name, reason="a mistake") for name in ("ann", "bob")]
+    first, second = await asyncio.gather(*both, return_exceptions=True)
+    assert isinstance(first, Run)
+    assert first.status is Status.UNDONE
+    assert isinstance(second, Conflict)
+    assert second.code == "undo-in-flight"
+    assert till.verbs == ["do", "undo"]
+
+
 async def test_a_failed_undo_can_be_tried_again(memory: World, till: Till) -> None:
     runtime = await memory.open(refund(till))
     run_id = (await runtime.decide("shop.refund", small())).record.decision_id

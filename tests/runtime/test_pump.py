@@ -152,7 +152,7 @@ async def test_one_topic_means_one_thing(memory: World) -> None:
     def other(features: Features, prediction: Prediction[None]) -> Choice[bool]:
         return Choice(True, reasons=("yes",))
 
-    clash = payments.renamed("shop.visits")
+    clash = replace(payments, name="shop.visits")
     twin = replace(CARDS, name="cards.twin", features=(clash.count(over=HOUR),))
     with pytest.raises(DeclarationError, match="declared in two ways"):
         await memory.open(GREET, twin)

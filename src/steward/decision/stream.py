@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -259,10 +259,6 @@ class Stream:
                 fix=f"name a field for its {role} that holds {wanted}",
                 field=role,
             )
-
-    def renamed(self, name: str) -> Stream:
-        """Return the same stream under another name on the bus."""
-        return replace(self, name=name)
 
 
 def hop_of(over: timedelta) -> timedelta:

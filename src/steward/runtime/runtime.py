@@ -198,12 +198,21 @@ class Runtime:
         return await self._answer(decision_id, gate.reject, by, reason, evidence)
 
     async def undo(self, decision_id: UUID, *, by: str, reason: str) -> Run:
-        """Take back what was done; raises as :func:`steward.loop.act.undo`."""
-        run = await self.run(decision_id)
-        decision = self._prepared(run.record.decision).decision
-        undone = await undo(decision, run, by=by, reason=reason, now=self.clock.now)
-        draft = Draft("undone", decision_id, msgspec.json.encode(undone), f"undone:{decision_id}")
-        await self._parts.journal.append(Commit(entries=(draft,)))
+        """Take back what was done; raises as :func:`steward.loop.act.undo`, and ``Conflict`` while another does so."""
+        unique = f"undone:{decision_id}"
+        if unique in self._keys_under_way:
+            raise Conflict(
+                f"decision {decision_id} is being taken back", fix="read it again shortly", code="undo-in-flight"
+            )
+        self._keys_under_way.add(unique)
+        try:
+            run = await self.run(decision_id)
+            decision = self._prepared(run.record.decision).decision
+            undone = await undo(decision, run, by=by, reason=reason, now=self.clock.now)
+            draft = Draft("undone", decision_id, msgspec.json.encode(undone), unique)
+            await self._parts.journal.append(Commit(entries=(draft,)))
+        finally:
+            self._keys_under_way.discard(unique)
         return await self.run(decision_id)
 
     async def run(self, decision_id: UUID) -> Run:
