@@ -34,13 +34,13 @@ def test_a_backtest_gets_every_option_and_prints_one_object(file: str, monkeypat
         taken.append(options)
         options.progress("simulating", 1, 2)
         options.say("alert: something is odd")
-        return {"decisions": 8760, "value_eur": 1.5, "ledger": {"size": 3}}
+        return {"decisions": 8760, "value_eur": 1.5, "ledger": {"size": 3, "verified": True}}
 
     monkeypatch.setattr(backtest, "run", run)
     more = ("--load-column", "mw", "--known-day-ahead", "wind", "--known-day-ahead", "sun", "--approve-above", "5")
     result = CliRunner().invoke(app, [*BACKTEST, "--data", file, *DATES, *more, "--json"])
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout) == {"decisions": 8760, "value_eur": 1.5, "ledger": {"size": 3}}
+    assert json.loads(result.stdout) == {"decisions": 8760, "value_eur": 1.5, "ledger": {"size": 3, "verified": True}}
     assert result.stderr == "alert: something is odd\n"
     (options,) = taken
     assert (options.source.columns, options.source.known_day_ahead) == (("eur", "mw", "wind", "sun"), ("wind", "sun"))
@@ -48,6 +48,12 @@ def test_a_backtest_gets_every_option_and_prints_one_object(file: str, monkeypat
     assert (options.approve_above_eur, options.source.zone) == (5.0, "Europe/Madrid")
     plain = CliRunner().invoke(app, [*BACKTEST, "--data", file, *DATES])
     assert "8,760" in plain.stdout
+
+
+def test_a_backtest_whose_ledger_does_not_verify_says_so(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtest, "run", lambda options: {"ledger": {"size": 3, "verified": False}})
+    result = CliRunner().invoke(app, [*BACKTEST, "--data", file, *DATES, "--json"])
+    assert (result.exit_code, "does not verify" in result.stderr) == (6, True)
 
 
 def test_a_missing_file_and_a_wrong_date_are_told(file: str) -> None:

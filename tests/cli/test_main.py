@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import sqlite3
@@ -9,11 +10,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from steward.cli.main import app
+from steward.ledger.bundle import bundle
+from steward.ledger.memory import MemoryLedger
+from steward.ledger.port import Commit, Draft
 
 SMALL = '{"refund_id": "r-1", "amount_eur": 49.9, "orders": 12, "refunds": 1}'
 LARGE = '{"refund_id": "r-2", "amount_eur": 4000, "orders": 90, "refunds": 1}'
@@ -182,6 +187,18 @@ def test_a_proof_is_verified_from_its_file(project: Path) -> None:
     assert refusal("verify", "nowhere.json", code=3)["what"].startswith("nowhere.json is neither")
     (project / "proof.json").write_text("{}")
     assert not data("verify", "proof.json", code=6)["ok"]
+    ledger = MemoryLedger()
+    proof = asyncio.run(made_bundle(ledger))
+    (project / "proof.json").write_bytes(proof)
+    unnamed = steward("verify", "proof.json")
+    assert (unnamed.exit_code, "--public-key" in unnamed.stderr) == (0, True)
+    named = steward("verify", "proof.json", "--public-key", ledger.public_key)
+    assert (named.exit_code, "--public-key" in named.stderr) == (0, False)
+
+
+async def made_bundle(ledger: MemoryLedger) -> bytes:
+    await ledger.append(Commit(entries=[Draft("decided", UUID(int=1), b"{}")]))
+    return await bundle(ledger, (await ledger.read())[0])
 
 
 def test_a_replay_tells_what_another_release_would_have_chosen(project: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steward.cli import output
+from steward.cli.exits import Exit
 from steward.cli.session import Json, examples
 from steward.errors import ContractError
 from steward.runtime.settings import Settings
@@ -127,6 +128,10 @@ def backtest(
             )
         )
     output.as_json(result) if as_json else _tell(result)
+    ledger = result["ledger"]
+    if isinstance(ledger, dict) and not ledger["verified"]:
+        output.say("The ledger does not verify, so no figure can be trusted. Next: --folder DIR, then steward verify")
+        raise typer.Exit(int(Exit.NOT_VERIFIED))
 
 
 def _source(path: Path, *columns: Any) -> Source:

@@ -75,6 +75,10 @@ def _verify_bundle(path: Path, public_key: str | None, as_json: bool) -> None:
             f"{path} is neither the id of a decision nor a file", why=str(error), fix="list the ids: steward show"
         ) from error
     report = verify_bundle(bundle, public_key=public_key)
+    if report.ok and public_key is None:
+        output.say(
+            "Signed by the key in the proof itself, which anybody can make. Next: --public-key, the one you trust"
+        )
     _tell(report, f"the proof in {path}", as_json)
 
 
