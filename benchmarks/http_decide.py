@@ -24,7 +24,7 @@ from benchmarks.http_load import Load, request, run_load
 from benchmarks.report import Figure, report
 from benchmarks.workload import DECISION, events, model_text, register
 
-KINDS = ("steward", "peer", "durable-peer")
+KINDS = ("steward", "peer", "durable-peer", "async-peer")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -114,7 +114,7 @@ def main() -> None:
             quiet.append(measure(servers["steward"], 16, seconds))
         alone = measure(servers["steward"], 1, seconds)
     fsync = median(fsyncs)
-    steward, peer, durable = (median(rps[kind]) for kind in KINDS)
+    steward, peer, durable, at_once = (median(rps[kind]) for kind in KINDS)
     report(
         "http_decide",
         [
@@ -123,6 +123,8 @@ def main() -> None:
             Figure("ratio", steward / peer, "x", goal=5),
             Figure("durable_peer_rps", durable, "requests/s"),
             Figure("durable_ratio", steward / durable, "x", goal=6),
+            Figure("async_peer_rps", at_once, "requests/s"),
+            Figure("async_ratio", steward / at_once, "x"),
             Figure("p50_ms", median(load.quantile_ms(0.5) for load in quiet), "ms"),
             Figure("p99_ms", median(load.quantile_ms(0.99) for load in quiet), "ms", goal=3 * fsync + 5, below=True),
             Figure("p50_alone_ms", alone.quantile_ms(0.5), "ms"),
@@ -131,6 +133,7 @@ def main() -> None:
             # On a busy machine these say more than the rates: others take time from a server, but no CPU time.
             Figure("peer_cpu_us", median(cpu_us["peer"]), "us"),
             Figure("durable_peer_cpu_us", median(cpu_us["durable-peer"]), "us"),
+            Figure("async_peer_cpu_us", median(cpu_us["async-peer"]), "us"),
         ],
         {"connections": 64, "rounds": {kind: [round(value) for value in values] for kind, values in rps.items()}},
     )

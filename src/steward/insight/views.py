@@ -24,7 +24,8 @@ from steward.ledger.port import Entry
 from steward.records import Money, Status
 
 SCHEMA_VERSION: Final = 1
-_ROWS_PER_STEP: Final = 2_000
+_ROWS_PER_STEP: Final = 500
+"""Entries taken in at once; about 6 ms, in which nobody else has a turn."""
 _SCHEMA = """
 CREATE TABLE position (next INTEGER NOT NULL, head BLOB NOT NULL);
 INSERT INTO position VALUES (0, x'');

@@ -38,6 +38,11 @@ class Gather(Generic[Q, A]):
         self._waiting: deque[tuple[Q, asyncio.Future[A]]] = deque()
         self._draining: asyncio.Task[None] | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a batch is under way."""
+        return self._draining is not None
+
     async def ask(self, question: Q) -> A:
         """Return the answer.
 

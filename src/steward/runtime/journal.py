@@ -43,17 +43,20 @@ class Journal:
     """Appends to the ledger; once durable, puts follow-ups on the agenda and rings the bell.
 
     Attributes:
+        size: How many entries the ledger had after the last commit.
         wake: Told the topics of messages that came with a commit; the bus's own, once there is one.
     """
 
     def __init__(self, ledger: Ledger, agenda: Agenda) -> None:
         self.ledger, self.agenda, self.bell = ledger, agenda, Bell()
+        self.size = 0
         self.wake: Callable[[set[str]], None] = lambda topics: None
         self._listeners: list[Callable[[Committed, Sequence[Draft]], None]] = []
 
     async def append(self, commit: Commit) -> Committed:
         """Write durably; raises as :meth:`steward.ledger.port.Ledger.append`."""
         committed = await self.ledger.append(commit)
+        self.size = max(self.size, committed.first_index + len(commit.entries))
         if commit.entries:
             self.agenda.take_note(commit.entries)
             for listener in self._listeners:

@@ -27,10 +27,12 @@ from steward.loop.agenda import Agenda
 from steward.loop.attribute import attribute
 from steward.loop.prepare import Prepared, prepare
 from steward.loop.receive import Incoming
+from steward.loop.run import Answer
 from steward.models.registry import FolderRegistry, Registry
 from steward.runtime.decider import Decider
 from steward.runtime.engines import ledger_path, open_bus, open_ledger, views_path
 from steward.runtime.follow import Follow
+from steward.runtime.gather import Gather
 from steward.runtime.journal import Journal
 from steward.runtime.outcomes import Outcomes
 from steward.runtime.pump import Pump, topics_of
@@ -41,6 +43,8 @@ from steward.runtime.ticks import Ticks
 _ATTRIBUTIONS: Final = "attributions"
 _REST: Final = timedelta(milliseconds=50)
 """How long work behind the log lets news gather: a round costs the same for one entry as for many."""
+_MOST_BEHIND: Final = 50_000
+"""How many entries the views may be behind while requests wait; half a second of work."""
 _PAUSE: Final = timedelta(seconds=1)
 """The wait after an engine failed in a way that may pass."""
 
@@ -100,6 +104,7 @@ class Parts:
     follow: Follow
     ticks: Ticks
     snapshots: Snapshots
+    gathers: Mapping[str, Gather[Incoming, Answer]]
 
     async def step(self) -> int:
         """Do one round of work, in an order that never depends on chance; return how much was done."""
@@ -172,6 +177,10 @@ class Parts:
                     wait.cancel()
 
     async def _catch_up(self) -> int:
+        """Let the views follow, unless requests wait: whoever reads the views brings them up to date anyway."""
+        behind = self.journal.size - self.views.position
+        if 0 < behind < _MOST_BEHIND and any(gather.is_busy for gather in self.gathers.values()):
+            return 1  # there is work, later
         return await self.views.catch_up(self.ledger)
 
     async def _keep_snapshots(self) -> None:
@@ -225,6 +234,7 @@ async def assemble(
             follow=Follow(journal, {d.name: d for d in decisions}, clock),
             ticks=Ticks(prepared, ledger, clock, decider.tick),
             snapshots=snapshots,
+            gathers={name: _gather(decider, ready, settings) for name, ready in prepared.items()},
         )
         await _restore(parts)
     except BaseException:
@@ -267,6 +277,13 @@ def _refuse_twins(decisions: Sequence[Decision[Any, Any, Any]]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise DeclarationError(f"two decisions are named {name!r}", fix="rename one of them", field="name")
+
+
+def _gather(decider: Decider, prepared: Prepared, settings: Settings) -> Gather[Incoming, Answer]:
+    def work(batch: Sequence[Incoming]) -> Awaitable[Sequence[Answer | Exception]]:
+        return decider.batch(prepared, batch)
+
+    return Gather(work, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
 
 
 def _online(windows: Sequence[WindowFeature]) -> OnlineFeatures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any, Self
@@ -27,7 +27,6 @@ from steward.loop.run import Answer
 from steward.models.registry import Registry
 from steward.records import Record
 from steward.runtime.follow import answer_key
-from steward.runtime.gather import Gather
 from steward.runtime.parts import DIRECTLY, Origin, Parts, assemble
 from steward.runtime.settings import Settings
 
@@ -66,7 +65,6 @@ class Runtime:
         self.decisions: Mapping[str, Decision[Any, Any, Any]] = {
             name: prepared.decision for name, prepared in parts.prepared.items()
         }
-        self._gathers = {name: self._gather(prepared) for name, prepared in parts.prepared.items()}
         self._keys_under_way: set[str] = set()
         self._tasks: list[asyncio.Future[Any]] = []
         self._closed = False
@@ -114,7 +112,7 @@ class Runtime:
             stack.push_async_callback(self.ledger.close)
             stack.callback(self.views.close)
             stack.push_async_callback(self._parts.snapshots.save)
-            for gathered in self._gathers.values():
+            for gathered in self._parts.gathers.values():
                 await gathered.close()
 
     # Deciding
@@ -138,7 +136,7 @@ class Runtime:
         """
         self._prepared(name)
         if key is None:
-            return await self._gathers[name].ask(origin.incoming(event, None))
+            return await self._parts.gathers[name].ask(origin.incoming(event, None))
         unique = f"once:{name}:{key}"
         if unique in self._keys_under_way:
             raise Conflict("a request with this idempotency key is under way", code="idempotency-in-flight")
@@ -262,17 +260,11 @@ class Runtime:
             raise NotFound(f"no decision is named {name!r}", fix=nearest(name, self._parts.prepared), field="name")
         return prepared
 
-    def _gather(self, prepared: Prepared) -> Gather[Incoming, Answer]:
-        def work(batch: Sequence[Incoming]) -> Awaitable[Sequence[Answer | Exception]]:
-            return self._parts.decider.batch(prepared, batch)
-
-        return Gather(work, max_batch=self.settings.max_batch, max_waiting=self.settings.max_waiting)
-
     async def _decide_once(self, name: str, event: bytes | object, origin: Origin, unique: str) -> Answer:
         stored = await self.ledger.by_key(unique)
         if stored is None:
             try:
-                return await self._gathers[name].ask(origin.incoming(event, unique))
+                return await self._parts.gathers[name].ask(origin.incoming(event, unique))
             except Conflict:
                 stored = await self.ledger.by_key(unique)
                 if stored is None:
