@@ -16,6 +16,7 @@ from tests.runtime.world import HOUR, MINUTE, NOON, SECOND, Till, World
 from steward import Action, Call, Choice, Features, Prediction, Receipt, Status, seconds
 from steward.entries import Escalated, Expired
 from steward.errors import Conflict, ContractError, EngineError, GateExpired, StewardError
+from steward.ledger.run import Run
 from steward.records import GateFacts
 from steward.testing.faults import unwritable
 
