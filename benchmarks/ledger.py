@@ -136,8 +136,8 @@ async def measure(folder: Path) -> tuple[list[Figure], dict[str, object]]:
         raise SystemExit(f"verification failed: {outcome.breaks[:3]}")
     figures += [
         Figure("appends_by_commits_of_1000", sum(rates) / 4, "1/s"),
-        Figure("fourth_quarter_to_first", rates[3] / rates[0], "ratio", 0.8),
-        Figure("inclusion_proof", proof_ms, "ms", 5, below=True),
+        Figure("fourth_quarter_to_first", rates[3] / rates[0], "ratio", None if QUICK else 0.8),
+        Figure("inclusion_proof", proof_ms, "ms", None if QUICK else 5, below=True),
         Figure("verify", verify_rate, "entries/s", 150_000),
         Figure("append_cpu_by_commits_of_1000", batch_cpu_us, "us/entry"),
         Figure("append_cpu_1000_in_flight", cpu_us[1_000], "us/entry"),
@@ -155,7 +155,8 @@ async def measure(folder: Path) -> tuple[list[Figure], dict[str, object]]:
 
 def main() -> None:
     """Measure in a temporary folder and print."""
-    with tempfile.TemporaryDirectory() as folder:
+    # Beside the repository's own files: a temporary folder may lie in memory, where nothing is durable.
+    with tempfile.TemporaryDirectory(dir=Path(__file__).parents[1], prefix=".bench-") as folder:
         report("ledger", *asyncio.run(measure(Path(folder))))
 
 

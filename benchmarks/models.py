@@ -62,10 +62,10 @@ def main() -> None:
     empty = [float("nan"), *full[1:]]
     best = fastest_us(
         {
-            "booster_row": lambda: booster.predict(one),
+            "booster_row": lambda: booster.predict(one, num_threads=1),
             "row": lambda: ours.predict_one(row),
             "row_in_array": lambda: ours.predict(one),
-            "booster_10": lambda: booster.predict(rows[:10]),
+            "booster_10": lambda: booster.predict(rows[:10], num_threads=1),
             "batch_10": lambda: ours.predict(rows[:10]),
             "booster_1000": lambda: booster.predict(rows, num_threads=1),
             "batch_1000": lambda: ours.predict(rows),

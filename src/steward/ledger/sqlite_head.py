@@ -77,7 +77,8 @@ class Head:
                 raise IntegrityError(
                     f"the checkpoint {self._outside} is missing",
                     why="the ledger has signed heads, and the last of them is always kept there too",
-                    fix="restore the file; without it a shortened database could not be told from a whole one",
+                    fix="restore the file; the table 'checkpoints' has the last note too, but one who cut off entries"
+                    " could have cut off that as well",
                     code="integrity.no-checkpoint",
                 )
             return

@@ -274,11 +274,11 @@ def _first_day(history: History) -> date:
 
 
 def _farewell(state: DemoState) -> dict[str, object]:
-    money = f"Saved {state.saved_eur:,.2f} EUR against no battery in {state.decisions} decisions."
+    money = f"Saved {state.saved_eur:,.2f} EUR against no battery in {state.decisions} decisions, the last day in part."
     print(f"\n{money}")
     if state.standing is not None:
         words = demo_view.in_words(state.standing)
-        print(words[0].upper() + words[1:] + ".")
+        print(f"Whole days only, {words}.")
     print(f"Look at it:\n  steward -C {state.folder} show\n  steward -C {state.folder} verify --all")
     return {
         "decisions": state.decisions,
