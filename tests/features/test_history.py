@@ -28,6 +28,7 @@ from tests.features.streams import (
 
 from steward.decision.feature import days, hours, minutes
 from steward.errors import ContractError, DeclarationError
+from steward.features import past
 from steward.features.history import EventTable, Spine, history
 from steward.features.online import OnlineFeatures
 from steward.records import FeatureValue
@@ -67,8 +68,8 @@ def test_history_is_online_bit_for_bit(seed: int, delay: timedelta) -> None:
     asked, online = as_it_happens(facts, chance, 0.3)
     order = list(range(len(facts)))
     chance.shuffle(order)
-    past = over_history([facts[n] for n in sorted(order, key=lambda n: (facts[n].known_at, n))], asked)
-    assert repr(past) == repr(online)
+    got = over_history([facts[n] for n in sorted(order, key=lambda n: (facts[n].known_at, n))], asked)
+    assert repr(got) == repr(online)
     assert len(asked) > 100
 
 
@@ -123,6 +124,29 @@ def test_every_leak_of_a_microsecond_is_seen() -> None:
     at = [START - MICROSECOND, START, START + minutes(1) - MICROSECOND, START + minutes(1)]
     columns = history([window], [table_of(facts)], Spine({"region": ["ES"] * 4}, at))
     assert columns[window.name].values.tolist() == [0, 0, 0, 1]
+
+
+def test_history_is_the_same_however_few_events_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = disturbed(generated(600, 8, keys=3), 8, delay=minutes(59))
+    chance = random.Random(8)
+    asked = [
+        (fact.event.region, fact.known_at + chance.choice([-1, 0, 1, 20]) * hours(1), fact.known_at) for fact in facts
+    ]
+    whole = over_history(facts, asked)
+    monkeypatch.setattr(past, "_CHUNK", 7)
+    assert repr(over_history(facts, asked)) == repr(whole)
+    known = counted(facts, LOAD.lateness)
+    for (key, at, known_at), values in list(zip(asked, whole, strict=True))[::29]:
+        for window, value in zip(WINDOWS, values, strict=True):
+            assert agrees(window, value, expected(window, known, key, at, known_at))
+
+
+def test_what_is_unknown_at_the_end_of_a_window_is_cut_off_and_not_listed() -> None:
+    facts = disturbed(generated(400, 12, keys=2), 12, delay=minutes(5))
+    spine = Spine({"region": ["r0"] * 20}, [START + days(30)] * 20, [START + hours(n) for n in range(20)])
+    its_past = past.Past(table_of(facts), "then")
+    holes = its_past.query(spine, None).window(its_past.events, 30 * 86_400_000_000, 0).holes
+    assert holes is None or len(holes.events) < 20
 
 
 def test_the_rows_come_back_in_their_own_order() -> None:

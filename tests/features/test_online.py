@@ -185,6 +185,46 @@ def test_a_series_has_the_full_hours_before_noon_each_stamped_with_its_start() -
     assert read(online, [window], "ES", noon + minutes(59)) == [tuple(float(n) for n in range(36, 396))]
 
 
+@pytest.mark.parametrize("pause", [hours(1), hours(5), hours(30), days(20)])
+def test_reads_are_exact_after_a_pause_in_which_tiles_were_merged(pause: timedelta) -> None:
+    facts = generated(800, 21, keys=1, every=minutes(2))
+    first = [fact for fact in facts if fact.event_time < START + hours(20)]
+    online = online_after(WINDOWS, first)
+    now = first[-1].event_time
+    check_all(online, first, "r0", now, now)
+    later = [
+        Fact(fact.event, f"later-{fact.id}", fact.event_time + pause, fact.known_at + pause)
+        for fact in first
+        if fact.event_time + pause > now
+    ]
+    for n, fact in enumerate(later):
+        tell(online, fact)
+        if n > len(later) - 3:
+            check_all(online, first + later[: n + 1], "r0", fact.event_time, fact.event_time)
+
+
+def test_a_series_remembers_its_finished_steps_until_an_event_comes_for_one() -> None:
+    window = LOAD.series("load_mw", over=hours(3), step=hours(1))
+    facts = [
+        Fact(Reading(region="ES", load_mw=float(n)), f"{n}", START + minutes(30 * n), START + minutes(30 * n))
+        for n in range(8)
+    ]
+    online = OnlineFeatures([window])
+    for fact in facts:
+        tell(online, fact)
+        read(online, [window], "ES", fact.event_time)
+    assert read(online, [window], "ES", START + hours(4)) == [(2.5, 4.5, 6.5)]
+    # Further back, on again, and further on by more than the whole series.
+    assert read(online, [window], "ES", START + hours(3)) == [(0.5, 2.5, 4.5)]
+    late = Fact(Reading(region="ES", load_mw=100.0), "late", START + minutes(200), START + minutes(211))
+    assert tell(online, late) is Observed.APPLIED
+    assert read(online, [window], "ES", START + hours(4)) == [(2.5, 4.5, 113 / 3)]
+    assert read(online, [window], "ES", START + hours(40)) == [(None, None, None)]
+    # The newest event of all, but before a step that was read as finished.
+    tell(online, Fact(Reading(region="ES", load_mw=1.0), "then", START + hours(39.5), START + hours(40)))
+    assert read(online, [window], "ES", START + hours(40)) == [(None, None, 1.0)]
+
+
 def test_future_events_wait_for_their_time() -> None:
     windows = [LOAD.last("load_mw"), LOAD.max("load_mw", over=hours(24)), LOAD.quantile("load_mw", 1.0, over=hours(24))]
     online, reader = OnlineFeatures(windows), OnlineFeatures(windows).reader(windows)

@@ -8,6 +8,11 @@ from collections.abc import Sequence
 
 from steward.features.grids import NEVER, Merges
 
+Span = tuple[int, int, int, int, "array[int]"]
+"""``(start, end, count, tail, times)``: tiles ``start+1 .. end``, those later than ``tail``; ``count`` > 0 events.
+
+``times`` are those of all tiles."""
+
 
 class Lowest:
     """The smallest value of each merged tile, and a staircase that answers windows without a scan.
@@ -23,8 +28,8 @@ class Lowest:
         tiles: The smallest value of each merged tile, times ``sign``.
 
     Example:
-        >>> lowest, times, values = Lowest(1), [0, 10, 20, 30], [0, 5, 9, 7]
-        >>> lowest.read(values, times, 3, 0), lowest.read(values, times, 2, 10)
+        >>> lowest, times, values = Lowest(1), array("q", [0, 10, 20, 30]), [0, 5, 9, 7]
+        >>> lowest.read(values, (0, 3, 3, 0, times)), lowest.read(values, (1, 2, 1, 10, times))
         (5, 9)
     """
 
@@ -37,36 +42,30 @@ class Lowest:
         self.stairs: list[int] = []
         self.stair_times: list[int] = []
 
-    def read(self, values: Sequence[int], times: Sequence[int], end: int, tail: int) -> int:
-        """Return the smallest value of the tiles later than ``tail`` up to tile ``end``; there must be one.
+    def read(self, values: Sequence[int], span: Span) -> int:
+        """Return the smallest value of a span of tiles.
 
         Args:
             values: The tiles' last values: of those that are not merged, the only ones.
-            times: The tiles' times.
-            end: The last tile.
-            tail: Where the window begins.
+            span: The tiles.
         """
+        _, end, _, tail, times = span
         now, stairs, stair_times = times[end], self.stairs, self.stair_times
         if now != self.seen:
             if now < self.seen:
-                return min(self._lowest_of(values, bisect_right(times, tail), end + 1)) * self.sign
-            if times[end - 1] == self.seen and end >= len(self.tiles):
-                self._climb(now, values[end] * self.sign)
-            else:
-                # A tile that was seen in part is taken again, which changes nothing.
-                first = max(bisect_right(times, self.seen), 1)
-                for tile, value in enumerate(self._lowest_of(values, first, end + 1), first):
-                    self._climb(times[tile], value)
+                return min(self._lowest_of(values, span[0] + 1, end + 1)) * self.sign
+            # Mostly there is one new event. A tile that was seen in part is taken again, which changes nothing.
+            single = times[end - 1] == self.seen and end >= len(self.tiles)
+            first = end if single else max(bisect_right(times, self.seen), 1)
+            for value in (values[end] * self.sign,) if single else self._lowest_of(values, first, end + 1):
+                while stairs and stairs[-1] >= value:
+                    stairs.pop()
+                    stair_times.pop()
+                stairs.append(value)
+                stair_times.append(times[first])
+                first += 1
             self.seen = now
         return (stairs[0] if stair_times[0] > tail else stairs[bisect_right(stair_times, tail)]) * self.sign
-
-    def _climb(self, time: int, value: int) -> None:
-        """Add a stair for a later value; those that are not lower go."""
-        stairs, times = self.stairs, self.stair_times
-        while stairs and stairs[-1] >= value:
-            del stairs[-1], times[-1]
-        stairs.append(value)
-        times.append(time)
 
     def _lowest_of(self, values: Sequence[int], first: int, end: int) -> Sequence[int]:
         tiles, sign = self.tiles, self.sign

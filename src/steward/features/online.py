@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any
 
 from msgspec import UNSET
 
@@ -43,6 +42,10 @@ class Observed(StrEnum):
     APPLIED = "applied"
     DUPLICATE = "duplicate"
     TOO_LATE = "too-late"
+
+
+_APPLIED = Observed.APPLIED
+# Looking up a member costs as much as a call, and this one is answered to almost every event.
 
 
 class KeyState:
@@ -157,7 +160,7 @@ class StreamState:
         if state is None:
             state = self.keys[key] = KeyState([track.make(self._slack) for track in self.plan.tracks])
         state.apply(id, event_time, known_at, inputs, self._part_us)
-        return Observed.APPLIED
+        return _APPLIED
 
     def snapshot(self) -> StreamSnapshot:
         """Return the state as plain data, compacted."""
@@ -365,7 +368,7 @@ class Reader:
         """
         values = self._empty.copy()
         for keys, get_key, get_at, readers in self._groups:
-            state = keys.get(text_key(get_key(event)))
+            state = keys.get(key if type(key := get_key(event)) is str else str(key))
             if state is None:
                 continue
             when: datetime = get_at(event) if get_at else default_at
@@ -376,11 +379,6 @@ class Reader:
             for reader in readers:
                 reader.read(tracks[reader.track], at, values)
         return values
-
-
-def text_key(value: Any) -> str:
-    """Return a key as text; keys are equal if their texts are."""
-    return value if type(value) is str else str(value)
 
 
 def _too_old(when: datetime, by: int) -> StewardError:

@@ -10,6 +10,7 @@ from itertools import accumulate, chain
 
 import msgspec
 
+from steward.features.extremes import Span
 from steward.features.fixed import bucket_of
 from steward.features.grids import EACH, NEVER, Grid, Grids, Merges
 
@@ -33,8 +34,8 @@ class Marks:
         cells: The counts of each cell.
 
     Example:
-        >>> marks, times, values = Marks(((9, 0),), each=9), [0, 1, 2, 3, 4], [0, 100, 90, 120, 110]
-        >>> [marks.window(0, values, times, 4, tail).bucket_at(1) for tail in (0, 2)]
+        >>> marks, times, values = Marks(((9, 0),), each=9), array("q", range(5)), [0, 100, 90, 120, 110]
+        >>> [marks.window(0, values, (tail, 4, 4 - tail, tail, times)).bucket_at(1) for tail in (0, 2)]
         [100, 120]
     """
 
@@ -50,16 +51,13 @@ class Marks:
         self._windows = [Grid(hop, 1, over + hop) if hop else singles for over, hop in windows]
         self._grids = Grids(tuple({singles, *self._windows}))
 
-    def window(self, window: int, values: Sequence[int], times: Sequence[int], end: int, tail: int) -> Ranking:
-        """Return the ranking of what is later than ``tail`` up to tile ``end``, for one of the windows."""
+    def window(self, window: int, values: Sequence[int], span: Span) -> Ranking:
+        """Return the ranking of a span of tiles, for one of the windows."""
+        _, end, _, tail, times = span
         ranking = self.rankings[window]
         now = times[end]
         if ranking is None or tail < ranking.tail or now < ranking.seen:
-            fresh = Ranking(tail)
-            fresh.count(chain.from_iterable(map(unpack, self.cells[bisect_right(self.times, tail) :])), 1)
-            first = max(bisect_right(times, tail), self.merged)
-            fresh.count(((bucket_of(value), 1) for value in values[first : end + 1]), 1)
-            fresh.seen = now
+            fresh = self._ranked(values, span)
             if ranking is None or now >= ranking.seen:
                 self.rankings[window] = fresh
             return fresh
@@ -67,24 +65,30 @@ class Marks:
             if times[end - 1] == ranking.seen:
                 ranking.change(bucket_of(values[end]), 1)
             else:
-                first = bisect_right(times, ranking.seen)
-                ranking.count(((bucket_of(value), 1) for value in values[first : end + 1]), 1)
+                ranking.count_values(values[bisect_right(times, ranking.seen) : end + 1])
             ranking.seen = now
         if tail != ranking.tail:
-            self._leave(ranking, values, times, end, tail)
+            self._leave(ranking, values, span)
         return ranking
 
-    def _leave(self, ranking: Ranking, values: Sequence[int], times: Sequence[int], end: int, tail: int) -> None:
-        """Take out what is not later than ``tail``."""
+    def _ranked(self, values: Sequence[int], span: Span) -> Ranking:
+        start, end, _, tail, times = span
+        ranking = Ranking(tail)
+        ranking.count(self.cells[bisect_right(self.times, tail) :], 1)
+        ranking.count_values(values[max(start + 1, self.merged) : end + 1])
+        ranking.seen = times[end]
+        return ranking
+
+    def _leave(self, ranking: Ranking, values: Sequence[int], span: Span) -> None:
+        """Take out what lies before a span."""
+        start, _, _, tail, times = span
         old, ranking.tail = ranking.tail, tail
         first = bisect_right(times, old)
         if first < self.merged:
-            cells = self.cells[bisect_right(self.times, old) : bisect_right(self.times, tail)]
-            ranking.count(chain.from_iterable(map(unpack, cells)), -1)
+            ranking.count(self.cells[bisect_right(self.times, old) : bisect_right(self.times, tail)], -1)
             first = self.merged
-        while first <= end and times[first] <= tail:
-            ranking.change(bucket_of(values[first]), -1)
-            first += 1
+        for value in values[first : start + 1]:
+            ranking.change(bucket_of(value), -1)
 
     def insert(self, at: int, time: int, value: int, *, among_merged: bool) -> None:
         """Take a value that belongs before others."""
@@ -176,7 +180,7 @@ class Ranking:
 
     Example:
         >>> ranking = Ranking(0)
-        >>> ranking.count([(7, 1), (3, 1), (5, 1)], 1)
+        >>> ranking.count_values([7, 3, 5])
         >>> [ranking.bucket_at(rank) for rank in range(3)]
         [3, 5, 7]
     """
@@ -189,11 +193,16 @@ class Ranking:
         self.counts = array("q")
         self.finger = self.below = 0
 
-    def count(self, pairs: Iterable[tuple[int, int]], sign: int) -> None:
-        """Add values to their buckets, or take them out (``sign`` -1)."""
-        change = self.change
-        for bucket, count in pairs:
-            change(bucket, sign * count)
+    def count(self, cells: Iterable[Cell], sign: int) -> None:
+        """Add cells, or take them out (``sign`` -1)."""
+        for cell in cells:
+            for bucket, count in unpack(cell):
+                self.change(bucket, sign * count)
+
+    def count_values(self, values: Iterable[int]) -> None:
+        """Add values."""
+        for value in values:
+            self.change(bucket_of(value), 1)
 
     def change(self, bucket: int, by: int) -> None:
         """Add to one bucket's count."""

@@ -6,23 +6,20 @@ call would cost as much as the rest. Tests hold both to the same bits.
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
-from typing import NamedTuple
 
 from steward.decision.stream import Aggregate, WindowFeature
 from steward.features.columns import Column
+from steward.features.extremes import Span
 from steward.features.fixed import mean_value, micros_of, quantile_value
 from steward.features.plan import LAG_REACH, StreamPlan
 from steward.features.tiles import Track
 from steward.records import FeatureValue
 
-Totalled = Callable[[Column, int, int, int], FeatureValue]
-"""``(column, start, end, count)``: the value of the tiles ``start+1 .. end``; they hold ``count`` > 0 events."""
-Ordered = Callable[[Column, "array[int]", int, int, int], FeatureValue]
-"""``(column, times, tail, end, count)``: the value of the tiles later than ``tail`` up to tile ``end``."""
+Ranged = Callable[[Column, Span], FeatureValue]
+"""The value of a span of tiles."""
 Pointed = Callable[[Track, int, int], FeatureValue]
 """``(track, end, at)``: the value as of time ``at``; ``end`` is the last tile not later."""
 
@@ -36,18 +33,6 @@ def empty_value(window: WindowFeature) -> FeatureValue:
     if window.aggregate is Aggregate.SERIES and window.step:
         return (None,) * (window.over // window.step)
     return None
-
-
-class _Span(NamedTuple):
-    """What is read of the windows of one length and hop; each with its place in the row of values."""
-
-    over: int
-    hop: int
-    lags: list[tuple[int, int, int, int]]
-    """Place, column, scale, and how far before the tail a value is looked for."""
-    counts: list[int]
-    totalled: list[tuple[int, int, Totalled]]
-    ordered: list[tuple[int, int, Ordered]]
 
 
 class TrackReader:
@@ -79,26 +64,24 @@ class TrackReader:
     def __init__(self, plan: StreamPlan, windows: Sequence[tuple[int, WindowFeature]], track: int) -> None:
         self.track = track
         self._pointed: list[tuple[int, Pointed]] = []
-        spans: dict[tuple[int, int], _Span] = {}
+        spans: dict[tuple[int, int], tuple[list[int], list[_Lag], list[tuple[int, int, Ranged]]]] = {}
         for place, window in windows:
             column = plan.place(window)[1]
             over, hop = micros_of(window.over), micros_of(window.hop)
             if window.aggregate in _POINTED:
                 self._pointed.append((place, _POINTED[window.aggregate](window, column)))
                 continue
-            span = spans.setdefault((over, hop), _Span(over, hop, [], [], [], []))
-            if window.aggregate is Aggregate.LAG:
-                span.lags.append((place, column, window.scale, hop or micros_of(LAG_REACH)))
-            elif window.aggregate is Aggregate.COUNT:
-                span.counts.append(place)
+            counts, lags, reads = spans.setdefault((over, hop), ([], [], []))
+            if window.aggregate is Aggregate.COUNT:
+                counts.append(place)
+            elif window.aggregate is Aggregate.LAG:
+                lags.append((place, column, window.scale, hop or micros_of(LAG_REACH)))
             elif window.aggregate is Aggregate.QUANTILE:
                 which = plan.tracks[track].columns[column].quantiles.index((over, hop))
-                span.ordered.append((place, column, _quantile(window, which)))
-            elif window.aggregate in _TOTALLED:
-                span.totalled.append((place, column, _TOTALLED[window.aggregate](window.scale)))
+                reads.append((place, column, _quantile(window, which)))
             else:
-                span.ordered.append((place, column, _ORDERED[window.aggregate](window.scale)))
-        self._spans = list(spans.values())
+                reads.append((place, column, _RANGED[window.aggregate](window.scale)))
+        self._spans = [(*over_hop, *its) for over_hop, its in spans.items()]
 
     def read(self, track: Track, at: int, values: list[FeatureValue]) -> None:
         """Put the windows' values as of ``at`` (microseconds) at their places; leave those of empty windows."""
@@ -106,8 +89,8 @@ class TrackReader:
         merged = len(counts)
         end = len(times) - 1 if at >= times[-1] else bisect_right(times, at) - 1
         # Tiles from ``merged`` on hold one event each (see Track.count_to); a readable window ends there.
-        singles = counts[-1] + 1 - merged
-        for over, hop, lags, counted, totalled, ordered in self._spans:
+        count_to_end = counts[-1] + 1 - merged + end
+        for over, hop, counted, lags, reads in self._spans:
             tail = at - over
             if hop:
                 tail -= tail % hop
@@ -116,35 +99,39 @@ class TrackReader:
                 if times[start] > tail - reach:
                     values[place] = columns[which].values[start] / scale
             if start < end:
-                count = end + singles - counts[start] if start < merged else end - start
+                count = count_to_end - counts[start] if start < merged else end - start
+                span = start, end, count, tail, times
                 for place in counted:
                     values[place] = count
-                for place, which, read in totalled:
-                    values[place] = read(columns[which], start, end, count)
-                for place, which, read_ordered in ordered:
-                    values[place] = read_ordered(columns[which], times, tail, end, count)
+                for place, which, read in reads:
+                    values[place] = read(columns[which], span)
         for place, read_at in self._pointed:
             values[place] = read_at(track, end, at)
 
 
-def _sum(scale: int) -> Totalled:
-    def read(column: Column, start: int, end: int, count: int) -> FeatureValue:
+_Lag = tuple[int, int, int, int]
+"""Place in the row, column, scale, and how far before the tail a value is looked for."""
+
+
+def _sum(scale: int) -> Ranged:
+    def read(column: Column, span: Span) -> FeatureValue:
         sums = column.sums
-        return float(sums[end] - sums[start]) / scale  # type: ignore[index]  # planned for this window
+        return float(sums[span[1]] - sums[span[0]]) / scale  # type: ignore[index]  # planned for this window
 
     return read
 
 
-def _mean(scale: int) -> Totalled:
-    def read(column: Column, start: int, end: int, count: int) -> FeatureValue:
+def _mean(scale: int) -> Ranged:
+    def read(column: Column, span: Span) -> FeatureValue:
         sums = column.sums
-        return float(sums[end] - sums[start]) / (count * scale)  # type: ignore[index]  # planned for this window
+        return float(sums[span[1]] - sums[span[0]]) / (span[2] * scale)  # type: ignore[index]  # planned for this window
 
     return read
 
 
-def _std(scale: int) -> Totalled:
-    def read(column: Column, start: int, end: int, count: int) -> FeatureValue:
+def _std(scale: int) -> Ranged:
+    def read(column: Column, span: Span) -> FeatureValue:
+        start, end, count, _, _ = span
         sums, squares = column.sums, column.squares
         total = sums[end] - sums[start]  # type: ignore[index]  # planned for this window
         square = squares[end] - squares[start]  # type: ignore[index]  # planned for this window
@@ -153,27 +140,27 @@ def _std(scale: int) -> Totalled:
     return read
 
 
-def _min(scale: int) -> Ordered:
-    def read(column: Column, times: array[int], tail: int, end: int, count: int) -> FeatureValue:
-        return column.lowest.read(column.values, times, end, tail) / scale  # type: ignore[union-attr]  # planned for this window
+def _min(scale: int) -> Ranged:
+    def read(column: Column, span: Span) -> FeatureValue:
+        return column.lowest.read(column.values, span) / scale  # type: ignore[union-attr]  # planned for this window
 
     return read
 
 
-def _max(scale: int) -> Ordered:
-    def read(column: Column, times: array[int], tail: int, end: int, count: int) -> FeatureValue:
-        return column.highest.read(column.values, times, end, tail) / scale  # type: ignore[union-attr]  # planned for this window
+def _max(scale: int) -> Ranged:
+    def read(column: Column, span: Span) -> FeatureValue:
+        return column.highest.read(column.values, span) / scale  # type: ignore[union-attr]  # planned for this window
 
     return read
 
 
-def _quantile(window: WindowFeature, which: int) -> Ordered:
+def _quantile(window: WindowFeature, which: int) -> Ranged:
     scale, q = window.scale, window.q or 0.0
     values: dict[int, float] = {}
 
-    def read(column: Column, times: array[int], tail: int, end: int, count: int) -> FeatureValue:
-        ranking = column.marks.window(which, column.values, times, end, tail)  # type: ignore[union-attr]  # planned for this window
-        bucket = ranking.bucket_at(int(q * (count - 1)))
+    def read(column: Column, span: Span) -> FeatureValue:
+        ranking = column.marks.window(which, column.values, span)  # type: ignore[union-attr]  # planned for this window
+        bucket = ranking.bucket_at(int(q * (span[2] - 1)))
         value = values.get(bucket)
         if value is None:
             value = values[bucket] = quantile_value(bucket, scale)
@@ -204,9 +191,8 @@ def _series(window: WindowFeature, column: int) -> Pointed:
             known_to, known = stop - over, ()
         begin = max(known_to, stop - over)
         means = (*known[(stop - known_to) // step :], *_means(track, column, range(begin, stop, step), window.scale))
-        if stop >= track.finished.get(which, (stop,))[0]:
-            track.finished[which] = stop, means
-            track.settled = max(track.settled, stop)
+        track.finished[which] = stop, means
+        track.settled = max(track.settled, stop)
         return means
 
     return read
@@ -227,12 +213,10 @@ def _means(track: Track, column: int, steps: range, scale: int) -> Iterable[floa
         before, count = after, counted
 
 
-_TOTALLED: dict[Aggregate, Callable[[int], Totalled]] = {
+_RANGED: dict[Aggregate, Callable[[int], Ranged]] = {
     Aggregate.SUM: _sum,
     Aggregate.MEAN: _mean,
     Aggregate.STD: _std,
-}
-_ORDERED: dict[Aggregate, Callable[[int], Ordered]] = {
     Aggregate.MIN: _min,
     Aggregate.MAX: _max,
 }

@@ -110,7 +110,11 @@ class Track:
         self.settled = max(self.settled, self._grids.single_from)
         old = bisect_left(times, ids_from)
         ids[:old] = [""] * old
-        self.limit = len(times) + max(len(times) // 8, 64)
+        self._limit()
+
+    def _limit(self) -> None:
+        # Each merge costs about as much as ten events, however little there is to merge.
+        self.limit = len(self.times) + max(len(self.times) // 8, 128)
 
     def dump(self) -> TrackState:
         """Return plain data for a snapshot."""
@@ -124,4 +128,4 @@ class Track:
         self.times, self.counts = unpacked(times), unpacked(counts)
         for column, data in zip(self.columns, columns, strict=True):
             column.load(data)
-        self.limit = len(self.times) + max(len(times) // 8, 64)
+        self._limit()
