@@ -20,11 +20,12 @@ test: $(VENV)/.dev ## Run all tests (under 6 minutes on 2 cores)
 test-deep: $(VENV)/.dev ## Run the long suites: crash loops, millions of events
 	$(BIN)/pytest -m deep $(ARGS)
 
-check: $(VENV)/.dev ## Lint, type-check and check the floors
+check: $(VENV)/.dev ## Lint, type-check, and check the floors, sizes and rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/architecture
 
 bench: $(VENV)/.dev ## Run every benchmark against its goals and write benchmarks/results/
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -38,6 +38,17 @@ class Clock(Protocol):
         ...
 
 
+def time_of(made: UUID) -> datetime:
+    """Return when a UUIDv7 was made, to the millisecond.
+
+    Example:
+        >>> clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+        >>> time_of(clock.new_id()).isoformat()
+        '2026-01-01T00:00:00+00:00'
+    """
+    return EPOCH + (made.int >> 80) * _MILLISECOND
+
+
 class _Ids:
     """UUIDv7 (RFC 9562, section 5.7) with a 12-bit counter, so that ids of one process always grow."""
 

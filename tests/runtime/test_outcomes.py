@@ -62,6 +62,20 @@ async def test_late_by_the_declared_window(world: World, till: Till) -> None:
         assert (await world.bodies("observed"))[-1].late is late
 
 
+async def test_a_key_that_repeats_is_joined_to_the_runs_of_its_time_only(world: World, till: Till) -> None:
+    """An outcome tells about the runs whose window it lies in, not about all that ever had its key."""
+    runtime = await world.open(refund(till))
+    first = await decided(world)
+    world.clock.set(NOON + 48 * HOUR)
+    second = await decided(world)
+    world.clock.set(NOON + 49 * HOUR)
+    assert await runtime.observe("shop.refund", settled(), outcome_id="on-time") == [second]
+    world.clock.set(NOON + 99 * HOUR)
+    assert await runtime.observe("shop.refund", settled(kept_eur=9.0), outcome_id="late") == [second]
+    assert await savings(world, first) == []
+    assert [body.late for body in await world.bodies("observed")] == [False, True]
+
+
 @pytest.mark.parametrize("restart", [False, True])
 async def test_a_second_outcome_restates_the_value(world: World, till: Till, restart: bool) -> None:
     runtime = await world.open(refund(till))

@@ -26,7 +26,8 @@ class Economics(Generic[C, O]):
         outcome: The contract of what really happened.
         key: Fields that the event and the outcome have in common; they join the two. An outcome may also name
             the ``decision_id``.
-        within: Until when after the decision an outcome is on time. Later ones restate the value.
+        within: Until when after the decision an outcome is on time. One that comes later is joined to the latest
+            decision with its key, marked late, and restates the value.
         value: What the decision earned, in ``unit``; rounded half-even to minor units at once.
         baseline: What would have been earned without it.
         unit: A currency (ISO 4217).

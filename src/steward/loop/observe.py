@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
+from steward.clock import time_of
 from steward.decision.decision import Decision
 from steward.entries import Observed
 from steward.ledger.port import Draft
@@ -22,6 +24,27 @@ def joiner(decision: Decision[Any, Any, Any]) -> Callable[[Any], str] | None:
         return None
     read = attrgetter(*decision.economics.key)
     return lambda source: msgspec.json.encode(read(source)).decode()
+
+
+def belongs_to(runs: Sequence[UUID], within: timedelta, at: datetime) -> Sequence[UUID]:
+    """Return the runs, of those with an outcome's key, that it tells about.
+
+    These are the runs whose window it lies in. One that lies in none is late, and belongs to the latest run: keys may
+    repeat, and it must not restate all that was ever decided under its key.
+
+    Example:
+        >>> from steward.clock import VirtualClock
+        >>> clock = VirtualClock(datetime.fromisoformat("2026-01-01T00:00:00Z"))
+        >>> first = clock.new_id()
+        >>> clock.advance(timedelta(days=1))
+        >>> second = clock.new_id()
+        >>> belongs_to([first, second], timedelta(hours=2), clock.now() + timedelta(hours=1)) == [second]
+        True
+        >>> belongs_to([first, second], timedelta(hours=2), clock.now() + timedelta(hours=9)) == [second]
+        True
+    """
+    inside = [run for run in runs if time_of(run) <= at <= time_of(run) + within]
+    return inside or sorted(runs)[-1:]
 
 
 def observe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from steward.errors import Conflict, ContractError, DeclarationError, EngineErro
 from steward.insight.views import Views
 from steward.ledger.port import Commit, Committed, Draft, Entry, Message, StoredMessage
 from steward.ledger.run import Run
-from steward.loop.observe import joiner, observe
+from steward.loop.observe import belongs_to, joiner, observe
 from steward.runtime.journal import Journal
 
 UNMATCHED = "steward.unmatched/"
@@ -77,12 +78,17 @@ class Outcomes:
         """Return what joining an outcome writes after ``before``, and the runs it is joined to."""
         outcome, key = self._read(decision, data, version)
         await self._views.catch_up(self._journal.ledger)
-        found = [run_id] if run_id is not None else self._views.find(decision.name, key)
+        at = self._clock.now()
+        found: Sequence[UUID] = [run_id] if run_id is not None else self._find(decision, key, at)
         drafts: list[Draft] = []
         for run in [await self._run(decision, id, before) for id in found]:
-            drafts += observe(decision, run, outcome, outcome_id=outcome_id, at=self._clock.now())
+            drafts += observe(decision, run, outcome, outcome_id=outcome_id, at=at)
         messages = () if found else (self._park(decision, outcome, key, outcome_id),)
         return Commit(entries=drafts, messages=messages), list(found)
+
+    def _find(self, decision: Decision[Any, Any, Any], key: str, at: datetime) -> Sequence[UUID]:
+        assert decision.economics is not None
+        return belongs_to(self._views.find(decision.name, key), decision.economics.within, at)
 
     async def open(self) -> None:
         """Remember the outcomes that still wait for their decision."""
