@@ -194,7 +194,7 @@ def main() -> None:
     """Measure and print."""
     rows = stream_of(300_000)
     # The state of the first day still grows; what counts is what follows.
-    chunk, day = 2_000, 144_000
+    chunk, day = 6_000, 144_000
     ours, peers = (measured[day // chunk :] for measured in online(rows, chunk, Peer()))
     one_key, _ = online(stream_of(20_000, keys=1), 200)
     us, us_one_key = statistics.median(ours), statistics.median(one_key[10:])

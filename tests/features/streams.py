@@ -50,6 +50,7 @@ def windows_of(stream: Stream) -> list[WindowFeature]:
         stream.quantile("load_mw", 0.5, over=hours(24)),
         stream.quantile("load_mw", 0.9, over=hours(1)),
         stream.quantile("load_mw", 0.1, over=hours(24)),
+        stream.quantile("load_mw", 0.75, over=days(14)),
         stream.series("load_mw", over=hours(5), step=hours(1)),
         stream.series("load_mw", over=minutes(30), step=minutes(10)),
         stream.mean("price_eur", over=hours(24)),

@@ -181,14 +181,14 @@ class Axis:
         return np.searchsorted(self._places, wanted, side="right")
 
 
-def sort_order(codes: Int64, times: Int64, ids: Sequence[str]) -> Int64:
-    """Return the order by key, time and id."""
+def sort_order(codes: Int64, times: Int64, ids: Sequence[str], rows: Int64) -> Int64:
+    """Return the order by key, time and id; the id of each is that at its place of ``rows``."""
     order = np.lexsort((times, codes))
     same = (np.diff(codes[order]) == 0) & (np.diff(times[order]) == 0)
     if same.any():
         edges = np.flatnonzero(np.diff(np.concatenate(([0], same.astype(np.int8), [0]))))
         for begin, end in zip(edges[::2].tolist(), (edges[1::2] + 1).tolist(), strict=True):
-            order[begin:end] = sorted(order[begin:end].tolist(), key=lambda row: ids[row])
+            order[begin:end] = sorted(order[begin:end].tolist(), key=lambda at: ids[int(rows[at])])
     return order
 
 
@@ -232,15 +232,12 @@ def sorted_events(table: EventTable, keys: Keys, *, in_time_only: bool) -> Sorte
     """Return a table's events sorted, each once; ``in_time_only`` leaves out those beyond the stream's lateness."""
     times, known = micros_column(table.event_time), micros_column(table.known_at)
     codes = keys.codes(table.key)
-    ids = table.id.tolist() if isinstance(table.id, np.ndarray) else list(table.id)
+    ids = table.id.tolist() if isinstance(table.id, np.ndarray) else table.id
     rows = np.arange(len(ids))
     if in_time_only:
         rows = np.flatnonzero(known - times <= micros_of(table.stream.lateness))
-    if len(rows) < len(ids):
-        ids = [ids[row] for row in rows.tolist()]
-    once = first_known(codes[rows], known[rows], ids)
+    once = first_known(codes[rows], known[rows], ids if len(rows) == len(ids) else [ids[row] for row in rows.tolist()])
     if once is not None:
-        rows, ids = rows[once], [ids[at] for at in once.tolist()]
-    order = sort_order(codes[rows], times[rows], ids)
-    rows = rows[order]
+        rows = rows[once]
+    rows = rows[sort_order(codes[rows], times[rows], ids, rows)]
     return SortedEvents(Axis(codes[rows], times[rows]), known[rows], rows)
