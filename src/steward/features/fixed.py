@@ -8,7 +8,6 @@ same last step, so that they agree bit for bit.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from math import sqrt
 
 from steward.clock import EPOCH
 from steward.errors import ContractError
@@ -102,24 +101,9 @@ def bucket_middle_doubled(bucket: int) -> int:
     return -doubled if bucket < 0 else doubled
 
 
-def rank_of(q: float, count: int) -> int:
-    """Return the 0-based rank of the ``q``-quantile among ``count`` sorted values (the lower one)."""
-    return int(q * (count - 1))
-
-
-def total_value(total: int, scale: int) -> float:
-    """Return a sum. ``float`` first: it rounds once however wide the integer is, as in every other engine."""
-    return float(total) / scale
-
-
 def mean_value(count: int, total: int, scale: int) -> float:
     """Return a mean of ``count`` > 0 values."""
     return float(total) / (count * scale)
-
-
-def std_value(count: int, total: int, squares: int, scale: int) -> float:
-    """Return the population standard deviation of ``count`` > 0 values; what is under the root is exact."""
-    return sqrt(float(count * squares - total * total)) / (count * scale)
 
 
 def quantile_value(bucket: int, scale: int) -> float:
