@@ -3,7 +3,7 @@
 Declare a decision as one frozen value; Steward runs it from event to value and keeps one provable ledger.
 """
 
-from steward.decision.action import Action, Call
+from steward.decision.action import Action, Call, Destination
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract, Event
 from steward.decision.decision import Decision
@@ -13,6 +13,7 @@ from steward.decision.gate import Gate, impact_above
 from steward.decision.model import Attribution, Model, Models, Pipeline, Skill
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every, Missed
+from steward.decision.steps import Check, Signal, Steps, Wait
 from steward.decision.stream import Stream
 from steward.records import Interval, Money, Prediction, Receipt, Record, Status
 
@@ -20,9 +21,11 @@ __all__ = [
     "Action",
     "Attribution",
     "Call",
+    "Check",
     "Choice",
     "Contract",
     "Decision",
+    "Destination",
     "Economics",
     "Event",
     "Every",
@@ -39,9 +42,12 @@ __all__ = [
     "Receipt",
     "Record",
     "Risk",
+    "Signal",
     "Skill",
     "Status",
+    "Steps",
     "Stream",
+    "Wait",
     "days",
     "hours",
     "impact_above",

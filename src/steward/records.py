@@ -29,6 +29,9 @@ class Status(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     EXPIRED = "expired"
+    ACTING = "acting"
+    IN_DOUBT = "in-doubt"
+    HALTED = "halted"
     ACTED = "acted"
     UNDONE = "undone"
     FAILED = "failed"
@@ -157,10 +160,30 @@ class PolicyFacts(Struct, frozen=True):
     rule: str | UnsetType = UNSET
 
 
-class GateFacts(Struct, frozen=True, kw_only=True):
+class Rung(Struct, frozen=True):
+    """A rung of the ladder: whom a question goes to at ``at``, if nobody has answered by then.
+
+    Example:
+        >>> Rung("duty-manager", datetime.fromisoformat("2026-01-01T12:05:00Z")).to
+        'duty-manager'
+    """
+
+    to: str
+    at: datetime
+
+
+class GateFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the gate found: the money at stake, and, where a person is ``needed``, who is asked until when.
 
-    ``otherwise`` is what is done if they refuse, or do not answer until ``deadline``.
+    Attributes:
+        needed: Whether a person must agree.
+        impact: The money at stake.
+        approvers: The group that may answer.
+        deadline: Until when.
+        otherwise: What is done if they refuse, or do not answer until then.
+        ladder: Who is asked besides, and when; earliest first.
+        approvals: How many people must agree.
+        four_eyes: Whether proposer, author, editor and approver must be different people.
 
     Example:
         >>> GateFacts(needed=False, impact=Money.rounded(12, "EUR"), approvers="desk").needed
@@ -172,12 +195,13 @@ class GateFacts(Struct, frozen=True, kw_only=True):
     approvers: str
     deadline: datetime | UnsetType = UNSET
     otherwise: object = UNSET
-    escalate_to: str | UnsetType = UNSET
-    escalate_at: datetime | UnsetType = UNSET
+    ladder: tuple[Rung, ...] = ()
+    approvals: int = 1
+    four_eyes: bool = False
 
 
 class ActionFacts(Struct, frozen=True, kw_only=True):
-    """What will be done and under which idempotency key.
+    """What will be done and under which idempotency key; ``code`` is the hash of the code that is to do it.
 
     Example:
         >>> ActionFacts(name="pay", key="pay.release/1").key
@@ -186,6 +210,7 @@ class ActionFacts(Struct, frozen=True, kw_only=True):
 
     name: str
     key: str
+    code: str | UnsetType = UNSET
 
 
 class Provenance(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from steward import Action, Call, Choice, Features, Prediction, Receipt, Status,
 from steward.entries import Escalated, Expired
 from steward.errors import Conflict, ContractError, EngineError, GateExpired, StewardError
 from steward.ledger.run import Run
-from steward.records import GateFacts
+from steward.records import GateFacts, Rung
 from steward.testing.faults import unwritable
 
 
@@ -52,7 +52,8 @@ async def test_a_large_impact_asks_and_waits(world: World, till: Till) -> None:
     assert run.status is Status.WAITING
     assert run.asked is not None
     gate = run.asked.gate
-    assert (gate.deadline, gate.otherwise, gate.escalate_to) == (NOON + 10 * MINUTE, "hold", "manager")
+    assert (gate.deadline, gate.otherwise) == (NOON + 10 * MINUTE, "hold")
+    assert gate.ladder == (Rung("manager", NOON + 5 * MINUTE),)
     assert till.calls == []
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from steward.ledger.run import Run, Step
+from steward.ledger.run import Placed, Run
 from steward.records import Record, Status
 
 Text = Annotated[str, Meta(min_length=1, max_length=2_000)]
@@ -120,18 +120,18 @@ def run_document(run: Run) -> bytes:
         document["attribution"] = Raw(msgspec.json.encode(run.attribution))
     provenance = msgspec.structs.replace(run.record.provenance, ledger_index=run.index)
     document["provenance"] = Raw(msgspec.json.encode(provenance))
-    document["history"] = Raw(msgspec.json.encode([history(step) for step in run.steps]))
+    document["history"] = Raw(msgspec.json.encode([history(placed) for placed in run.history]))
     return msgspec.json.encode(document)
 
 
-def history(step: Step) -> History:
+def history(placed: Placed) -> History:
     """Return one entry of a run; of the decision itself, only what may have changed since."""
-    body = step.body
+    body = placed.body
     plain = msgspec.to_builtins(body)
     kind = plain["kind"]
     if isinstance(body, Record):
         facts = {name: plain[name] for name in ("status", "choice")}
-        return History(index=step.index, kind=kind, at=body.decided_at, facts=facts)
+        return History(index=placed.index, kind=kind, at=body.decided_at, facts=facts)
     facts = {name: value for name, value in plain.items() if name not in _COMMON}
     by = plain.get("by", UNSET)
-    return History(index=step.index, kind=kind, at=body.at, by=by, facts=facts)
+    return History(index=placed.index, kind=kind, at=body.at, by=by, facts=facts)

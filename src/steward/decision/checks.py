@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from graphlib import CycleError, TopologicalSorter
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeGuard, Union, cast, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeGuard, Union, cast, get_args, get_origin, get_type_hints
 
 from steward.decision.action import Action
 from steward.decision.choice import Choice
@@ -19,6 +19,7 @@ from steward.decision.gate import Gate
 from steward.decision.model import Attribution, Model, Pipeline
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every
+from steward.decision.steps import Check, Steps, Wait
 from steward.decision.stream import WindowFeature
 from steward.errors import DeclarationError
 from steward.records import Prediction
@@ -51,16 +52,16 @@ def check(decision: Decision[Any, Any, Any]) -> None:
     _check_schedule(decision, contract)
 
 
-_KINDS: tuple[tuple[str, type, str], ...] = (
+_KINDS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("name", str, "pass a text"),
     ("owner", str, "pass a text"),
     ("purpose", str, "pass a text"),
     ("risk", Risk, "pass Risk.LOW, Risk.MEDIUM or Risk.HIGH"),
     ("attribution", Attribution, "pass Attribution.INLINE, Attribution.DEFERRED or Attribution.OFF"),
 )
-_PARTS: tuple[tuple[str, type, str], ...] = (
+_PARTS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("gate", Gate, "pass Gate(...)"),
-    ("action", Action, "wrap the function: Action(do=...)"),
+    ("action", Action | Steps, "wrap the function: Action(do=...), or Steps(Action(...), ...)"),
     ("economics", Economics, "pass Economics(...)"),
     ("schedule", Every, "pass Every(period, make=...)"),
 )
@@ -71,7 +72,11 @@ def _check_kinds(decision: Decision[Any, Any, Any]) -> None:
     for name, kind, fix in (*_KINDS, *given):
         value = getattr(decision, name)
         if not isinstance(value, kind):
-            raise DeclarationError(f"{name} is {value!r}, not a {kind.__name__}", fix=fix, field=name)
+            raise DeclarationError(f"{name} is {value!r}, not {_named(kind)}", fix=fix, field=name)
+
+
+def _named(kind: type | UnionType) -> str:
+    return " or ".join(f"a {each.__name__}" for each in get_args(kind) or (kind,))
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
@@ -227,12 +232,16 @@ def _check_gate(decision: Decision[Any, Any, Any]) -> None:
 
 def _check_action(decision: Decision[Any, Any, Any]) -> None:
     action = decision.action
-    if action is None:
-        return
-    for verb in ("do", "undo", "verify"):
-        function = getattr(action, verb)
-        if function is not None:
-            _check_arity(function, 2, f"action.{verb}", "choice and call")
+    for step in action.steps if isinstance(action, Steps) else [action]:
+        if isinstance(step, Action):
+            functions = {verb: getattr(step, verb) for verb in ("do", "undo", "verify")}
+        elif isinstance(step, Check):
+            functions = {"safe": step.safe}
+        else:
+            functions = {"until": step.until} if isinstance(step, Wait) and callable(step.until) else {}
+        for verb, function in functions.items():
+            if function is not None:
+                _check_arity(function, 2, f"action.{verb}", "choice and call")
 
 
 def _check_schedule(decision: Decision[Any, Any, Any], contract: Contract[Any]) -> None:

@@ -13,11 +13,12 @@ from steward.decision.choice import Choice
 from steward.decision.contract import Contract
 from steward.decision.economics import Economics
 from steward.decision.feature import Feature, Features
-from steward.decision.fingerprint import describe, fingerprint
+from steward.decision.fingerprint import describe, digest, fingerprint, plain
 from steward.decision.gate import Gate
 from steward.decision.model import Attribution, Model, Pipeline
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every
+from steward.decision.steps import Steps
 from steward.decision.stream import WindowFeature
 from steward.records import Prediction
 
@@ -42,7 +43,7 @@ class Decision(Generic[E, P, C]):
         predict: A registered model or a pipeline of skills; without it the policy gets a prediction of ``None``.
         policy: Turns features and prediction into a choice with reasons; a pure function.
         gate: When a person must agree first.
-        action: The effect on the world.
+        action: The effect on the world, in one step or several.
         economics: The outcome and what it was worth.
         schedule: Makes it due by the clock.
         attribution: When each feature's contribution is computed.
@@ -73,7 +74,7 @@ class Decision(Generic[E, P, C]):
     predict: Model[P] | Pipeline[P] | None = None
     policy: Callable[[Features, Prediction[P]], Choice[C]]
     gate: Gate[P, C] | None = None
-    action: Action[C] | None = None
+    action: Action[C] | Steps[C] | None = None
     economics: Economics[C, Any] | None = None
     schedule: Every[E] | None = None
     attribution: Attribution = Attribution.OFF
@@ -108,6 +109,11 @@ class Decision(Generic[E, P, C]):
     def fingerprint(self) -> str:
         """``sha256:`` of the declaration and of the source of its functions."""
         return fingerprint(self)
+
+    @cached_property
+    def action_code(self) -> str:
+        """16 hex digits of the hash of the action's code, ``""`` without one: a run under way goes on with no other."""
+        return "" if self.action is None else digest(plain(self.action))[7:23]
 
     @cached_property
     def description(self) -> dict[str, object]:

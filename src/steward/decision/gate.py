@@ -60,8 +60,13 @@ class Gate(Generic[P, C]):
         approvers: The group that may answer.
         within: How long they have.
         otherwise: What is done if they refuse or do not answer. There is always one.
-        escalate_to: Who is asked too when nobody has answered after ``escalate_after``.
-        escalate_after: By default half of ``within``.
+        escalate_to: Who is asked too when nobody has answered: a group, or the rungs of a ladder, first to last.
+        escalate_after: The time from asking to the first rung, and from one to the next; by default the rungs lie
+            evenly inside ``within``.
+        approvals: How many people must agree.
+        four_eyes: Whether proposer, author, editor and approver must be different people.
+        limits: Refuses, by raising ``ContractError``, what an approver may not put in the place of the proposed choice;
+            it takes the features, what was proposed and what is wanted. Without it nobody may change a choice.
 
     Example:
         >>> def impact_eur(features: Features, prediction: Prediction[float], choice: str) -> float:
@@ -80,8 +85,11 @@ class Gate(Generic[P, C]):
     else:
         # Without a type checker, too, the message says what to do, where a dataclass only counts arguments.
         otherwise: C = field(default_factory=_forgotten)
-    escalate_to: str | None = None
+    escalate_to: str | tuple[str, ...] | None = None
     escalate_after: timedelta | None = None
+    approvals: int = 1
+    four_eyes: bool = False
+    limits: Callable[[Features, C, C], None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse deadlines that cannot be met."""
@@ -92,16 +100,27 @@ class Gate(Generic[P, C]):
             raise DeclarationError(
                 "a gate needs somebody who may answer", fix="name a group: approvers='desk'", field="gate.approvers"
             )
+        if self.approvals < 1:
+            raise DeclarationError(
+                f"{self.approvals} people cannot agree",
+                fix="pass approvals=1 or more, or leave the gate out",
+                field="gate.approvals",
+            )
+        self._check_ladder()
+
+    def _check_ladder(self) -> None:
+        if not all(group.strip() for group in self.groups):
+            raise DeclarationError("nobody has an empty name", fix="name groups", field="gate.escalate_to")
         if self.escalate_after is None:
             return
         check_duration(self.escalate_after, "gate.escalate_after")
-        if not timedelta(0) < self.escalate_after < self.within:
+        if not timedelta(0) < self.escalate_after * max(len(self.groups), 1) < self.within:
             raise DeclarationError(
-                f"escalation after {self.escalate_after} does not lie inside {self.within}",
+                f"escalation every {self.escalate_after} to {len(self.groups)} does not lie inside {self.within}",
                 fix="choose escalate_after shorter than within",
                 field="gate.escalate_after",
             )
-        if self.escalate_to is None:
+        if not self.groups:
             raise DeclarationError(
                 "escalate_after says when, but nothing says to whom",
                 fix="pass escalate_to=..., or leave escalate_after out",
@@ -109,11 +128,17 @@ class Gate(Generic[P, C]):
             )
 
     @property
-    def escalation_delay(self) -> timedelta | None:
-        """When, after asking, the escalation happens; ``None`` without one."""
+    def groups(self) -> tuple[str, ...]:
+        """Who is asked besides the approvers, first to last."""
         if self.escalate_to is None:
-            return None
-        return self.escalate_after or self.within / 2
+            return ()
+        return (self.escalate_to,) if isinstance(self.escalate_to, str) else self.escalate_to
+
+    @property
+    def rungs(self) -> tuple[tuple[str, timedelta], ...]:
+        """The ladder: who is asked besides, and how long after the first question."""
+        step = self.escalate_after or self.within / (len(self.groups) + 1)
+        return tuple((group, step * place) for place, group in enumerate(self.groups, 1))
 
 
 AnyGate = Gate[Any, Any]

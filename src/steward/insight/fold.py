@@ -21,8 +21,8 @@ _MICROSECOND = timedelta(microseconds=1)
 class RunState(Struct):
     """A run's row as it is stored; the fields are the columns.
 
-    ``pending`` says what it waits for: a ``person`` (asked, not answered), its ``action`` (declared, not yet taken) or
-    nothing.
+    ``pending`` says what it waits for: a ``person`` (asked, not answered), its ``action`` (declared, not yet taken), an
+    ``operator`` (it stands still for a question) or nothing.
     Money is kept as minor units in decimal digits, as sums may outgrow 64 bits.
 
     Example:
@@ -46,6 +46,7 @@ class RunState(Struct):
     has_action: bool
     acted: bool = False
     failed: bool = False
+    halted: bool = False
     answer: str | None = None
     asked: bytes | None = None
     deadline_us: int | None = None
@@ -87,6 +88,10 @@ class _Answered(Struct):
 
 class _Escalated(Struct):
     to: str
+
+
+class _Undone(Struct):
+    step: str | UnsetType = UNSET
 
 
 class _Valued(Struct):
@@ -161,7 +166,7 @@ def _pending(state: RunState) -> RunState:
     if state.asked is not None and state.answer is None and not state.failed:
         state.pending = "person"
     elif state.has_action and not state.acted and not state.failed:
-        state.pending = "action"
+        state.pending = "operator" if state.halted else "action"
     else:
         state.pending = None
     return state
@@ -190,12 +195,30 @@ def _answered(state: RunState, body: _Answered, entry: Entry) -> None:
 
 def _acted(state: RunState, body: _Nothing, entry: Entry) -> None:
     state.acted = True
-    if state.status not in (Status.REJECTED.value, Status.EXPIRED.value):
-        state.status = Status.ACTED.value
+    unwanted = state.answer in (Status.REJECTED.value, Status.EXPIRED.value)
+    state.status = str(state.answer) if unwanted else Status.ACTED.value
 
 
-def _undone(state: RunState, body: _Nothing, entry: Entry) -> None:
-    state.status = Status.UNDONE.value
+def _undone(state: RunState, body: _Undone, entry: Entry) -> None:
+    if body.step is UNSET:
+        state.acted, state.status = True, Status.UNDONE.value
+
+
+def _stepped(state: RunState, body: _Nothing, entry: Entry) -> None:
+    state.status = Status.ACTING.value
+
+
+def _doubted(state: RunState, body: _Nothing, entry: Entry) -> None:
+    state.status = Status.IN_DOUBT.value
+
+
+def _halted(state: RunState, body: _Nothing, entry: Entry) -> None:
+    state.halted, state.status = True, Status.HALTED.value
+
+
+def _redriven(state: RunState, body: _Nothing, entry: Entry) -> None:
+    state.halted = state.failed = False
+    state.status = state.answer or Status.DECIDED.value
 
 
 def _failed(state: RunState, body: _Nothing, entry: Entry) -> None:
@@ -225,7 +248,11 @@ _FOLD: dict[str, tuple[Callable[[bytes], Any], _Change]] = {
     "rejected": _answer,
     "expired": _answer,
     "acted": (_decoder(_Nothing), _acted),
-    "undone": (_decoder(_Nothing), _undone),
+    "undone": (_decoder(_Undone), _undone),
+    "stepped": (_decoder(_Nothing), _stepped),
+    "doubted": (_decoder(_Nothing), _doubted),
+    "halted": (_decoder(_Nothing), _halted),
+    "redriven": (_decoder(_Nothing), _redriven),
     "failed": (_decoder(_Nothing), _failed),
     "escalated": (_decoder(_Escalated), _escalated),
     "valued": (_decoder(_Valued), _valued),

@@ -23,7 +23,7 @@ from steward.insight.tally import Tally, day_values, totals
 from steward.ledger.port import Entry
 from steward.records import Money, Status
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _ROWS_PER_STEP: Final = 500
 """Entries taken in at once; about 6 ms, in which nobody else has a turn."""
 _SCHEMA = """
@@ -32,9 +32,9 @@ INSERT INTO position VALUES (0, x'');
 CREATE TABLE runs (
   run_id BLOB PRIMARY KEY, position INTEGER NOT NULL, decision TEXT NOT NULL, release TEXT NOT NULL,
   decided_us INTEGER NOT NULL, status TEXT NOT NULL, choice BLOB NOT NULL, reasons BLOB NOT NULL, confidence REAL,
-  outcome_key TEXT, has_action INTEGER NOT NULL, acted INTEGER NOT NULL, failed INTEGER NOT NULL, answer TEXT,
-  asked BLOB, deadline_us INTEGER, escalated_to TEXT, unit TEXT NOT NULL, value TEXT NOT NULL, baseline TEXT NOT NULL,
-  saving TEXT NOT NULL, pending TEXT
+  outcome_key TEXT, has_action INTEGER NOT NULL, acted INTEGER NOT NULL, failed INTEGER NOT NULL,
+  halted INTEGER NOT NULL, answer TEXT, asked BLOB, deadline_us INTEGER, escalated_to TEXT,
+  unit TEXT NOT NULL, value TEXT NOT NULL, baseline TEXT NOT NULL, saving TEXT NOT NULL, pending TEXT
 ) WITHOUT ROWID;
 CREATE INDEX runs_by_status ON runs (decision, status, run_id);
 CREATE INDEX runs_pending ON runs (pending, deadline_us, run_id) WHERE pending IS NOT NULL;
@@ -178,7 +178,7 @@ class Views:
 
     def unfinished(self) -> list[UUID]:
         """Return the runs that wait for a person, or whose declared action was neither taken nor failed."""
-        rows = self._db.execute("SELECT run_id FROM runs WHERE pending IS NOT NULL ORDER BY run_id")
+        rows = self._db.execute("SELECT run_id FROM runs WHERE pending IN ('person', 'action') ORDER BY run_id")
         return [UUID(bytes=row[0]) for row in rows]
 
     def totals(self, *, since: date | None = None, until: date | None = None) -> list[DecisionTotals]:

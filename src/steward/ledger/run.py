@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from steward.entries import (
+    Aborted,
     Acted,
     Approved,
     Asked,
     Attributed,
+    Barred,
     Body,
+    Changed,
+    Doubted,
+    Endorsed,
     Escalated,
     Expired,
     Failed,
+    Halted,
     Observed,
-    Published,
+    Redriven,
     Rejected,
+    Signalled,
+    Stepped,
     Undone,
     Valued,
     decode_body,
 )
 from steward.errors import Conflict, NotFound
 from steward.ledger.port import Entry
-from steward.records import Receipt, Record, Status
+from steward.records import ActionFacts, Receipt, Record, Status
 
 
 @dataclass(frozen=True)
-class Step:
+class Placed:
     """One entry of a run with its place in the ledger.
 
     Example:
         >>> from datetime import UTC, datetime
         >>> from steward.entries import Escalated
         >>> at = datetime(2026, 1, 1, tzinfo=UTC)
-        >>> Step(3, Escalated(decision_id=UUID(int=1), decision="pay.release", at=at, to="duty")).index
+        >>> Placed(3, Escalated(decision_id=UUID(int=1), decision="pay.release", at=at, to="duty")).index
         3
     """
 
@@ -54,8 +63,22 @@ class Run:
         record: The answer that was given.
         status: How far it has come.
         choice: What is in force now: the policy's choice, or a person's, or the gate's ``otherwise``.
-        steps: Its entries, in order.
+        history: Its entries, in order.
+        asked: What is asked now, as changed by people; ``None`` if nobody is asked.
+        round: How often people have changed what is asked; answers count in their own round only.
+        endorsed: Who agreed in this round, where several are needed.
+        barred: Who may not answer, and the part they had.
+        escalations: How many rungs of the ladder were climbed.
+        answer: What settled the question.
+        stepped: The steps that are done, in order, without those taken back.
+        signals: What the run was told, by name of the signal; the last payload counts.
+        doubted: The try that may or may not have taken effect, until that is known.
+        halted: The question to an operator that it stands still for.
+        aborted: Who ended it under way, until everything is taken back.
+        redriven: How often it was let go on after a failure or halt.
+        code: The hash of the action's code that it goes on with.
         receipt: The action's, once it took effect.
+        undone: That everything was taken back.
         valued: The latest valuation.
 
     Example:
@@ -68,11 +91,23 @@ class Run:
     record: Record
     status: Status
     choice: object
-    steps: tuple[Step, ...] = ()
+    history: tuple[Placed, ...] = ()
     asked: Asked | None = None
+    round: int = 0
+    endorsed: tuple[Endorsed, ...] = ()
+    barred: Mapping[str, str] = field(default_factory=dict)
+    escalations: int = 0
     answer: Approved | Rejected | Expired | None = None
+    stepped: tuple[Stepped, ...] = ()
+    signals: Mapping[str, Signalled] = field(default_factory=dict)
+    doubted: Doubted | None = None
+    halted: Halted | None = None
+    aborted: Aborted | None = None
+    redriven: int = 0
+    code: str | None = None
     receipt: Receipt | None = None
     failure: Failed | None = None
+    undone: Undone | None = None
     observed: tuple[Observed, ...] = ()
     valued: Valued | None = None
     attribution: dict[str, float] = field(default_factory=dict)
@@ -84,22 +119,23 @@ class Run:
         Raises:
             NotFound: There are none, or they do not start with a decision.
         """
-        steps = tuple(Step(entry.index, decode_body(entry.body)) for entry in entries)
-        if not steps or not isinstance(steps[0].body, Record):
+        history = tuple(Placed(entry.index, decode_body(entry.body)) for entry in entries)
+        if not history or not isinstance(history[0].body, Record):
             raise NotFound(
                 f"no decision has the id {run_id}", fix="list the decisions: steward show, GET /v1/decisions"
             )
-        record = steps[0].body
+        record = history[0].body
         attribution = {} if isinstance(record.attribution, msgspec.UnsetType) else record.attribution
-        run = cls(record, record.status, record.choice, steps, attribution=attribution)
-        for step in steps[1:]:
-            run = replace(run, **_FOLD[type(step.body)](run, step.body))
+        code = record.action.code if isinstance(record.action, ActionFacts) else UNSET
+        run = cls(record, record.status, record.choice, history, attribution=attribution, code=code or None)
+        for placed in history[1:]:
+            run = replace(run, **_FOLD.get(type(placed.body), _nothing)(run, placed.body))
         return run
 
     @property
     def index(self) -> int:
         """Where its ``decided`` entry stands in the ledger."""
-        return self.steps[0].index
+        return self.history[0].index
 
     @property
     def is_waiting(self) -> bool:
@@ -108,9 +144,10 @@ class Run:
 
     @property
     def needs_action(self) -> bool:
-        """Whether its effect is due and has not yet happened."""
+        """Whether something is to be done in the world, or taken back, without anybody being asked first."""
         has_action = not isinstance(self.record.action, msgspec.UnsetType)
-        return has_action and self.receipt is None and self.failure is None and not self.is_waiting
+        ended = self.receipt or self.failure or self.undone or self.halted
+        return has_action and ended is None and not self.is_waiting
 
     def answered_by(self) -> Conflict:
         """Return the error for somebody who answers too late."""
@@ -125,23 +162,65 @@ class Run:
         )
 
 
-_Fold = Callable[[Run, Any], dict[str, Any]]
+_Change = dict[str, Any]
+
+
+def _nothing(run: Run, body: Any) -> _Change:
+    return {}
+
+
+def _changed(run: Run, body: Changed) -> _Change:
+    assert run.asked is not None
+    gate = run.asked.gate if body.impact is UNSET else msgspec.structs.replace(run.asked.gate, impact=body.impact)
+    asked = msgspec.structs.replace(run.asked, choice=body.choice, evidence=body.evidence, gate=gate)
+    # Nobody is barred from a later round who is not barred there again.
+    return {"asked": asked, "round": body.round, "endorsed": (), "barred": {body.by: "editor"}}
+
+
+def _acted(run: Run, body: Acted) -> _Change:
+    """Keep the words rejected and expired visible: what was done is then the gate's default."""
+    status = run.status if isinstance(run.answer, Rejected | Expired) else Status.ACTED
+    return {"receipt": body.receipt, "doubted": None, "status": status}
+
+
+def _undone(run: Run, body: Undone) -> _Change:
+    if body.step is UNSET:
+        return {"undone": body, "aborted": None, "doubted": None, "status": Status.UNDONE}
+    return {"stepped": tuple(done for done in run.stepped if done.step != body.step), "doubted": None}
+
+
+def _redriven(run: Run, body: Redriven) -> _Change:
+    change: _Change = {"redriven": run.redriven + 1, "failure": None, "halted": None, "status": _settled(run)}
+    return change if body.code is UNSET else {**change, "code": body.code}
+
+
+def _settled(run: Run) -> Status:
+    """Return how far a run had come before its action began."""
+    if run.answer is None:
+        return Status.DECIDED
+    return {Approved: Status.APPROVED, Rejected: Status.REJECTED, Expired: Status.EXPIRED}[type(run.answer)]
+
+
+_Fold = Callable[[Run, Any], _Change]
 _FOLD: dict[type[Body], _Fold] = {
     Asked: lambda run, body: {"asked": body, "status": Status.WAITING},
+    Barred: lambda run, body: {"barred": {**run.barred, body.person: body.part}},
+    Changed: _changed,
+    Endorsed: lambda run, body: {"endorsed": (*run.endorsed, body)},
     Approved: lambda run, body: {"answer": body, "status": Status.APPROVED, "choice": body.choice},
     Rejected: lambda run, body: {"answer": body, "status": Status.REJECTED, "choice": body.choice},
     Expired: lambda run, body: {"answer": body, "status": Status.EXPIRED, "choice": body.choice},
-    Escalated: lambda run, body: {},
-    Acted: lambda run, body: {"receipt": body.receipt, "status": _acted(run)},
-    Undone: lambda run, body: {"status": Status.UNDONE},
-    Failed: lambda run, body: {"failure": body, "status": Status.FAILED},
+    Escalated: lambda run, body: {"escalations": run.escalations + (body.by == "system")},
+    Stepped: lambda run, body: {"stepped": (*run.stepped, body), "doubted": None, "status": Status.ACTING},
+    Signalled: lambda run, body: {"signals": {**run.signals, body.signal: body}},
+    Doubted: lambda run, body: {"doubted": body, "status": Status.IN_DOUBT},
+    Halted: lambda run, body: {"halted": body, "status": Status.HALTED},
+    Aborted: lambda run, body: {"aborted": body},
+    Redriven: _redriven,
+    Acted: _acted,
+    Undone: _undone,
+    Failed: lambda run, body: {"failure": body, "doubted": None, "status": Status.FAILED},
     Attributed: lambda run, body: {"attribution": body.attribution},
     Observed: lambda run, body: {"observed": (*run.observed, body)},
     Valued: lambda run, body: {"valued": body},
-    Published: lambda run, body: {},
 }
-
-
-def _acted(run: Run) -> Status:
-    """Keep the words rejected and expired visible: what was done is then the gate's default."""
-    return run.status if run.status in (Status.REJECTED, Status.EXPIRED) else Status.ACTED

@@ -26,7 +26,7 @@ from steward.records import ActionFacts, Receipt
 def facts(decision: Decision[Any, Any, Any], run_id: object) -> ActionFacts:
     """Name the action and its idempotency key."""
     assert decision.action is not None
-    return ActionFacts(name=decision.action.name, key=f"{decision.name}/{run_id}")
+    return ActionFacts(name=decision.action.name, key=f"{decision.name}/{run_id}", code=decision.action_code)
 
 
 def typed_choice(decision: Decision[Any, Any, Any], stored: object) -> Any:
@@ -81,7 +81,7 @@ async def act(
         DeclarationError: The choice is of another type than the policy declares now.
     """
     action = decision.action
-    assert action is not None
+    assert isinstance(action, Action)
     choice, call = typed_choice(decision, run.choice), _call(run, attempt)
     receipt = None
     if (tried or attempt > 1) and action.verify is not None:
@@ -111,9 +111,9 @@ async def undo(
         EngineError: Taking it back failed.
     """
     action = decision.action
-    if action is None or action.undo is None:
+    if not isinstance(action, Action) or action.undo is None:
         raise Conflict(f"{decision.name!r} declares no undo", fix="act on the world by other means", code="no-undo")
-    if run.receipt is None or any(isinstance(step.body, Undone) for step in run.steps):
+    if run.receipt is None or run.undone is not None:
         raise Conflict(f"decision {run.record.decision_id} has no effect to take back", code="nothing-to-undo")
     done = await _limited(action, "undo", action.undo, typed_choice(decision, run.choice), _call(run, 1))
     receipt = _checked(action, done)

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from msgspec import UNSET
-
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
 from steward.entries import Approved, Asked, Escalated, Expired, Rejected
 from steward.errors import Conflict, ContractError, GateExpired
 from steward.ledger.run import Run
-from steward.records import GateFacts, Money, Prediction, Record
+from steward.records import GateFacts, Money, Prediction, Record, Rung
 
 Weigh = Callable[[Features, Prediction[Any], Any, datetime], GateFacts]
 
@@ -25,7 +23,7 @@ def weigher(decision: Decision[Any, Any, Any]) -> Weigh | None:
     if gate is None or economics is None:
         return None
     unit, approvers, otherwise = economics.unit, gate.approvers, gate.otherwise
-    delay = gate.escalation_delay
+    rungs, approvals, four_eyes = gate.rungs, gate.approvals, gate.four_eyes
 
     def weigh(features: Features, prediction: Prediction[Any], choice: Any, now: datetime) -> GateFacts:
         impact = gate.impact(features, prediction, choice)
@@ -38,8 +36,9 @@ def weigher(decision: Decision[Any, Any, Any]) -> Weigh | None:
             approvers=approvers,
             deadline=now + gate.within,
             otherwise=otherwise,
-            escalate_to=gate.escalate_to or UNSET,
-            escalate_at=UNSET if delay is None else now + delay,
+            ladder=tuple(Rung(to, now + after) for to, after in rungs),
+            approvals=approvals,
+            four_eyes=four_eyes,
         )
 
     return weigh
@@ -106,12 +105,13 @@ def expire(run: Run, at: datetime) -> Expired:
 
 
 def escalate(run: Run, at: datetime) -> Escalated | None:
-    """Ask the next in line, if one is declared and has not been asked."""
+    """Ask the next in line, if one is due and has not been asked."""
     assert run.asked is not None
-    to = run.asked.gate.escalate_to
-    if not isinstance(to, str) or any(isinstance(step.body, Escalated) for step in run.steps):
+    due = [rung for rung in run.asked.gate.ladder if rung.at <= at]
+    if len(due) <= run.escalations:
         return None
-    return Escalated(decision_id=run.record.decision_id, decision=run.record.decision, at=at, to=to)
+    rung = due[run.escalations]
+    return Escalated(decision_id=run.record.decision_id, decision=run.record.decision, at=at, to=rung.to)
 
 
 def _open_question(run: Run, at: datetime, by: str, reason: str, evidence: str | None) -> Asked:

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from steward.clock import Clock
+from steward.decision.action import Action
 from steward.decision.decision import Decision
 from steward.errors import Conflict, EngineError, StewardError
 from steward.ledger.port import Commit, Draft
@@ -115,15 +116,15 @@ class Follow:
         if now >= facts.deadline:
             await self._append(run_id, gate.expire(run, now), answer_key(run_id))
             return
-        if isinstance(facts.escalate_at, datetime) and now < facts.escalate_at:
-            self._journal.agenda.put(run_id, facts.escalate_at)
-            return
         if (escalated := gate.escalate(run, now)) is not None:
-            await self._append(run_id, escalated, f"escalated:{run_id}")
-        self._journal.agenda.put(run_id, facts.deadline)
+            await self._append(run_id, escalated, f"escalated:{run_id}:{run.escalations}")
+            self._journal.agenda.put(run_id, now)
+            return
+        later = [rung.at for rung in facts.ladder if rung.at > now]
+        self._journal.agenda.put(run_id, min(later, default=facts.deadline))
 
     async def _act(self, decision: Decision[Any, Any, Any], run: Run) -> None:
-        assert decision.action is not None
+        assert isinstance(decision.action, Action)
         run_id = run.record.decision_id
         attempt = self._attempts[run_id] = self._attempts.get(run_id, 0) + 1
         try:

@@ -1,0 +1,1 @@
+"""Calls to systems outside: breakers, bulkheads, budgets of retries, and the transport of webhooks."""

@@ -1,0 +1,1 @@
+"""Whom to tell, when and how: rotas, quiet hours, and the channels of notifications."""

@@ -1,0 +1,1 @@
+"""Steps in order, each result remembered: the port and its engines."""
