@@ -17,8 +17,7 @@ import pytest
 from tests.api.conftest import DECIDE, REFUND, greeting, refund
 
 from steward.api import server as server_module
-from steward.api.app import create_app
-from steward.api.protocol import MAX_HEAD_BYTES, Connection, connector
+from steward.api.protocol import MAX_HEAD_BYTES
 from steward.api.server import Server, run, serve
 from steward.clock import VirtualClock
 from steward.errors import EngineError
@@ -111,17 +110,16 @@ async def test_a_large_body_is_refused_and_the_connection_lives(wire: Wire, size
     assert (await wire.response())[0] == 200
 
 
-async def test_a_body_in_many_small_chunks_is_not_copied_for_each(runtime: Runtime) -> None:
-    shared, connect = connector(create_app(runtime), asyncio.get_running_loop())
-    connection = connect()
-    assert isinstance(connection, Connection)
-    connection.connection_made(asyncio.Transport())
-    head = post(DECIDE, b"").replace(b"content-length: 0", b"transfer-encoding: chunked")
-    connection.data_received(head + b"1\r\n{\r\n")
-    body = connection.cycle.body
-    connection.data_received(b"1\r\n \r\n" * 100)
-    assert (bytes(body), connection.cycle.body is body) == (b"{" + b" " * 100, True)
-    shared.connections.clear()
+async def test_a_resting_connection_is_closed(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_SWEEP_S", 0.01)
+    monkeypatch.setattr(server_module, "_KEEP_ALIVE_S", 0.03)
+    server = await Server.start(runtime, "127.0.0.1", 0)
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", server.port))
+    wire.writer.write(post(DECIDE, REFUND))
+    assert (await wire.response())[0] == 200
+    assert await wire.ended()
+    wire.writer.close()
+    await server.stop()
 
 
 async def test_a_chunked_body_is_taken_and_a_long_one_refused(wire: Wire) -> None:

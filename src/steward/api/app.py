@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from steward.api.cold import cold_app
 from steward.api.exchange import App, Exchange, Message, Receive, Reply, Scope, Send, send_reply
@@ -15,8 +16,15 @@ from steward.api.service import Service, known_hosts
 from steward.errors import ContractError, StewardError
 from steward.runtime.runtime import Runtime
 
-Hot = tuple[str, Handle]
-"""A hot route as it is served: its name and what serves it."""
+
+class Hot(NamedTuple):
+    """A hot route as it is served; see :class:`steward.api.routes.Route`."""
+
+    name: str
+    handle: Handle
+    waits_once: bool
+
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -43,7 +51,9 @@ class Front:
 
     def __init__(self, service: Service, behind: App) -> None:
         self._service, self._behind = service, behind
-        self._hot = {path: (route.name, handle) for route in HOT for path, handle in _bound(route, service)}
+        self._hot = {
+            path: Hot(route.name, handle, route.waits_once) for route in HOT for path, handle in _bound(route, service)
+        }
         self.limit_bytes = service.runtime.settings.max_body_bytes
         self._hosts = known_hosts(service.runtime.settings)
         self._host_ok: set[bytes | None] = set()
@@ -82,7 +92,7 @@ class Front:
         Raises:
             ConnectionResetError: The client went away; nobody waits for a reply.
         """
-        name, handle = hot
+        name = hot.name
         time = asyncio.get_running_loop().time
         started = time()
         try:
@@ -91,7 +101,7 @@ class Front:
             if host not in self._host_ok:
                 self._check_host(host)
             if method == "POST":
-                reply = await handle(self._service, exchange)
+                reply = await hot.handle(self._service, exchange)
             else:
                 reply = problem_reply(_wrong_method(method), headers=((b"allow", b"POST"),))
         except StewardError as error:

@@ -51,6 +51,8 @@ class Route:
         problems: The statuses of the problems it may answer with.
         takes: The struct of its body; ``None`` where the contract of the decision tells, or CloudEvents.
         parameters: Its headers, as OpenAPI says them.
+        waits_once: Whether all it waits for is its batch; it is then served without a task of its own, and must not use
+            what needs one (a timeout, a task group) before that.
 
     Example:
         >>> [route.path for route in HOT if "{name}" not in route.path]
@@ -65,6 +67,7 @@ class Route:
     problems: tuple[int, ...] = COMMON_PROBLEMS
     takes: type[Any] | None = None
     parameters: tuple[Mapping[str, Any], ...] = ()
+    waits_once: bool = False
 
     @property
     def of_decision(self) -> bool:
@@ -84,6 +87,7 @@ DECIDE = Route(
     answers={200: Record, 202: Accepted},
     problems=(*COMMON_PROBLEMS, 403, 409),
     parameters=(_KEY, _PREFER, TRACEPARENT),
+    waits_once=True,
 )
 DECIDE_BATCH = Route(
     "decide-batch",

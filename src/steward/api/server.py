@@ -19,6 +19,8 @@ from steward.runtime.runtime import Runtime
 T = TypeVar("T")
 _SWEEP_S = 1.0
 _BACKLOG = 2048
+_KEEP_ALIVE_S = 5.0
+"""How long a connection may rest between an answer and its next request."""
 _GARBAGE_OBJECTS = 50_000
 
 
@@ -56,9 +58,10 @@ class Server:
         date = format_datetime(self._runtime.clock.now(), usegmt=True).encode()
         self._state.set_headers((b"date", date), (b"server", b"steward"))
         limit = max(1, round(self._runtime.settings.request_timeout_s / _SWEEP_S))
+        idle_limit = max(1, round(_KEEP_ALIVE_S / _SWEEP_S))
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):
-                connection.tick(limit)
+                connection.tick(limit, idle_limit)
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
     async def stop(self) -> None:
@@ -69,16 +72,16 @@ class Server:
             connection.shutdown()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._runtime.settings.drain_s):
-                while self._state.tasks:
-                    await asyncio.wait(set(self._state.tasks))
+                while under_way := self._state.under_way:
+                    await asyncio.wait(under_way)
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in list(self._state.connections):
             transport = connection.transport
             if transport is not None:
                 transport.close()
-        for task in list(self._state.tasks):
-            task.cancel()
+        for waiting in self._state.under_way:
+            waiting.cancel()
         await asyncio.sleep(0)
 
 
