@@ -105,6 +105,20 @@ async def test_a_known_head_still_has_its_body_checked(wired: Wired) -> None:
     assert [answer["event"] for answer in await wired.ask(post(DECIDE, event(2)))] == [event(2)]
 
 
+async def test_a_request_within_a_body_is_not_a_request(wired: Wired, runtime: Runtime) -> None:
+    whole = post(DECIDE, event(1))
+    await wired.ask(whole)
+    head = post(DECIDE, b"").replace(b"length: 0", b"length: %d" % len(whole))
+    assert [answer["code"] for answer in await wired.ask(head, whole)] == ["contract.not-json"]
+    assert len(await runtime.ledger.read(kind="decided")) == 1
+
+
+async def test_half_a_head_is_not_remembered(wired: Wired) -> None:
+    line, _, rest = post(DECIDE, event(1)).partition(b"\r\n")
+    assert await wired.ask(line + b"\r\n", rest)
+    assert wired.shared.heads == {}
+
+
 @pytest.mark.parametrize(
     "unusual",
     [
