@@ -110,6 +110,10 @@ async def test_a_request_within_a_body_is_not_a_request(wired: Wired, runtime: R
     await wired.ask(whole)
     head = post(DECIDE, b"").replace(b"length: 0", b"length: %d" % len(whole))
     assert [answer["code"] for answer in await wired.ask(head, whole)] == ["contract.not-json"]
+    limit = wired.shared.front.limit_bytes
+    head = post(DECIDE, b"").replace(b"length: 0", b"length: %d" % (limit + 1 + len(whole)))
+    assert [answer["code"] for answer in await wired.ask(head + b" " * (limit + 1))] == ["http.too-large"]
+    assert await wired.ask(whole) == []  # the rest of that body
     assert len(await runtime.ledger.read(kind="decided")) == 1
 
 
