@@ -163,7 +163,7 @@ PUBLIC = (
     "errors.py",
     "clock.py",
     "records.py",
-    "entries.py",
+    "entries/",
     "wire.py",
     "ledger/port.py",
     "ledger/run.py",
