@@ -59,7 +59,49 @@ def test_a_commit_whose_answer_was_lost_is_known_afterwards(tmp_path: Path) -> N
     database.close()
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 7, 1023, 1024, 1025, 3000])
+def test_a_few_entries_are_one_statement_and_all_else_is_one_transaction(tmp_path: Path) -> None:
+    store = made(tmp_path / "a.db")
+    database = store.database
+    statements: list[str] = []
+
+    def written(commit: Commit) -> list[str]:
+        statements.clear()
+        database.set_trace_callback(statements.append)
+        store.write([commit])
+        database.set_trace_callback(None)
+        return [statement.split()[0] for statement in statements]
+
+    assert written(Commit(entries=[draft(n) for n in range(60)])) == ["INSERT"]
+    assert written(Commit(entries=[draft(n) for n in range(190)])) == ["BEGIN", "INSERT", "INSERT", "COMMIT"]
+    for commit in (
+        Commit(entries=[draft(n) for n in range(10)]),  # completes a node of the tree
+        Commit(entries=[draft(0, key="k")]),
+        Commit(messages=[message("load", 1)]),
+        Commit(entries=[draft(0)], cursors={"c": 1}),
+    ):
+        told = written(commit)
+        assert (told[0], told[-1]) == ("BEGIN", "COMMIT")
+    size, root = store.frontier.size, store.frontier.root()
+    store.load()
+    assert (store.frontier.size, store.frontier.root()) == (size, root)
+    database.close()
+
+
+def test_a_statement_that_fails_alone_leaves_nothing(tmp_path: Path) -> None:
+    store = made(tmp_path / "a.db")
+    database = store.database
+    store.write([Commit(entries=[draft(0)])])
+    database.execute("PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.Error):
+        store.write([Commit(entries=[draft(1), draft(2)])])
+    database.execute("PRAGMA query_only = OFF")
+    (written,) = store.write([Commit(entries=[draft(3)])])
+    assert isinstance(written, Committed)
+    assert (written.first_index, store.frontier.size) == (1, 2)
+    database.close()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 7, 63, 64, 65, 1023, 1024, 1025, 3000])
 def test_rows_are_inserted_in_few_statements(rows: int) -> None:
     database = sqlite3.connect(":memory:", isolation_level=None)
     database.execute("CREATE TABLE t (a, b)")

@@ -197,8 +197,9 @@ class DigestIndex:
     def learn(self, logged: Logged) -> None:
         """Remember rows that are durable now."""
         if not logged.is_segment:
-            self._recent.update(logged.new)
-            self._recent_rows.append(logged.rows)
+            if logged.new:
+                self._recent.update(logged.new)
+                self._recent_rows.append(logged.rows)
             return
         # The filter learns before the dictionary forgets: a reader in between must not miss a digest.
         self._filter.add(logged.rows)

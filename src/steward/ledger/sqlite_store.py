@@ -22,6 +22,8 @@ FORMAT = 1
 OFFSET_BITS = 40
 OFFSET_MASK = (1 << OFFSET_BITS) - 1
 MOST_ROWS_A_STATEMENT = 1024
+FEW_ROWS = 64
+"""Up to so many rows are one statement, whatever their number."""
 _WAL_PAGES = 4096
 
 SCHEMA = """
@@ -88,13 +90,23 @@ def insert_rows(database: sqlite3.Connection, into: str, width: int, values: lis
     row by row, each of them waits for a busy event loop (measured: 339 rows/s instead of 130,000).
     """
     start, left = 0, len(values) // width
-    rows = MOST_ROWS_A_STATEMENT
     while left:
-        while rows > left:
-            rows >>= 1
+        rows = rows_of_a_statement(left)
         end = start + rows * width
         database.execute(_insert_sql(into, width, rows), values[start:end])
         start, left = end, left - rows
+
+
+def rows_of_a_statement(left: int) -> int:
+    """Return how many of ``left`` rows the next statement takes.
+
+    A statement of each size is prepared once and kept: up to ``FEW_ROWS`` there is one for each, above for powers of 2.
+
+    Example:
+        >>> [rows_of_a_statement(left) for left in (1, 30, 64, 65, 1000, 5000)]
+        [1, 30, 64, 64, 512, 1024]
+    """
+    return left if left <= FEW_ROWS else min(1 << (left.bit_length() - 1), MOST_ROWS_A_STATEMENT)
 
 
 class Store:
@@ -171,10 +183,14 @@ class Store:
         batch = _Batch(self)
         answers = [batch.plan(commit) for commit in commits]
         if not batch.is_empty:
+            batch.close()
             try:
-                self.database.execute("BEGIN IMMEDIATE")
+                # A single statement is a transaction of its own. Each further one gives the interpreter lock away.
+                if not batch.is_one_statement:
+                    self.database.execute("BEGIN IMMEDIATE")
                 batch.insert()
-                self.database.execute("COMMIT")
+                if not batch.is_one_statement:
+                    self.database.execute("COMMIT")
             except sqlite3.Error:
                 if self.database.in_transaction:
                     self.database.execute("ROLLBACK")
@@ -201,6 +217,7 @@ class _Batch:
         self._size = store.frontier.size
         self._entries: list[object] = []
         self._leaves: list[bytes] = []
+        self._nodes: list[object] = []
         self._keys: dict[bytes, int] = {}
         self._messages: list[object] = []
         self._message_ids: dict[bytes, int] = {}
@@ -274,17 +291,25 @@ class _Batch:
         self._messages += (message_id, message_crc(message_id, body), body)
         return offset
 
+    def close(self) -> None:
+        """Compute what the new entries add to the tree."""
+        before = self._store.frontier.size
+        self._frontier = self._store.frontier.copy()
+        for height, hashes in enumerate(self._frontier.extend(self._leaves)[STORED_HEIGHT:], STORED_HEIGHT):
+            for index, hashed in enumerate(hashes, before >> height):
+                self._nodes += (node_id(height, index), hashed)
+
+    @property
+    def is_one_statement(self) -> bool:
+        """Whether there are a few entries and nothing else to write."""
+        more = self._nodes or self._keys or self._messages or self._cursors
+        return not more and 0 < len(self._leaves) <= FEW_ROWS
+
     def insert(self) -> None:
         store = self._store
-        database, before = store.database, store.frontier.size
+        database = store.database
         insert_rows(database, "entries", 6, self._entries)
-        self._frontier = store.frontier.copy()
-        made = self._frontier.extend(self._leaves)
-        nodes: list[object] = []
-        for height, hashes in enumerate(made[STORED_HEIGHT:], STORED_HEIGHT):
-            for index, hashed in enumerate(hashes, before >> height):
-                nodes += (node_id(height, index), hashed)
-        insert_rows(database, "nodes", 2, nodes)
+        insert_rows(database, "nodes", 2, self._nodes)
         self._logged_keys = store.keys.log(database, self._keys)
         insert_rows(database, "topics", 2, [cell for name, no in self._new_topics.items() for cell in (no, name)])
         insert_rows(database, "messages", 3, self._messages)
