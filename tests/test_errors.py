@@ -17,6 +17,7 @@ CODES = {
     "Denied": ("denied", "caller"),
     "GateExpired": ("gate-expired", "business"),
     "EngineError": ("engine", "operator"),
+    "HeldBack": ("held-back", "operator"),
     "IntegrityError": ("integrity", "operator"),
 }
 

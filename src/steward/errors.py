@@ -6,6 +6,7 @@ codes and exit codes are mapped by the faces (``api``, ``cli``), never here.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -29,6 +30,8 @@ class StewardError(Exception):
 
     code: str = "error"
     actor: ClassVar[str] = "developer"
+    retry_after_s: int | None = None
+    """After how long the same call may succeed, where that is known."""
 
     def __init__(
         self, what: str, *, why: str = "", fix: str = "", code: str | None = None, field: str | None = None
@@ -117,6 +120,7 @@ class EngineError(StewardError):
     Args:
         what: As for every error.
         retryable: Whether the same call may succeed later without a change.
+        held_until: Before this time another try makes no sense, if that is known; aware.
         **details: As for every error.
 
     Example:
@@ -132,13 +136,37 @@ class EngineError(StewardError):
         what: str,
         *,
         retryable: bool = False,
+        held_until: datetime | None = None,
         why: str = "",
         fix: str = "",
         code: str | None = None,
         field: str | None = None,
     ) -> None:
         super().__init__(what, why=why, fix=fix, code=code, field=field)
-        self.retryable = retryable
+        self.retryable, self.held_until = retryable, held_until
+
+
+class HeldBack(EngineError):
+    """A call was not made, to spare a system that is ill or busy; nothing was tried, and it counts as no attempt.
+
+    Example:
+        >>> HeldBack("plant-gateway is spared", code="breaker-open").retryable
+        True
+    """
+
+    code = "held-back"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        held_until: datetime | None = None,
+        why: str = "",
+        fix: str = "",
+        code: str | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(what, retryable=True, held_until=held_until, why=why, fix=fix, code=code, field=field)
 
 
 class IntegrityError(EngineError):
