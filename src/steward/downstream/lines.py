@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Final, TypeVar, cast
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -23,8 +23,6 @@ from steward.downstream.budget import RetryBudget
 from steward.downstream.bulkhead import Bulkhead
 from steward.entries import Restored, Tripped
 from steward.errors import DeclarationError, EngineError, HeldBack
-
-T = TypeVar("T")
 
 REPEATS: Final = 2
 """How often an idempotent call is repeated at once, at most; later tries are the action's own."""
@@ -117,13 +115,13 @@ class Lines:
     async def call(
         self,
         destination: Destination,
-        function: Callable[[], T | Awaitable[T]],
+        function: Callable[[], Any],
         *,
         lane: Lane = Lane.NORMAL,
         timeout: timedelta | None = None,  # noqa: ASYNC109 - counts from when the call has its place, not from now
         deadline: datetime | None = None,
         idempotent: bool = False,
-    ) -> T:
+    ) -> Any:
         """Call a destination; see the module.
 
         Args:
@@ -179,13 +177,13 @@ class _Line:
 
     async def call(
         self,
-        function: Callable[[], T | Awaitable[T]],
+        function: Callable[[], Any],
         *,
         lane: Lane,
         timeout: timedelta | None,  # noqa: ASYNC109 - as in Lines.call
         deadline: datetime | None,
         idempotent: bool,
-    ) -> T:
+    ) -> Any:
         span = _Span(self._left(deadline), None if timeout is None else timeout.total_seconds())
         try:
             if not idempotent:
@@ -195,7 +193,7 @@ class _Line:
             self._held += 1
             raise
 
-    async def _repeatedly(self, function: Callable[[], T | Awaitable[T]], lane: Lane, span: _Span) -> T:
+    async def _repeatedly(self, function: Callable[[], Any], lane: Lane, span: _Span) -> Any:
         """Repeat a call that failed in a way that may pass, while budget and time allow."""
         import stamina  # noqa: PLC0415 - only where something may be repeated
 
@@ -232,7 +230,7 @@ class _Line:
         left_s = span.left_s()
         return wait_s if left_s is None or wait_s < left_s else None
 
-    async def _once(self, function: Callable[[], T | Awaitable[T]], lane: Lane, span: _Span) -> T:
+    async def _once(self, function: Callable[[], Any], lane: Lane, span: _Span) -> Any:
         if self._breaker.holds:
             raise self._spared()
         await self._enter(lane, span)
@@ -247,7 +245,7 @@ class _Line:
             try:
                 async with asyncio.timeout_at(span.ends_at_s):
                     result = function()
-                    return cast(T, await result if inspect.isawaitable(result) else result)
+                    return await result if inspect.isawaitable(result) else result
             except BaseException as raised:
                 error = raised
                 raise
