@@ -125,11 +125,20 @@ async def test_a_chunked_body_is_taken_whole(client: httpx.AsyncClient) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("path", [DECIDE, f"{DECIDE}/batch", "/v1/events", "/v1/outcomes"])
+@pytest.mark.parametrize("path", [f"{DECIDE}/batch", "/v1/events", "/v1/outcomes"])
 async def test_a_wrong_method_is_told_the_right_one(client: httpx.AsyncClient, path: str) -> None:
     response = await client.get(path)
     assert problem(response)[:2] == (405, "http.method")
     assert response.headers["allow"] == "POST"
+
+
+async def test_a_name_where_an_id_belongs_is_an_unknown_id_whether_it_is_declared_or_not(
+    client: httpx.AsyncClient,
+) -> None:
+    for name in ("shop.refund", "shop.nothing"):
+        response = await client.get(f"/v1/decisions/{name}")
+        assert problem(response) == (404, "not-found", None)
+    assert problem(await client.put(DECIDE))[:2] == (405, "http.method")
 
 
 class TestHosts:

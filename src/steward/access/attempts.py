@@ -60,7 +60,9 @@ class Attempts:
         wait = self.blocked(origins, now)
         if wait is not None:
             seconds = ceil(wait.total_seconds())
-            raise Denied("too many failed sign-ins", fix=f"try again in {seconds} s", code="too-many-attempts")
+            error = Denied("too many failed sign-ins", fix=f"try again in {seconds} s", code="too-many-attempts")
+            error.retry_after_s = seconds
+            raise error
 
     def failed(self, origins: Iterable[str], now: datetime) -> None:
         """Count one failure of each origin."""

@@ -8,12 +8,12 @@ from typing import Final
 from steward.access.addresses import is_loopback
 from steward.access.asking import Asking
 from steward.access.attempts import Notes
-from steward.access.authorizer import TableAuthorizer
+from steward.access.authorizer import TableAuthorizer, Verdict
 from steward.access.certificates import ClientCertificate
 from steward.access.cookies import SAFE_METHODS, own_site
 from steward.access.directory import Directory
-from steward.access.identity import EVERY, Assignment, Identity, Kind
-from steward.access.permissions import Role
+from steward.access.identity import EVERY, WHOLE, Assignment, Identity, Kind, Resource
+from steward.access.permissions import Permission, Role
 from steward.clock import Clock
 from steward.errors import DeclarationError, Denied
 
@@ -27,7 +27,8 @@ LOCAL: Final = Identity(
     credential="local",
 )
 """Everybody, where no identities are configured."""
-_PROXIES = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
+_PROXIES: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
+_EVERYTHING: Final = Verdict(True, "whoever is at this machine may do everything")
 
 
 class LocalGuard(Asking):
@@ -63,6 +64,7 @@ class LocalGuard(Asking):
                 field="host",
             )
         super().__init__(TableAuthorizer(), Directory(), Notes(), clock)
+        self._near = {"", "127.0.0.1"}
 
     async def identify(
         self,
@@ -77,7 +79,7 @@ class LocalGuard(Asking):
         Raises:
             Denied: The request is not made by who is at this machine.
         """
-        if (address and not is_loopback(address)) or any(name in headers for name in _PROXIES):
+        if (address not in self._near and not is_loopback(address)) or not _PROXIES.isdisjoint(headers):
             raise Denied(
                 "without identities only this machine is served",
                 why="the request comes from another one, or through a proxy",
@@ -88,6 +90,10 @@ class LocalGuard(Asking):
         if from_a_page and method not in SAFE_METHODS and not (verdict := own_site(method, headers)).allowed:
             raise Denied("the request was refused", why=verdict.why, fix="use the console's pages", code="cross-site")
         return LOCAL
+
+    def may(self, identity: Identity, permission: Permission, resource: Resource = WHOLE) -> Verdict:
+        """Return that ``local`` may do everything, and nobody else anything."""
+        return _EVERYTHING if identity is LOCAL else super().may(identity, permission, resource)
 
     def is_current(self, identity: Identity) -> bool:
         """Tell whether somebody is still known: ``local`` always is."""

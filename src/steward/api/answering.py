@@ -7,10 +7,11 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
+from steward.api.admission import Calling, Serving, run_id, service_of
 from steward.api.answers import PersonsAnswer, run_document
 from steward.api.described import RUN_DOCUMENT, array_of, body, reference, responses
 from steward.api.exchange import Exchange, strictly
-from steward.api.reading import Limit, Serving, json_response, run_id, service_of
+from steward.api.reading import Limit, json_response
 from steward.ledger.run import Run
 
 router = APIRouter()
@@ -35,27 +36,30 @@ def _shown(run: Run) -> Response:
 
 
 @router.get("/v1/approvals", responses=responses(array_of("ApprovalRow"), "The next deadline first", [422]))
-async def list_approvals(service: Serving, limit: Limit = 100) -> Response:
+async def list_approvals(service: Serving, caller: Calling, limit: Limit = 100) -> Response:
     """List the decisions that wait for a person: what, why, the money at stake, and until when."""
     await service.runtime.catch_up()
-    return json_response(service.runtime.views.waiting(limit))
+    return json_response(service.runtime.views.waiting(limit, among=caller.readable()))
 
 
 @router.post("/v1/approvals/{decision_id}/approve", responses=_ANSWER, openapi_extra=_BODY)
-async def approve(service: Serving, decision_id: str, sent: Answering) -> Response:
+async def approve(service: Serving, caller: Calling, decision_id: str, sent: Answering) -> Response:
     """Agree to a decision that waits; its action is then due."""
-    run = await service.runtime.approve(run_id(decision_id), by=sent.by, reason=sent.reason, evidence=sent.evidence)
+    by = caller.person(sent.by)
+    run = await service.runtime.approve(run_id(decision_id), by=by, reason=sent.reason, evidence=sent.evidence)
     return _shown(run)
 
 
 @router.post("/v1/approvals/{decision_id}/reject", responses=_ANSWER, openapi_extra=_BODY)
-async def reject(service: Serving, decision_id: str, sent: Answering) -> Response:
+async def reject(service: Serving, caller: Calling, decision_id: str, sent: Answering) -> Response:
     """Refuse a decision that waits; the gate's `otherwise` is done instead."""
-    run = await service.runtime.reject(run_id(decision_id), by=sent.by, reason=sent.reason, evidence=sent.evidence)
+    by = caller.person(sent.by)
+    run = await service.runtime.reject(run_id(decision_id), by=by, reason=sent.reason, evidence=sent.evidence)
     return _shown(run)
 
 
 @router.post("/v1/decisions/{decision_id}/undo", responses=_ANSWER, openapi_extra=_BODY)
-async def undo(service: Serving, decision_id: str, sent: Answering) -> Response:
+async def undo(service: Serving, caller: Calling, decision_id: str, sent: Answering) -> Response:
     """Take back what a decision's action did."""
-    return _shown(await service.runtime.undo(run_id(decision_id), by=sent.by, reason=sent.reason))
+    by = caller.person(sent.by)
+    return _shown(await service.runtime.undo(run_id(decision_id), by=by, reason=sent.reason))

@@ -44,13 +44,13 @@ class PersonsAnswer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A person's answer to an approval, or their wish to undo.
 
     Attributes:
-        by: Who answers.
+        by: Who answers. Once identities are known that is whoever sends it, and nobody else can be named.
         reason: Why.
         evidence: Digest of the record that was shown, as in the approval; refused if another is shown by now.
     """
 
-    by: Person
     reason: Text
+    by: Person | UnsetType = UNSET
     evidence: Digest | None = None
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from steward.access.permissions import Permission
 from steward.api.cold import cold_app
+from steward.api.entrance import Entrance, Peer, peer_of
 from steward.api.exchange import App, Exchange, Message, Receive, Reply, Scope, Send, send_reply
 from steward.api.headers import host_name
 from steward.api.problems import problem_code, problem_reply, unexpected
-from steward.api.routes import HOT, Handle, Route
+from steward.api.routes import HOT, Handle
 from steward.api.service import Service, known_hosts
 from steward.errors import ContractError, StewardError
 from steward.runtime.runtime import Runtime
@@ -23,19 +25,24 @@ class Hot(NamedTuple):
     name: str
     handle: Handle
     waits_once: bool
+    permission: Permission
+    decision: str
 
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-def create_app(runtime: Runtime) -> Front:
+def create_app(runtime: Runtime, host: str | None = None) -> Front:
     """Return the ASGI application that serves ``runtime``, which stays the caller's to close.
+
+    Where the address is not this machine's own and nobody administers yet, nobody is let in.
 
     Args:
         runtime: An open runtime. Its settings say which hosts are answered for: the loopback names, ``host`` and
             ``host_names`` (with ``*`` in it, any), and how long a body may be: ``max_body_bytes``.
+        host: The address that is listened on; by default that of the settings.
     """
-    service = Service(runtime)
+    service = Service(runtime, Entrance(runtime, host or runtime.settings.host))
     return Front(service, cold_app(service))
 
 
@@ -50,10 +57,8 @@ class Front:
     """
 
     def __init__(self, service: Service, behind: App) -> None:
-        self._service, self._behind = service, behind
-        self._hot = {
-            path: Hot(route.name, handle, route.waits_once) for route in HOT for path, handle in _bound(route, service)
-        }
+        self._service, self._behind, self._entrance = service, behind, service.entrance
+        self._hot = dict(_bound(service))
         self.limit_bytes = service.runtime.settings.max_body_bytes
         self._hosts = known_hosts(service.runtime.settings)
         self._host_ok: set[bytes | None] = set()
@@ -68,12 +73,12 @@ class Front:
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "http":
-            known = self._hot.get(scope["path"])
+            known = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
             if known is None:
                 await self._cold(scope, receive, send)
             else:
                 try:
-                    reply = await self.answer(known, scope["method"], scope["headers"], receive, None)
+                    reply = await self.answer(known, scope["headers"], receive, None, peer_of(scope))
                 except ConnectionResetError:  # nobody waits for a reply any more
                     return
                 await send_reply(reply, send)
@@ -84,9 +89,7 @@ class Front:
         """Return what serves a path, if it is a hot one."""
         return self._hot.get(path)
 
-    async def answer(
-        self, hot: Hot, method: str, listed: Headers, receive: Receive | None, body: bytes | None
-    ) -> Reply:
+    async def answer(self, hot: Hot, listed: Headers, receive: Receive | None, body: bytes | None, peer: Peer) -> Reply:
         """Return the reply of a hot route, also where it is a problem; count it.
 
         Raises:
@@ -100,10 +103,11 @@ class Front:
             host = exchange.headers.get(b"host")
             if host not in self._host_ok:
                 self._check_host(host)
-            if method == "POST":
-                reply = await hot.handle(self._service, exchange)
-            else:
-                reply = problem_reply(_wrong_method(method), headers=((b"allow", b"POST"),))
+            # Whoever may not gets no further: not even the body is looked at.
+            exchange.caller = caller = await self._entrance.admit(exchange.headers, "POST", peer)
+            if hot.decision:
+                caller.require(hot.permission, hot.decision)
+            reply = await hot.handle(self._service, exchange)
         except StewardError as error:
             reply = self._problem(error)
         except Exception as error:
@@ -159,14 +163,14 @@ class Front:
             self._host_ok.add(host)
 
 
-def _bound(route: Route, service: Service) -> list[tuple[str, Handle]]:
-    if not route.of_decision:
-        return [(route.path, route.handle)]
-    return [(route.at(decision), partial(route.handle, name=decision)) for decision in service.runtime.decisions]
-
-
-def _wrong_method(method: str) -> StewardError:
-    return ContractError(f"{method} does not exist here", fix="send a POST", code="http.method")
+def _bound(service: Service) -> Iterator[tuple[str, Hot]]:
+    for route in HOT:
+        needed = route.permission
+        if not route.of_decision:
+            yield route.path, Hot(route.name, route.handle, route.waits_once, needed, "")
+            continue
+        for name in service.runtime.decisions:
+            yield route.at(name), Hot(route.name, partial(route.handle, name=name), route.waits_once, needed, name)
 
 
 async def _live(receive: Receive, send: Send) -> None:

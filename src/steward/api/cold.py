@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import difflib
+from typing import Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from steward.api import answering, docs, health, reading
+from steward.api.admission import Calling, admit, service_of
 from steward.api.exchange import Reply
 from steward.api.openapi import description
 from steward.api.problems import problem_reply, unexpected
+from steward.api.routes import HOT
 from steward.api.service import Service
 from steward.errors import ContractError, NotFound, StewardError
 
 
 def cold_app(service: Service) -> FastAPI:
     """Return the application for all routes that are not hot; it describes the hot ones too."""
-    app = FastAPI(title="Steward", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Steward",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(admit)],
+    )
     app.state.service = service
     for router in (health.router, reading.router, answering.router, docs.router):
         app.include_router(router)
     app.add_api_route("/openapi.json", _Description(app, service), methods=["GET"], include_in_schema=False)
-    app.add_api_route("/v1/decisions/{name}", _unknown, methods=["POST"], include_in_schema=False)
-    app.add_api_route("/v1/decisions/{name}/batch", _unknown, methods=["POST"], include_in_schema=False)
+    for route in HOT:
+        app.add_api_route(route.path, _served_in_front, methods=["POST"], include_in_schema=False)
     app.add_exception_handler(StewardError, _on_steward_error)
     app.add_exception_handler(RequestValidationError, _on_bad_parameter)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -32,25 +41,29 @@ def cold_app(service: Service) -> FastAPI:
     return app
 
 
+_MOST_DESCRIPTIONS: Final = 16
+
+
 class _Description:
-    """Answers with the OpenAPI document, made when it is first asked for."""
+    """Answers with the OpenAPI document of what the caller sees, made when it is first asked for."""
 
     def __init__(self, app: FastAPI, service: Service) -> None:
         self._app, self._service = app, service
-        self._made: Response | None = None
+        self._made: dict[frozenset[str], Response] = {}
 
-    async def __call__(self) -> Response:
-        if self._made is None:
-            self._made = reading.json_response(description(self._app, self._service))
-        return self._made
+    async def __call__(self, caller: Calling) -> Response:
+        seen = frozenset(name for name in self._service.runtime.decisions if caller.sees(name))
+        made = self._made.get(seen)
+        if made is None:
+            made = reading.json_response(description(self._app, self._service, seen))
+            if len(self._made) < _MOST_DESCRIPTIONS:
+                self._made[seen] = made
+        return made
 
 
-async def _unknown(request: Request, name: str) -> Response:
+async def _served_in_front(caller: Calling, request: Request) -> Response:
     """Answer for a decision that is not declared; the declared ones are served in front."""
-    known = list(reading.service_of(request).runtime.decisions)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else "list them: GET /v1/declarations"
-    raise NotFound(f"no decision is named {name!r}", fix=hint, field="name")
+    raise caller.unknown(str(request.path_params.get("name", "")))
 
 
 def _response(reply: Reply, headers: dict[str, str] | None = None) -> Response:
@@ -88,4 +101,4 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:
-    return _response(unexpected(error, reading.service_of(request).runtime.clock))
+    return _response(unexpected(error, service_of(request).runtime.clock))

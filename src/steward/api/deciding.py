@@ -14,7 +14,6 @@ from steward.loop.run import Answer
 from steward.runtime.parts import Origin
 from steward.wire import check_bounds, read
 
-_HTTP = Origin(source="http")
 _REPLAYED = (b"idempotency-replayed", b"true")
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -37,8 +36,7 @@ async def decide(service: Service, exchange: Exchange, name: str) -> Reply:
 
 def _origin(exchange: Exchange) -> Origin:
     parent = exchange.headers.get(b"traceparent")
-    trace = None if parent is None else trace_id(parent)
-    return _HTTP if trace is None else Origin(source="http", trace_id=trace)
+    return exchange.caller.origin(None if parent is None else trace_id(parent))
 
 
 def _accepted(answer: Answer) -> Reply:

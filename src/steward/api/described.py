@@ -36,12 +36,14 @@ _TITLES = {
     404: "There is no such thing",
     405: "The method does not exist here",
     409: "Somebody was there first, or the deadline has passed",
+    401: "Nobody is signed in",
     403: "Not allowed",
     408: "The request took too long to arrive",
     413: "The body is too large",
     415: "The media type is not taken here",
     421: "This server does not answer for that host",
     422: "The data does not fit",
+    429: "Too many failed sign-ins, or requests",
     431: "The headers are too large",
     500: "Steward or one of its engines failed",
     503: "Busy, or an engine is away for a moment: try again",
@@ -95,7 +97,7 @@ def responses(
     schema: JsonSchema, about: str, fails: Sequence[int] = (), *, media_type: str = "application/json"
 ) -> dict[int | str, dict[str, Any]]:
     """Return what FastAPI is told of a route's answers: 200, and the problems every route has."""
-    return {200: answer(about, schema, media_type), **problems(*sorted({400, 421, 500, 503, *fails}))}
+    return {200: answer(about, schema, media_type), **problems(*sorted({400, 401, 403, 421, 429, 500, 503, *fails}))}
 
 
 def body(schema: JsonSchema, media_type: str = "application/json") -> JsonSchema:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from steward.errors import ContractError
 from steward.wire import check_bounds, check_keys, read
+
+if TYPE_CHECKING:
+    from steward.api.entrance import Caller
 
 T = TypeVar("T")
 B = TypeVar("B", bytes, bytearray)
@@ -19,7 +22,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI 3 application."""
 
 JSON = b"application/json"
-_SINGLE = frozenset({b"host", b"content-type", b"content-length", b"idempotency-key"})
+_SINGLE = frozenset(
+    b"host content-type content-length idempotency-key authorization cookie origin sec-fetch-site".split()
+)
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
@@ -52,6 +57,9 @@ class Exchange:
         receive: Where the body comes from; needed unless the body is there already.
         body: The body, if it is there already.
 
+    Attributes:
+        caller: Who sent it, once that is known: before any route sees the request.
+
     Raises:
         ContractError: A header that may stand once stands twice (``code`` is ``http.header-repeated``).
 
@@ -60,7 +68,8 @@ class Exchange:
         b'localhost'
     """
 
-    __slots__ = ("_body", "_receive", "headers", "limit_bytes", "listed")
+    __slots__ = ("_body", "_receive", "caller", "headers", "limit_bytes", "listed")
+    caller: Caller
 
     def __init__(
         self,

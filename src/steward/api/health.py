@@ -7,9 +7,9 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
 from steward.api import metrics
+from steward.api.admission import Calling, Serving
 from steward.api.answers import Health
 from steward.api.described import JsonSchema, answer, reference, responses
-from steward.api.reading import Serving
 from steward.api.service import Service
 from steward.errors import StewardError
 from steward.ledger.port import Commit
@@ -84,15 +84,17 @@ def _background(service: Service) -> str:
     response_class=PlainTextResponse,
     responses=responses({"type": "string"}, "Prometheus text format", media_type="text/plain"),
 )
-async def show_metrics(service: Serving) -> Response:
+async def show_metrics(service: Serving, caller: Calling) -> Response:
     """Tell the counters, in the Prometheus text format."""
     runtime = service.runtime
     await runtime.catch_up()
     size = await runtime.ledger.size()
-    waiting = sum(total.by_status.get(Status.WAITING, 0) for total in runtime.views.totals())
+    readable = caller.readable()
+    shown = [total for total in runtime.views.totals() if readable is None or total.decision in readable]
+    waiting = sum(total.by_status.get(Status.WAITING, 0) for total in shown)
     gauges = [
         ("steward_ledger_entries", "Entries in the ledger.", float(size)),
         ("steward_approvals_waiting", "Decisions that wait for a person.", float(waiting)),
         ("steward_views_lag_entries", "Entries the views have not seen.", float(size - runtime.views.position)),
     ]
-    return Response(service.metrics.text(gauges), media_type=metrics.MEDIA_TYPE.decode())
+    return Response(service.metrics.text(gauges, readable), media_type=metrics.MEDIA_TYPE.decode())

@@ -7,7 +7,8 @@ number of series: a caller cannot make the server remember what it invents.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 MAX_SERIES = 1_000
@@ -15,6 +16,7 @@ LATENCY_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 BATCH_BOUNDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 Labels = tuple[str, ...]
+T = TypeVar("T")
 
 
 class Counter:
@@ -47,10 +49,10 @@ class Counter:
             labels = ("other",) * len(self._labels)
         series[labels] = series.get(labels, 0) + by
 
-    def lines(self) -> Iterator[str]:
-        """Tell it in the text format."""
+    def lines(self, decisions: Collection[str] | None = None) -> Iterator[str]:
+        """Tell it in the text format; of the series that name a decision, those of ``decisions`` only."""
         yield from _head(self._name, self._about, "counter")
-        for labels, value in sorted(self._series.items()):
+        for labels, value in _shown(self._labels, self._series, decisions):
             yield f"{self._name}{_braces(self._labels, labels)} {value}"
 
 
@@ -92,10 +94,10 @@ class Histogram:
         counts[bisect_left(self._bounds, value)] += 1
         counts[-1] += value
 
-    def lines(self) -> Iterator[str]:
-        """Tell it in the text format."""
+    def lines(self, decisions: Collection[str] | None = None) -> Iterator[str]:
+        """Tell it in the text format; of the series that name a decision, those of ``decisions`` only."""
         yield from _head(self._name, self._about, "histogram")
-        for labels, counts in sorted(self._series.items()):
+        for labels, counts in _shown(self._labels, self._series, decisions):
             total = 0
             for bound, count in zip((*self._bounds, None), counts, strict=False):
                 total += int(count)
@@ -125,12 +127,24 @@ class Metrics:
         self.batch_size = Histogram("steward_http_batch_events", "Events in one request.", ("route",), BATCH_BOUNDS)
         self.errors = Counter("steward_errors_total", "Problems told to callers.", ("code",))
 
-    def text(self, gauges: Iterable[tuple[str, str, float]]) -> str:
-        """Tell all of them, and ``gauges`` of (name, one sentence, value) read just now."""
-        lines = [line for metric in vars(self).values() for line in metric.lines()]
+    def text(self, gauges: Iterable[tuple[str, str, float]], decisions: Collection[str] | None = None) -> str:
+        """Tell all of them, and ``gauges`` of (name, one sentence, value) read just now.
+
+        Args:
+            gauges: What is not counted here.
+            decisions: The only decisions that are told of; by default all.
+        """
+        lines = [line for metric in vars(self).values() for line in metric.lines(decisions)]
         for name, about, value in gauges:
             lines += [*_head(name, about, "gauge"), f"{name} {value:.15g}"]
         return "\n".join([*lines, ""])
+
+
+def _shown(names: Labels, series: Mapping[Labels, T], decisions: Collection[str] | None) -> Iterator[tuple[Labels, T]]:
+    place = names.index("decision") if "decision" in names else None
+    for labels, value in sorted(series.items()):
+        if decisions is None or place is None or labels[place] in decisions:
+            yield labels, value
 
 
 def _head(name: str, about: str, kind: str) -> tuple[str, str]:

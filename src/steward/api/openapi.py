@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import FastAPI
@@ -33,8 +34,8 @@ _EVENT: JsonSchema = {
 }
 
 
-def description(app: FastAPI, service: Service) -> JsonSchema:
-    """Return the OpenAPI 3.1 document of the whole application."""
+def description(app: FastAPI, service: Service, seen: Collection[str]) -> JsonSchema:
+    """Return the OpenAPI 3.1 document of the application, with those decisions that are ``seen``."""
     document = get_openapi(
         title="Steward", version=steward.__version__, openapi_version="3.1.0", description=_ABOUT, routes=app.routes
     )
@@ -43,7 +44,8 @@ def description(app: FastAPI, service: Service) -> JsonSchema:
     for route in HOT:
         if not route.of_decision:
             paths[route.path] = {"post": _operation(route, _takes(route))}
-    for name, decision in service.runtime.decisions.items():
+    for name in sorted(seen):
+        decision = service.runtime.decisions[name]
         event = _contract_schema(decision.contract, name, schemas)
         for route in HOT:
             if route.of_decision:

@@ -78,6 +78,8 @@ _BY_CODE: dict[str, tuple[int, str]] = {
     "contract.not-json": (400, "The body is not JSON"),
     "contract.too-large": (413, "The body is too large"),
     "overloaded": (503, "The server is busy"),
+    "unauthenticated": (401, "Nobody is signed in"),
+    "too-many-attempts": (429, "Too many failed sign-ins"),
 }
 
 
@@ -139,8 +141,10 @@ def problem_reply(error: StewardError, *, headers: tuple[tuple[bytes, bytes], ..
     body = problem(error)
     if body.status >= 500 and body.code != "overloaded":
         _log.error("%s: %s", body.code, error, exc_info=error)
-    if body.status == 503:
-        headers = (*headers, (b"retry-after", b"%d" % RETRY_AFTER_S))
+    if body.status in (429, 503):
+        headers = (*headers, (b"retry-after", b"%d" % (error.retry_after_s or RETRY_AFTER_S)))
+    elif body.status == 401:
+        headers = (*headers, (b"www-authenticate", b"Bearer"))
     return Reply(body.status, msgspec.json.encode(body), MEDIA_TYPE, headers)
 
 

@@ -19,7 +19,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from steward.access.certificates import ClientCertificate
 from steward.api.app import Front, Headers, Hot
+from steward.api.entrance import PEER, UNKNOWN_PEER, Peer
 from steward.api.exchange import Reply
 from steward.api.problems import MEDIA_TYPE, problem
 from steward.errors import ContractError
@@ -130,6 +132,17 @@ class Connection(HttpToolsProtocol):
         self._in_head = self._in_message = False
         self._head_bytes = 0
         self._ticks = 0
+        self._peer = UNKNOWN_PEER
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        """Note who is at the other end."""
+        super().connection_made(transport)
+        try:
+            certificate = ClientCertificate.of_connection(transport) if self.scheme == "https" else None
+        except ContractError:
+            transport.close()  # it fits the authorities, but nobody can read whose it is
+            return
+        self._peer = Peer(self.client[0] if self.client else "", certificate)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -160,6 +173,8 @@ class Connection(HttpToolsProtocol):
         self._in_head = self._in_message = True
         self._head_bytes = self._ticks = 0
         super().on_message_begin()
+        scope: Any = self.scope
+        scope[PEER] = self._peer
 
     def on_headers_complete(self) -> None:
         """Note that the head has arrived, and choose the way of the request."""
@@ -199,7 +214,7 @@ class Connection(HttpToolsProtocol):
     def _start(self, cycle: _HotCycle) -> None:
         """Begin to make a reply."""
         cycle.response_started = True
-        making = self._shared.front.answer(cycle.hot, "POST", cycle.headers, None, bytes(cycle.body))
+        making = self._shared.front.answer(cycle.hot, cycle.headers, None, bytes(cycle.body), self._peer)
         if cycle.hot.waits_once:
             self._go_on(cycle, making, None)
         else:

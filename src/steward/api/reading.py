@@ -7,13 +7,13 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from steward.access.permissions import Permission
+from steward.api.admission import Calling, Serving, TheRun
 from steward.api.answers import LedgerEntry, LedgerPage, run_document
 from steward.api.described import RUN_DOCUMENT, array_of, reference, responses
-from steward.api.service import Service
-from steward.errors import NotFound
 from steward.insight.value import summary
 from steward.ledger.bundle import SigningLedger, bundle
 from steward.ledger.port import Entry
@@ -23,13 +23,6 @@ PAGE_BYTES = 8 * 1024 * 1024
 """A page of entries ends where its bodies reach this size."""
 
 
-def service_of(request: Request) -> Service:
-    """Return what the routes are given."""
-    service: Service = request.app.state.service
-    return service
-
-
-Serving = Annotated[Service, Depends(service_of)]
 Limit = Annotated[int, Query(ge=1, le=1_000)]
 router = APIRouter()
 
@@ -39,17 +32,10 @@ def json_response(value: Any, headers: dict[str, str] | None = None) -> Response
     return Response(msgspec.json.encode(value), media_type="application/json", headers=headers)
 
 
-def run_id(text: str) -> UUID:
-    """Return the id of a run; whatever is no id names no run."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound(f"no decision has the id {text!r}", fix="list them: GET /v1/decisions") from None
-
-
 @router.get("/v1/decisions", responses=responses(array_of("RunRow"), "The newest first", [422]))
 async def list_decisions(
     service: Serving,
+    caller: Calling,
     request: Request,
     *,
     decision: str | None = None,
@@ -59,7 +45,8 @@ async def list_decisions(
 ) -> Response:
     """List decisions, the newest first; the header `Link` names the next page."""
     await service.runtime.catch_up()
-    rows = service.runtime.views.runs(decision=decision, status=status, before=before, limit=limit)
+    among = caller.readable()
+    rows = service.runtime.views.runs(decision=decision, status=status, before=before, limit=limit, among=among)
     headers = {}
     if len(rows) == limit:
         following = request.url.include_query_params(before=str(rows[-1].decision_id))
@@ -71,9 +58,8 @@ async def list_decisions(
     "/v1/decisions/{decision_id}",
     responses=responses(reference(RUN_DOCUMENT), "The record as it stands now, with its history", [404]),
 )
-async def show_decision(service: Serving, decision_id: str) -> Response:
+async def show_decision(run: TheRun, decision_id: str) -> Response:
     """Show one decision: its record with the present status and choice, and its history."""
-    run = await service.runtime.run(run_id(decision_id))
     return Response(run_document(run), media_type="application/json")
 
 
@@ -81,28 +67,35 @@ async def show_decision(service: Serving, decision_id: str) -> Response:
     "/v1/decisions/{decision_id}/proof",
     responses=responses({"type": "object"}, "A bundle for `steward verify`", [404]),
 )
-async def prove_decision(service: Serving, decision_id: str) -> Response:
+async def prove_decision(service: Serving, run: TheRun, decision_id: str) -> Response:
     """Prove that a decision is in the ledger: its entry, the audit path and a signed checkpoint."""
-    run = await service.runtime.run(run_id(decision_id))
     ledger = cast("SigningLedger", service.runtime.ledger)  # every engine signs; the port leaves the key's form open
     [entry] = await ledger.read(run.index, 1)
     return Response(await bundle(ledger, entry), media_type="application/json")
 
 
 @router.get("/v1/declarations", responses=responses({"type": "array", "items": {"type": "object"}}, "In plain data"))
-async def list_declarations(service: Serving) -> Response:
+async def list_declarations(service: Serving, caller: Calling) -> Response:
     """List what is declared: every decision in plain data, with its fingerprint."""
-    decisions = service.runtime.decisions.values()
+    declared = service.runtime.decisions
+    decisions = [decision for name, decision in declared.items() if caller.may(Permission.READ, name)]
     return json_response([{**decision.description, "fingerprint": decision.fingerprint} for decision in decisions])
 
 
 @router.get("/v1/value", responses=responses(array_of("ValueSummary"), "Each decision and currency", [422]))
 async def show_value(
-    service: Serving, *, decision: str | None = None, since: date | None = None, until: date | None = None
+    service: Serving,
+    caller: Calling,
+    *,
+    decision: str | None = None,
+    since: date | None = None,
+    until: date | None = None,
 ) -> Response:
     """Tell what the decisions of some days were worth against their baseline, next to how many were counted."""
     await service.runtime.catch_up()
-    return json_response(summary(service.runtime.views, decision=decision, since=since, until=until))
+    among = caller.readable()
+    found = summary(service.runtime.views, decision=decision, since=since, until=until, among=among)
+    return json_response(found)
 
 
 @router.get(

@@ -6,16 +6,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from steward.access.permissions import Permission
 from steward.api.answers import Accepted, EventsTaken, OutcomeIn, OutcomeTaken
 from steward.api.deciding import decide, decide_batch
+from steward.api.doors import DOORS
 from steward.api.exchange import Exchange, Reply
 from steward.api.headers import KEY_MAX_LENGTH
 from steward.api.intake import take_events, take_outcome
 from steward.api.service import Service
+from steward.errors import DeclarationError
 from steward.records import Record
 
 Handle = Callable[[Service, Exchange], Awaitable[Reply]]
-COMMON_PROBLEMS = (400, 408, 413, 415, 421, 422, 431, 500, 503)
+COMMON_PROBLEMS = (400, 401, 403, 408, 413, 415, 421, 422, 429, 431, 500, 503)
 """The problems every route that takes a body may answer with."""
 
 TRACEPARENT = {
@@ -70,6 +73,14 @@ class Route:
     waits_once: bool = False
 
     @property
+    def permission(self) -> Permission:
+        """What its callers must be allowed; as the table of doors says."""
+        permission = DOORS["POST", self.path].permission
+        if permission is None:
+            raise DeclarationError(f"the hot route {self.path} is open to anybody", fix="name its permission")
+        return permission
+
+    @property
     def of_decision(self) -> bool:
         """Whether there is one for each decision."""
         return "{name}" in self.path
@@ -85,7 +96,7 @@ DECIDE = Route(
     "Decide one event; the answer is in the ledger before it leaves",
     decide,
     answers={200: Record, 202: Accepted},
-    problems=(*COMMON_PROBLEMS, 403, 409),
+    problems=(*COMMON_PROBLEMS, 404, 409),
     parameters=(_KEY, _PREFER, TRACEPARENT),
     waits_once=True,
 )
@@ -95,6 +106,7 @@ DECIDE_BATCH = Route(
     "Decide an array of events; each element of the answer is a record or a problem",
     decide_batch,
     answers={200: None},
+    problems=(*COMMON_PROBLEMS, 404),
     parameters=(TRACEPARENT,),
 )
 EVENTS = Route(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from steward.api.entrance import Entrance
 from steward.api.metrics import Metrics
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
@@ -18,10 +19,12 @@ class Service:
 
     Attributes:
         runtime: Decides; not owned, so not closed here.
+        entrance: Recognises who calls.
         metrics: What is counted.
     """
 
     runtime: Runtime
+    entrance: Entrance
     metrics: Metrics = field(default_factory=Metrics)
 
 

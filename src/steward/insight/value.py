@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from fractions import Fraction
 from math import ceil, floor, sqrt
@@ -66,7 +67,12 @@ class ValueSummary(Struct, frozen=True, kw_only=True):
 
 
 def summary(
-    views: Views, *, decision: str | None = None, since: date | None = None, until: date | None = None
+    views: Views,
+    *,
+    decision: str | None = None,
+    since: date | None = None,
+    until: date | None = None,
+    among: Collection[str] | None = None,
 ) -> list[ValueSummary]:
     """Return what each decision was worth, by name; of decisions made on some days (UTC, inclusive) if given.
 
@@ -75,10 +81,11 @@ def summary(
         decision: One decision only.
         since: The first day.
         until: The last day.
+        among: Some decisions only.
     """
     found: list[ValueSummary] = []
     for totals in views.totals(since=since, until=until):
-        if decision is None or totals.decision == decision:
+        if decision in (None, totals.decision) and (among is None or totals.decision in among):
             count = (totals.decision, totals.runs, totals.asked)
             found += [_summary(*count, worth) for worth in totals.worth] or [_unvalued(*count)]
     return found

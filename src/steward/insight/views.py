@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from itertools import chain
@@ -152,24 +152,31 @@ class Views:
         status: Status | str | None = None,
         before: UUID | None = None,
         limit: int = 50,
+        among: Collection[str] | None = None,
     ) -> list[RunRow]:
-        """Return the newest runs first, of one decision or status if given.
+        """Return the newest runs first, of one decision or status if given, and ``among`` some decisions only.
 
         The last row's ``decision_id`` as ``before`` gives the next page.
         """
         last = b"\xff" * 17 if before is None else before.bytes
         found: list[RunState] = []
         # One index serves every filter: a page is merged from the newest of each pair of decision and status.
-        for where, arguments in self._pairs(decision, status):
+        for where, arguments in self._pairs(decision, status, among):
             query = f"{_SELECT} WHERE {where}run_id < ? ORDER BY run_id DESC LIMIT ?"
             found += self._states(query, (*arguments, last, limit))
         found.sort(key=lambda state: state.run_id, reverse=True)
         return [_run_row(state) for state in found[:limit]]
 
-    def waiting(self, limit: int = 100) -> list[ApprovalRow]:
-        """Return the runs that wait for a person, the next deadline first."""
-        query = f"{_SELECT} WHERE pending = 'person' ORDER BY deadline_us, run_id LIMIT ?"
-        return [_approval_row(state) for state in self._states(query, (limit,))]
+    def decisions(self) -> list[str]:
+        """Return the names of all decisions that have runs."""
+        return [row[0] for row in self._db.execute("SELECT DISTINCT decision FROM tallies ORDER BY decision")]
+
+    def waiting(self, limit: int = 100, *, among: Collection[str] | None = None) -> list[ApprovalRow]:
+        """Return the runs that wait for a person, the next deadline first; ``among`` some decisions only."""
+        names = () if among is None else tuple(among)
+        where = "" if among is None else f" AND decision IN ({', '.join('?' * len(names))})"
+        query = f"{_SELECT} WHERE pending = 'person'{where} ORDER BY deadline_us, run_id LIMIT ?"
+        return [_approval_row(state) for state in self._states(query, (*names, limit))]
 
     def find(self, decision: str, outcome_key: str) -> list[UUID]:
         """Return the runs that an outcome with this key belongs to, oldest first."""
@@ -222,10 +229,13 @@ class Views:
     def _states(self, query: str, arguments: Sequence[object]) -> list[RunState]:
         return [RunState(*row) for row in self._db.execute(query, arguments)]
 
-    def _pairs(self, decision: str | None, status: Status | str | None) -> list[tuple[str, tuple[object, ...]]]:
-        if decision is None and status is None:
+    def _pairs(
+        self, decision: str | None, status: Status | str | None, among: Collection[str] | None
+    ) -> list[tuple[str, tuple[object, ...]]]:
+        if decision is None and status is None and among is None:
             return [("", ())]
-        decisions = [decision] if decision is not None else [row.decision for row in self.totals()]
+        decisions = [decision] if decision is not None else self.decisions()
+        decisions = [name for name in decisions if among is None or name in among]
         statuses = [Status(status)] if status is not None else list(Status)
         return [("decision = ? AND status = ? AND ", (name, which.value)) for name in decisions for which in statuses]
 

@@ -119,12 +119,13 @@ class Run:
         Raises:
             NotFound: There are none, or they do not start with a decision.
         """
+        # Runs of another kind (who may what) have bodies of another kind too.
+        if not entries or entries[0].kind != "decided":
+            raise unknown_run(run_id)
         history = tuple(Placed(entry.index, decode_body(entry.body)) for entry in entries)
-        if not history or not isinstance(history[0].body, Record):
-            raise NotFound(
-                f"no decision has the id {run_id}", fix="list the decisions: steward show, GET /v1/decisions"
-            )
         record = history[0].body
+        if not isinstance(record, Record):
+            raise unknown_run(run_id)
         attribution = {} if isinstance(record.attribution, msgspec.UnsetType) else record.attribution
         code = record.action.code if isinstance(record.action, ActionFacts) else UNSET
         run = cls(record, record.status, record.choice, history, attribution=attribution, code=code or None)
@@ -148,6 +149,11 @@ class Run:
         has_action = not isinstance(self.record.action, msgspec.UnsetType)
         ended = self.receipt or self.failure or self.undone or self.halted
         return has_action and ended is None and not self.is_waiting
+
+    def followed_by(self, body: Body) -> Run:
+        """Return the run as it will be with one more entry."""
+        grown = replace(self, history=(*self.history, Placed(self.history[-1].index + 1, body)))
+        return replace(grown, **_FOLD.get(type(body), _nothing)(grown, body))
 
     def answered_by(self) -> Conflict:
         """Return the error for somebody who answers too late."""
@@ -174,7 +180,17 @@ def _changed(run: Run, body: Changed) -> _Change:
     gate = run.asked.gate if body.impact is UNSET else msgspec.structs.replace(run.asked.gate, impact=body.impact)
     asked = msgspec.structs.replace(run.asked, choice=body.choice, evidence=body.evidence, gate=gate)
     # Nobody is barred from a later round who is not barred there again.
-    return {"asked": asked, "round": body.round, "endorsed": (), "barred": {body.by: "editor"}}
+    return {"asked": asked, "round": body.round, "endorsed": (), "barred": {}}
+
+
+def _barred(run: Run, body: Barred) -> _Change:
+    return {"barred": {**run.barred, body.person: body.part}} if body.round == run.round else {}
+
+
+def _endorsed(run: Run, body: Endorsed) -> _Change:
+    """Count who agreed to what is asked now: whoever was overtaken by a change or an answer agreed to nothing."""
+    counts = body.round == run.round and run.answer is None
+    return {"endorsed": (*run.endorsed, body)} if counts else {}
 
 
 def _acted(run: Run, body: Acted) -> _Change:
@@ -204,9 +220,9 @@ def _settled(run: Run) -> Status:
 _Fold = Callable[[Run, Any], _Change]
 _FOLD: dict[type[Body], _Fold] = {
     Asked: lambda run, body: {"asked": body, "status": Status.WAITING},
-    Barred: lambda run, body: {"barred": {**run.barred, body.person: body.part}},
+    Barred: _barred,
     Changed: _changed,
-    Endorsed: lambda run, body: {"endorsed": (*run.endorsed, body)},
+    Endorsed: _endorsed,
     Approved: lambda run, body: {"answer": body, "status": Status.APPROVED, "choice": body.choice},
     Rejected: lambda run, body: {"answer": body, "status": Status.REJECTED, "choice": body.choice},
     Expired: lambda run, body: {"answer": body, "status": Status.EXPIRED, "choice": body.choice},
@@ -224,3 +240,13 @@ _FOLD: dict[type[Body], _Fold] = {
     Observed: lambda run, body: {"observed": (*run.observed, body)},
     Valued: lambda run, body: {"valued": body},
 }
+
+
+def unknown_run(run_id: UUID) -> NotFound:
+    """Return the error for an id that no decision has, or none that the caller may know of.
+
+    Example:
+        >>> unknown_run(UUID(int=7)).code
+        'not-found'
+    """
+    return NotFound(f"no decision has the id {run_id}", fix="list the decisions: steward show, GET /v1/decisions")

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from steward.access.guard import Guard
 from steward.bus.consumer import Consumer
 from steward.bus.port import Bus
 from steward.clock import Clock
@@ -29,15 +30,20 @@ from steward.loop.prepare import Prepared, prepare
 from steward.loop.receive import Incoming
 from steward.loop.run import Answer
 from steward.models.registry import FolderRegistry, Registry
+from steward.runtime.access import open_guard
+from steward.runtime.answers import Answers
+from steward.runtime.channels import open_notifier
 from steward.runtime.decider import Decider
 from steward.runtime.engines import ledger_path, open_bus, open_ledger, views_path
 from steward.runtime.follow import Follow
 from steward.runtime.gather import Gather
 from steward.runtime.journal import Journal
+from steward.runtime.notify import Notifier
 from steward.runtime.outcomes import Outcomes
 from steward.runtime.pump import Pump, topics_of
 from steward.runtime.settings import Settings
 from steward.runtime.snapshot import Snapshots, cursor_name
+from steward.runtime.stops import Stops
 from steward.runtime.ticks import Ticks
 
 _ATTRIBUTIONS: Final = "attributions"
@@ -56,6 +62,7 @@ class Origin:
     Attributes:
         event_id: The sender's own name for the event.
         source: Who sent it.
+        by: The person or service that asks for the decision, if known; they cannot agree to it themselves.
         trace_id: W3C trace id.
         context: What the caller wants to see again in the record.
 
@@ -68,6 +75,7 @@ class Origin:
     source: str = "direct"
     trace_id: str | None = None
     context: Mapping[str, str] | None = None
+    by: str | None = None
 
     def incoming(self, event: object, key: str | None) -> Incoming:
         """Return what is handed to the loop."""
@@ -78,6 +86,7 @@ class Origin:
             trace_id=self.trace_id,
             context=self.context,
             key=key,
+            by=self.by,
         )
 
 
@@ -97,21 +106,28 @@ class Parts:
     views: Views
     prepared: Mapping[str, Prepared]
     journal: Journal
+    guard: Guard
     decider: Decider
     outcomes: Outcomes
     pumps: Mapping[str, Pump]
     consumers: Sequence[Consumer]
+    answers: Answers
+    stops: Stops
     follow: Follow
     ticks: Ticks
     snapshots: Snapshots
     gathers: Mapping[str, Gather[Incoming, Answer]]
+    notifier: Notifier | None = None
 
     async def step(self) -> int:
         """Do one round of work, in an order that never depends on chance; return how much was done."""
         for consumer in self.consumers:
             if moved := await consumer.step():
                 return moved
-        for work in (self.ticks.step, self.follow.step, self.outcomes.step, self.attribute):
+        works = [self.ticks.step, self.follow.step, self.outcomes.step, self.attribute]
+        if self.notifier is not None:
+            works.append(self.notifier.step)
+        for work in works:
             if done := await work():
                 return done
         return 0
@@ -142,6 +158,8 @@ class Parts:
             jobs.append(lambda: self._repeat(self.outcomes.step, rest=_REST))
         if any(decision.attribution is Attribution.DEFERRED for decision in declared):
             jobs.append(lambda: self._repeat(self.attribute, rest=_REST))
+        if (notifier := self.notifier) is not None:
+            jobs.append(lambda: self._repeat(notifier.begin, notifier.next_due))
         jobs.append(lambda: self._repeat(self._catch_up, rest=_REST))
         jobs.append(self._keep_snapshots)
         return jobs
@@ -191,7 +209,11 @@ class Parts:
 
 
 async def assemble(
-    decisions: Sequence[Decision[Any, Any, Any]], settings: Settings, clock: Clock, registry: Registry | None
+    decisions: Sequence[Decision[Any, Any, Any]],
+    settings: Settings,
+    clock: Clock,
+    registry: Registry | None,
+    ledger: Ledger | None = None,
 ) -> Parts:
     """Open everything; what was opened is closed again if a later part fails."""
     _refuse_twins(decisions)
@@ -200,7 +222,7 @@ async def assemble(
     online = _online([window for d in decisions for window in d.windows])
     prepared = {d.name: prepare(d, loaded[d.name], online) for d in decisions}
     topics = topics_of(prepared.values())
-    ledger = await open_ledger(settings.ledger, settings, clock)
+    ledger = ledger or await open_ledger(settings.ledger, settings, clock)
     try:
         agenda = Agenda()
         journal = Journal(ledger, agenda)
@@ -209,6 +231,9 @@ async def assemble(
         journal.wake = bus.wake
         snapshots = Snapshots(online, ledger, _features_path(settings))
         outcomes = Outcomes({d.name: d for d in decisions}, journal, views, clock)
+        declared = {d.name: d for d in decisions}
+        stops = Stops(journal, declared, clock)
+        answers = Answers(journal, declared, clock, stops.is_stopped)
         decider = Decider(prepared, journal, online, clock, snapshots.restore)
         pumps = {
             name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock, restore=snapshots.restore)
@@ -224,6 +249,7 @@ async def assemble(
             views=views,
             prepared=prepared,
             journal=journal,
+            guard=await open_guard(settings, ledger, journal, clock),
             decider=decider,
             outcomes=outcomes,
             pumps=pumps,
@@ -231,7 +257,9 @@ async def assemble(
                 Consumer(bus, journal, cursor_name(name), name, pump.handle, clock=clock)
                 for name, pump in pumps.items()
             ],
-            follow=Follow(journal, {d.name: d for d in decisions}, clock),
+            answers=answers,
+            stops=stops,
+            follow=Follow(journal, declared, clock, remind=answers.remind, holds=stops.holds),
             ticks=Ticks(prepared, ledger, clock, decider.tick),
             snapshots=snapshots,
             gathers={name: _gather(decider, ready, settings) for name, ready in prepared.items()},
@@ -249,9 +277,15 @@ async def _restore(parts: Parts) -> None:
     await parts.views.catch_up(parts.ledger)
     await parts.outcomes.open()
     await parts.ticks.open()
+    await parts.stops.open()
+    parts.notifier = await open_notifier(parts.settings, parts.journal, _declared(parts), parts.clock)
     parts.follow.inherit(parts.views.unfinished())
     for prepared in parts.prepared.values():
         await _publish(parts, prepared, parts.clock.now())
+
+
+def _declared(parts: Parts) -> Mapping[str, Decision[Any, Any, Any]]:
+    return {name: prepared.decision for name, prepared in parts.prepared.items()}
 
 
 async def _publish(parts: Parts, prepared: Prepared, now: datetime) -> None:

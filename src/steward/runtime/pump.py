@@ -32,6 +32,7 @@ class Topic:
         stream: The stream whose features it feeds, if any.
         asks: The decisions that its events ask for.
         tells: The decisions whose outcomes its events are.
+        shows: The names of the decisions whose features it feeds.
     """
 
     name: str
@@ -39,6 +40,12 @@ class Topic:
     stream: Stream | None = None
     asks: list[Prepared] = field(default_factory=list)
     tells: list[Decision[Any, Any, Any]] = field(default_factory=list)
+    shows: set[str] = field(default_factory=set)
+
+    @property
+    def decisions(self) -> frozenset[str]:
+        """The names of all decisions that its events have a part in: whoever sends some must be allowed for each."""
+        return frozenset({*self.shows, *(p.decision.name for p in self.asks), *(d.name for d in self.tells)})
 
 
 def topics_of(prepared: Iterable[Prepared]) -> Mapping[str, Topic]:
@@ -64,6 +71,7 @@ def topics_of(prepared: Iterable[Prepared]) -> Mapping[str, Topic]:
             if feeds.stream not in (None, window.stream):
                 raise DeclarationError(f"stream {window.stream.name!r} is declared twice, and differently")
             feeds.stream = window.stream
+            feeds.shows.add(ready.decision.name)
         for name in sorted(ready.topics):
             topic(name, ready.contract).asks.append(ready)
         if ready.decision.economics is not None:

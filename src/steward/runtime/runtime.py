@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, Unpack
 from uuid import UUID
 
 import msgspec
@@ -15,20 +14,20 @@ from steward.bus.port import Accepted
 from steward.clock import Clock, SystemClock
 from steward.decision.checks import nearest
 from steward.decision.decision import Decision
-from steward.entries import Rejected, decode_body
+from steward.entries import decode_body
 from steward.errors import Conflict, ContractError, IntegrityError, NotFound, StewardError
-from steward.ledger.port import Commit, Draft, Entry, Message
+from steward.ledger.port import Commit, Draft, Entry, Ledger, Message
 from steward.ledger.run import Run
-from steward.loop import gate
 from steward.loop.act import undo
 from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
 from steward.loop.run import Answer
 from steward.models.registry import Registry
 from steward.records import Record
-from steward.runtime.follow import answer_key
+from steward.runtime.answers import Words
 from steward.runtime.parts import DIRECTLY, Origin, Parts, assemble
 from steward.runtime.settings import Settings
+from steward.runtime.stops import EVERY, Stop
 
 
 class Runtime:
@@ -42,6 +41,10 @@ class Runtime:
         bus: Where events and outcomes arrive.
         registry: Where models come from.
         views: What can be listed and summed up; see :meth:`catch_up`.
+        guard: Who may what; the faces ask it.
+        answers: What people answer when they are asked.
+        stops: What is stopped now.
+        topics: The names of the decisions that each topic of the bus has a part in.
 
     Example:
         >>> from steward import Choice, Event, Features, Prediction, Risk
@@ -65,6 +68,8 @@ class Runtime:
         self.decisions: Mapping[str, Decision[Any, Any, Any]] = {
             name: prepared.decision for name, prepared in parts.prepared.items()
         }
+        self.guard, self.answers, self.stops = parts.guard, parts.answers, parts.stops
+        self.topics = {name: pump.topic.decisions for name, pump in parts.pumps.items()}
         self._keys_under_way: set[str] = set()
         self._tasks: list[asyncio.Future[Any]] = []
         self._closed = False
@@ -77,6 +82,7 @@ class Runtime:
         settings: Settings | None = None,
         clock: Clock | None = None,
         registry: Registry | None = None,
+        ledger: Ledger | None = None,
     ) -> Self:
         """Open the engines, verify and load the models, publish what changed, and restore all state.
 
@@ -85,13 +91,14 @@ class Runtime:
             settings: Which engines, where; the defaults keep everything below ``.steward`` in the current folder.
             clock: Where time comes from; the machine's by default.
             registry: Where models come from; the settings' folder by default.
+            ledger: An opened ledger, which is closed with the runtime; the one that the settings name by default.
 
         Raises:
             DeclarationError: Two decisions have one name, or a decision does not fit its model.
             EngineError: An engine cannot be opened.
             IntegrityError: The ledger or a model is not what was written.
         """
-        return cls(await assemble(decisions, settings or Settings(), clock or SystemClock(), registry))
+        return cls(await assemble(decisions, settings or Settings(), clock or SystemClock(), registry, ledger))
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,6 +115,8 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._parts.follow.close()
+        if self._parts.notifier is not None:
+            await self._parts.notifier.close()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.ledger.close)
             stack.callback(self.views.close)
@@ -187,13 +196,21 @@ class Runtime:
 
     # People
 
-    async def approve(self, decision_id: UUID, *, by: str, reason: str, evidence: str | None = None) -> Run:
-        """Agree with what is asked; see :func:`steward.loop.gate.approve`."""
-        return await self._answer(decision_id, gate.approve, by, reason, evidence)
+    async def approve(self, decision_id: UUID, **words: Unpack[Words]) -> Run:
+        """Agree with what is asked; all that people can answer is in :attr:`answers`."""
+        return await self.answers.approve(decision_id, **words)
 
-    async def reject(self, decision_id: UUID, *, by: str, reason: str, evidence: str | None = None) -> Run:
-        """Refuse what is asked; see :func:`steward.loop.gate.reject`."""
-        return await self._answer(decision_id, gate.reject, by, reason, evidence)
+    async def reject(self, decision_id: UUID, **words: Unpack[Words]) -> Run:
+        """Refuse what is asked."""
+        return await self.answers.reject(decision_id, **words)
+
+    async def stop(self, decision: str = EVERY, *, by: str, reason: str) -> Stop:
+        """Dispatch nothing more for a decision, or for any; see :meth:`steward.runtime.stops.Stops.stop`."""
+        return await self.stops.stop(decision, by=by, reason=reason)
+
+    async def resume(self, decision: str = EVERY, *, by: str, reason: str) -> Stop | None:
+        """Want a stop to be lifted; it takes two people. See :meth:`steward.runtime.stops.Stops.resume`."""
+        return await self.stops.resume(decision, by=by, reason=reason)
 
     async def undo(self, decision_id: UUID, *, by: str, reason: str) -> Run:
         """Take back what was done; raises as :func:`steward.loop.act.undo`, and ``Conflict`` while another does so."""
@@ -284,17 +301,3 @@ class Runtime:
                 field="Idempotency-Key",
             )
         return Answer(record, stored.index, stored.body, replayed=True)
-
-    async def _answer(
-        self, decision_id: UUID, verdict: Callable[..., msgspec.Struct], by: str, reason: str, evidence: str | None
-    ) -> Run:
-        run = await self.run(decision_id)
-        at: datetime = self.clock.now()
-        body = verdict(run, at=at, by=by, reason=reason, evidence=evidence)
-        kind = "rejected" if isinstance(body, Rejected) else "approved"
-        draft = Draft(kind, decision_id, msgspec.json.encode(body), answer_key(decision_id))
-        try:
-            await self._parts.journal.append(Commit(entries=(draft,)))
-        except Conflict as error:
-            raise (await self.run(decision_id)).answered_by() from error
-        return await self.run(decision_id)

@@ -1,0 +1,96 @@
+"""The one table of who may use which route: what is not in it is open to nobody, and a test names it.
+
+A new route takes one line here::
+
+    ("POST", "/v1/decisions/{decision_id}/redrive"): Door(Permission.STOP, Of.RUN),
+
+``Of`` says what the permission is asked for. The check is made before the route is called, for ``DECISION`` from the
+part ``{name}`` of the path and for ``RUN`` from its part ``{decision_id}``; other teams get the answer of a name or id
+that does not exist. A route of ``EACH`` asks for itself, by the caller that it is given::
+
+    async def list_runs(service: Serving, caller: Calling) -> Response:
+        shown = caller.readable()   # the names it may read, None for all
+
+    caller.require(Permission.INVOKE, sent.decision)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from steward.access.permissions import Permission
+
+
+class Of(StrEnum):
+    """What a route's permission is asked for.
+
+    Example:
+        >>> Of.RUN.value
+        'run'
+    """
+
+    WHOLE = "whole"
+    """The installation: needs a role for ``*``."""
+    DECISION = "decision"
+    """The decision that the path names as ``{name}``."""
+    RUN = "run"
+    """The decision of the run that the path names as ``{decision_id}``."""
+    EACH = "each"
+    """Each thing that is read or written, one by one: the route asks, and leaves out what is not for the caller."""
+    SELF = "self"
+    """Nothing but the caller: it must be somebody."""
+    ANYBODY = "anybody"
+    """Nobody needs to sign in."""
+
+
+class Door(NamedTuple):
+    """What a route needs.
+
+    Attributes:
+        permission: What the caller must be allowed; ``None`` for ``SELF`` and ``ANYBODY``.
+        of: What for.
+
+    Example:
+        >>> DOORS["GET", "/v1/ledger/entries"]
+        Door(permission=<Permission.EXPORT: 'export'>, of=<Of.WHOLE: 'whole'>)
+    """
+
+    permission: Permission | None
+    of: Of
+
+
+_P = Permission
+_PUBLIC = Door(None, Of.ANYBODY)
+_OWN = Door(None, Of.SELF)
+DOORS: Final[Mapping[tuple[str, str], Door]] = {
+    # Deciding, on the hot way
+    ("POST", "/v1/decisions/{name}"): Door(_P.INVOKE, Of.DECISION),
+    ("POST", "/v1/decisions/{name}/batch"): Door(_P.INVOKE, Of.DECISION),
+    ("POST", "/v1/events"): Door(_P.INVOKE, Of.EACH),
+    ("POST", "/v1/outcomes"): Door(_P.INVOKE, Of.EACH),
+    # Reading
+    ("GET", "/v1/decisions"): Door(_P.READ, Of.EACH),
+    ("GET", "/v1/decisions/{decision_id}"): Door(_P.READ, Of.RUN),
+    ("GET", "/v1/decisions/{decision_id}/proof"): Door(_P.VERIFY, Of.RUN),
+    ("GET", "/v1/declarations"): Door(_P.READ, Of.EACH),
+    ("GET", "/v1/value"): Door(_P.READ, Of.EACH),
+    ("GET", "/v1/ledger/checkpoint"): Door(_P.VERIFY, Of.WHOLE),
+    ("GET", "/v1/ledger/entries"): Door(_P.EXPORT, Of.WHOLE),
+    # People
+    ("GET", "/v1/approvals"): Door(_P.READ, Of.EACH),
+    ("POST", "/v1/approvals/{decision_id}/approve"): Door(_P.APPROVE, Of.RUN),
+    ("POST", "/v1/approvals/{decision_id}/reject"): Door(_P.APPROVE, Of.RUN),
+    ("POST", "/v1/decisions/{decision_id}/undo"): Door(_P.STOP, Of.RUN),
+    # Who is there, and who may what
+    ("GET", "/v1/whoami"): _OWN,
+    # Machines that watch, and the description
+    ("GET", "/healthz"): _PUBLIC,
+    ("GET", "/readyz"): _PUBLIC,
+    ("GET", "/metrics"): Door(_P.READ, Of.EACH),
+    ("GET", "/openapi.json"): Door(_P.READ, Of.EACH),
+    ("GET", "/docs"): _PUBLIC,
+    ("GET", "/docs/{name}"): _PUBLIC,
+}
+"""What each route needs, by method and path as declared."""
