@@ -9,7 +9,7 @@ from steward.decision.contract import Contract, Event
 from steward.decision.decision import Decision
 from steward.decision.economics import Economics
 from steward.decision.feature import Feature, Features, days, hours, minutes, seconds
-from steward.decision.gate import Gate, impact_above
+from steward.decision.gate import Checks, Gate, impact_above
 from steward.decision.model import Attribution, Model, Models, Pipeline, Skill
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every, Missed
@@ -22,6 +22,7 @@ __all__ = [
     "Attribution",
     "Call",
     "Check",
+    "Checks",
     "Choice",
     "Contract",
     "Decision",

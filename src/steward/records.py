@@ -216,8 +216,8 @@ class ActionFacts(Struct, frozen=True, kw_only=True):
 class Provenance(Struct, frozen=True, kw_only=True):
     """Where the decision came from.
 
-    ``event_time`` is when the event happened, if its sender says; ``ledger_index`` is added to the answer once the
-    entry is durable.
+    ``event_time`` is when the event happened, if its sender says; ``by`` is the person or service that asked for the
+    decision, if known; ``ledger_index`` is added to the answer once the entry is durable.
 
     Example:
         >>> Provenance(event_id="7", source="shop", contract="payment", contract_version=2).contract_version
@@ -230,6 +230,7 @@ class Provenance(Struct, frozen=True, kw_only=True):
     contract_version: int
     event_time: datetime | UnsetType = UNSET
     trace_id: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
     ledger_index: int | UnsetType = UNSET
 
 

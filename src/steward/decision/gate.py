@@ -51,6 +51,37 @@ def _forgotten() -> NoReturn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checks(Generic[C]):
+    """Asks now and then with a known wrong choice, to find out whether those who agree have looked.
+
+    Such an ask is a run of its own without an action: whatever is answered, nothing is done. Who saw how many, and
+    refused how many of them, is told by ``steward people``.
+
+    Args:
+        rate: The share of asks that get such a twin, above 0, at most 1.
+        wrong: Makes the wrong choice, from the features and the choice that was right.
+
+    Example:
+        >>> def ten_times(features: Features, choice: float) -> float:
+        ...     return 10 * choice
+        >>> Checks(rate=0.01, wrong=ten_times).wrong(Features(), 4.0)
+        40.0
+    """
+
+    rate: float
+    wrong: Callable[[Features, C], C]
+
+    def __post_init__(self) -> None:
+        """Refuse a rate that is no share."""
+        if not 0 < self.rate <= 1:
+            raise DeclarationError(
+                f"{self.rate} of all asks cannot be checks",
+                fix="pass a rate above 0 and at most 1, for example 0.01, or leave checks out",
+                field="gate.checks",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gate(Generic[P, C]):
     """Asks a person before the action, when ``needed`` says so.
 
@@ -67,6 +98,7 @@ class Gate(Generic[P, C]):
         four_eyes: Whether proposer, author, editor and approver must be different people.
         limits: Refuses, by raising ``ContractError``, what an approver may not put in the place of the proposed choice;
             it takes the features, what was proposed and what is wanted. Without it nobody may change a choice.
+        checks: How often people are asked about a known wrong choice, to see whether they notice.
 
     Example:
         >>> def impact_eur(features: Features, prediction: Prediction[float], choice: str) -> float:
@@ -90,6 +122,7 @@ class Gate(Generic[P, C]):
     approvals: int = 1
     four_eyes: bool = False
     limits: Callable[[Features, C, C], None] | None = None
+    checks: Checks[C] | None = None
 
     def __post_init__(self) -> None:
         """Refuse deadlines that cannot be met."""

@@ -137,6 +137,7 @@ class Changed(Later, frozen=True, kw_only=True, tag="changed", forbid_unknown_fi
     evidence: str
     round: int
     impact: Money | UnsetType = UNSET
+    waited_s: float | UnsetType = UNSET
 
 
 class Questioned(Later, frozen=True, kw_only=True, tag="questioned", forbid_unknown_fields=True):

@@ -113,6 +113,7 @@ class Commit(Struct, frozen=True, kw_only=True):
         entries: Appended in this order.
         messages: Stored on the embedded event log.
         cursors: New positions of named consumers.
+        urgent: Goes before all that waits to be written; for what must not wait, such as the stop switch.
 
     Example:
         >>> Commit(entries=[Draft("decided", UUID(int=1), b"{}")]).cursors
@@ -122,6 +123,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     entries: Sequence[Draft] = ()
     messages: Sequence[Message] = ()
     cursors: Mapping[str, int] = {}
+    urgent: bool = False
 
 
 class Committed(Struct, frozen=True):

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 
@@ -68,7 +69,8 @@ class Writer:
     ) -> None:
         self._store, self._clock, self._checkpoint = store, clock, checkpoint
         self._every = checkpoint_every
-        self._queue: SimpleQueue[_Append | _Call] = SimpleQueue()
+        self._queue: SimpleQueue[_Append | _Call | None] = SimpleQueue()
+        self._urgent: SimpleQueue[_Append] = SimpleQueue()
         self._signed_at: datetime = clock.now()
         self._signed_size = store.frontier.size
         self._trouble: StewardError | None = None
@@ -78,7 +80,11 @@ class Writer:
     async def append(self, commit: Commit) -> Committed:
         """Hand over a commit and wait until it is durable."""
         request = _Append(commit)
-        self._queue.put(request)
+        if commit.urgent:
+            self._urgent.put(request)
+            self._queue.put(None)  # where it would have stood; wakes the thread
+        else:
+            self._queue.put(request)
         answer = await request.answer
         if not isinstance(answer, Committed):
             raise TypeError(answer)
@@ -103,21 +109,33 @@ class Writer:
                 self._sign()
 
     def _gather(self) -> tuple[list[_Append], _Call | None]:
-        """Return all commits that wait, up to a limit, and the call that comes after them, if any."""
+        """Return all commits that wait, up to a limit, and the call that comes after them, if any.
+
+        What is urgent goes first, so that at most the group under way is written before it.
+        """
         group: list[_Append] = []
         entries = 0
         unsigned = self._store.frontier.size != self._signed_size
         try:
             request = self._queue.get(timeout=self._every.total_seconds() if unsigned else None)
-            while isinstance(request, _Append):
-                group.append(request)
-                entries += len(request.commit.entries) + len(request.commit.messages)
+            self._take_urgent(group)
+            while not isinstance(request, _Call):
+                if request is None:
+                    self._take_urgent(group)
+                else:
+                    group.append(request)
+                    entries += len(request.commit.entries) + len(request.commit.messages)
                 if entries >= MOST_ENTRIES_A_GROUP:
                     return group, None
                 request = self._queue.get_nowait()
         except Empty:
             return group, None
         return group, request
+
+    def _take_urgent(self, group: list[_Append]) -> None:
+        with suppress(Empty):
+            while True:
+                group.append(self._urgent.get_nowait())
 
     def _write(self, group: list[_Append]) -> None:
         if self._trouble is not None:

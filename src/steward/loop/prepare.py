@@ -13,7 +13,7 @@ from steward.decision.stream import Stream
 from steward.features.online import OnlineFeatures
 from steward.loop.choose import Choose, chooser
 from steward.loop.featurize import Featurize, featurizer
-from steward.loop.gate import Weigh, weigher
+from steward.loop.gate import SYSTEM, Weigh, weigher
 from steward.loop.observe import joiner
 from steward.loop.predict import Predict, predictor
 from steward.loop.receive import Receive, receiver
@@ -27,6 +27,7 @@ class Prepared:
     Attributes:
         release: Names declaration and models together: ``<decision>@<16 hex digits>``.
         own_stream: The stream that the decision's own events are part of, if its features read one.
+        author: Who published the release, as far as is known.
         topics: The bus topics whose messages ask for this decision.
     """
 
@@ -34,6 +35,7 @@ class Prepared:
     models: Mapping[str, LoadedModel]
     release: str
     policy_hash: str
+    author: str
     contract: Contract[Any]
     receive: Receive
     featurize: Featurize
@@ -54,6 +56,7 @@ def prepare(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedModel]
         models=models,
         release=release_of(decision, models),
         policy_hash=source_hash(decision.policy),
+        author=SYSTEM,
         contract=contract,
         receive=receiver(contract),
         featurize=featurizer(decision, online),

@@ -26,6 +26,7 @@ class Incoming(Struct, frozen=True, kw_only=True):
         trace_id: W3C trace id.
         context: What the caller wants to see again in the record.
         key: Makes the decision unique in the ledger.
+        by: The person or service that asks for the decision, if known.
 
     Example:
         >>> Incoming(event=b"{}", source="direct").event_id is None
@@ -40,6 +41,7 @@ class Incoming(Struct, frozen=True, kw_only=True):
     trace_id: str | None = None
     context: Mapping[str, str] | None = None
     key: str | None = None
+    by: str | None = None
 
     @classmethod
     def of(cls, message: Message) -> Incoming:
@@ -86,4 +88,5 @@ def provenance(incoming: Incoming, contract: Contract[Any], event_id: str) -> Pr
         contract_version=contract.version,
         event_time=incoming.event_time or UNSET,
         trace_id=incoming.trace_id or UNSET,
+        by=incoming.by or UNSET,
     )

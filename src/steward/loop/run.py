@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET
 
 from steward.clock import Clock
@@ -19,9 +18,11 @@ from steward.errors import ContractError, StewardError
 from steward.ledger.port import Draft
 from steward.loop.act import facts
 from steward.loop.choose import expected_value
+from steward.loop.encode import draft, encode
 from steward.loop.gate import ask
 from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming, provenance
+from steward.loop.seeded import seeded
 from steward.records import PolicyFacts, Prediction, Record, Status
 
 Observe = Callable[[Any, Incoming, str, datetime], None]
@@ -103,14 +104,15 @@ def finish(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
     """Predict, choose and weigh a batch; each work gets its record or its error, and the entries that say so."""
     alive = [work for work in works if work.error is None]
     if alive:
-        _decide(prepared, alive, clock.now())
+        _decide(prepared, alive, clock)
     for work in works:
         # What does not fit its contract never became an event: its sender is told, the ledger is not.
         if work.error is not None and not isinstance(work.error, ContractError):
             work.drafts = (_failed(prepared, work, clock.now()),)
 
 
-def _decide(prepared: Prepared, works: Sequence[Work], now: datetime) -> None:
+def _decide(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
+    now = clock.now()
     try:
         predictions = prepared.predict([work.features or Features() for work in works])
     except Exception as error:
@@ -129,18 +131,20 @@ def _decide(prepared: Prepared, works: Sequence[Work], now: datetime) -> None:
             choice = choose(features, prediction)
             stage = "gate"
             record = _record(prepared, work, prediction, choice, now)
-            work.drafts = _drafts(record, work.incoming.key)
+            work.drafts = _drafts(record, work.incoming.key, prepared.author)
+            if record.status is Status.WAITING:
+                work.drafts += seeded(prepared, record, features, prediction, clock)
             work.record = record
         except Exception as error:
             work.stop(stage, error)
 
 
-def _drafts(record: Record, key: str | None) -> tuple[Draft, ...]:
-    body = _encode(record)
+def _drafts(record: Record, key: str | None, author: str) -> tuple[Draft, ...]:
+    body = encode(record)
     decided = Draft("decided", record.decision_id, body, key)
     if record.status is not Status.WAITING:
         return (decided,)
-    return (decided, Draft("asked", record.decision_id, _encode(ask(record, body))))
+    return (decided, *(draft(*keyed) for keyed in ask(record, body, author=author)))
 
 
 def _record(prepared: Prepared, work: Work, prediction: Prediction[Any], choice: Choice[Any], now: datetime) -> Record:
@@ -187,17 +191,4 @@ def _failed(prepared: Prepared, work: Work, now: datetime) -> Draft:
         code=work.error.code,
         reason=f"{work.error} (event {work.event_id} of {work.incoming.source})",
     )
-    return Draft("failed", work.run_id, _encode(body))
-
-
-def _encode_other(value: Any) -> object:
-    """Encode what JSON does not know: pydantic models and numpy scalars."""
-    for method in ("model_dump", "item"):
-        if hasattr(value, method):
-            return getattr(value, method)()
-    raise TypeError(
-        f"a {type(value).__name__} cannot be written to the ledger; use a struct, a dataclass or plain data"
-    )
-
-
-_encode = msgspec.json.Encoder(enc_hook=_encode_other).encode
+    return Draft("failed", work.run_id, encode(body))

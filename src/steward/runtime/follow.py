@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,6 @@ from steward.decision.decision import Decision
 from steward.errors import Conflict, EngineError, StewardError
 from steward.ledger.port import Commit, Draft
 from steward.ledger.run import Run
-from steward.loop import gate
 from steward.loop.act import act, gave_up, wait_before
 from steward.runtime.journal import Journal
 
@@ -27,16 +26,28 @@ _MOST_AT_ONCE = 1000
 """How many runs are looked at side by side; more wait for their turn."""
 
 
-def answer_key(run_id: UUID) -> str:
-    """Return the ledger key that only one answer to an ask can take, whoever gives it."""
-    return f"answer:{run_id}"
-
-
 class Follow:
-    """Looks at runs that are due and does their next step. All it knows comes from the ledger."""
+    """Looks at runs that are due and does their next step. All it knows comes from the ledger.
 
-    def __init__(self, journal: Journal, decisions: Mapping[str, Decision[Any, Any, Any]], clock: Clock) -> None:
+    Args:
+        journal: Where entries are written.
+        decisions: The declarations, by name.
+        clock: Says when.
+        remind: Does what is due for a run that waits for people.
+        holds: Whether a decision is stopped; asked right before each step, and it then looks after the run.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        decisions: Mapping[str, Decision[Any, Any, Any]],
+        clock: Clock,
+        *,
+        remind: Callable[[Run], Awaitable[None]],
+        holds: Callable[[UUID, str], bool],
+    ) -> None:
         self._journal, self._decisions, self._clock = journal, decisions, clock
+        self._remind, self._holds = remind, holds
         self._attempts: dict[UUID, int] = {}
         self._inherited: set[UUID] = set()
         self._looks: dict[UUID, asyncio.Task[None]] = {}
@@ -99,6 +110,8 @@ class Follow:
         try:
             run = Run.of(await self._journal.ledger.of_run(run_id), run_id)
             decision = self._decisions.get(run.record.decision)
+            if self._holds(run_id, run.record.decision):
+                return
             if run.is_waiting:
                 self._inherited.discard(run_id)
                 await self._remind(run)
@@ -108,20 +121,6 @@ class Follow:
             if not error.retryable:
                 raise
             self._journal.agenda.put(run_id, self._clock.now() + _RETRY)
-
-    async def _remind(self, run: Run) -> None:
-        assert run.asked is not None
-        facts, now, run_id = run.asked.gate, self._clock.now(), run.record.decision_id
-        assert isinstance(facts.deadline, datetime)
-        if now >= facts.deadline:
-            await self._append(run_id, gate.expire(run, now), answer_key(run_id))
-            return
-        if (escalated := gate.escalate(run, now)) is not None:
-            await self._append(run_id, escalated, f"escalated:{run_id}:{run.escalations}")
-            self._journal.agenda.put(run_id, now)
-            return
-        later = [rung.at for rung in facts.ladder if rung.at > now]
-        self._journal.agenda.put(run_id, min(later, default=facts.deadline))
 
     async def _act(self, decision: Decision[Any, Any, Any], run: Run) -> None:
         assert isinstance(decision.action, Action)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from steward.clock import Clock
 from steward.decision.decision import Decision
 from steward.decision.model import Attribution
 from steward.decision.stream import AT_REACH, WindowFeature
-from steward.entries import Published
+from steward.entries import Published, decode_body
 from steward.errors import Conflict, DeclarationError, EngineError
 from steward.features.online import AT_SLACK, OnlineFeatures
 from steward.insight.views import Views
@@ -224,6 +224,7 @@ async def assemble(
     topics = topics_of(prepared.values())
     ledger = ledger or await open_ledger(settings.ledger, settings, clock)
     try:
+        prepared = {name: await _with_author(each, ledger, settings) for name, each in prepared.items()}
         agenda = Agenda()
         journal = Journal(ledger, agenda)
         views = Views(views_path(settings))
@@ -296,14 +297,32 @@ async def _publish(parts: Parts, prepared: Prepared, now: datetime) -> None:
         at=now,
         release=prepared.release,
         description=prepared.decision.description,
+        by=prepared.author,
     )
-    key = f"published:{prepared.release}"
+    key = published_key(prepared.release)
     if await parts.ledger.by_key(key) is None:
         draft = Draft("published", body.decision_id, msgspec.json.encode(body), key)
         try:
             await parts.journal.append(Commit(entries=(draft,)))
         except Conflict:
             return  # another process has just published the same release
+
+
+async def _with_author(prepared: Prepared, ledger: Ledger, settings: Settings) -> Prepared:
+    """Say who published the release: who did so first, or whoever does so now."""
+    entry = await ledger.by_key(published_key(prepared.release))
+    body = None if entry is None else decode_body(entry.body)
+    return replace(prepared, author=body.by if isinstance(body, Published) else settings.publisher)
+
+
+def published_key(release: str) -> str:
+    """Return the key of the one entry that says who published a release.
+
+    Example:
+        >>> published_key("pay.release@ab")
+        'published:pay.release@ab'
+    """
+    return f"published:{release}"
 
 
 def _refuse_twins(decisions: Sequence[Decision[Any, Any, Any]]) -> None:

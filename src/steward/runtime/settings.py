@@ -42,6 +42,7 @@ class Settings:
     bus: str = _setting("embedded://", "the bus's engine and place")
     registry: str = _setting(".steward/models", "the folder of registered models")
     people: str = _setting("", "the address book of who is told what; nobody is told without one")
+    publisher: str = _setting("system", "who publishes what this process runs, for gates that want four eyes")
     host: str = _setting("127.0.0.1", "the address that the server listens on")
     port: int = _setting(8700, "the port that the server listens on; 0 takes a free one", low=0, high=65_535)
     host_names: tuple[str, ...] = _setting((), "names that requests may be addressed to, besides the loopback ones")
