@@ -123,7 +123,7 @@ class VirtualClock:
 
     def new_id(self) -> UUID:
         """Return a UUIDv7 greater than every one this clock has made before."""
-        return self._ids.make((self._now - EPOCH) // _MILLISECOND)
+        return self._ids.make((self.now() - EPOCH) // _MILLISECOND)
 
     def chance(self) -> float:
         """Return a random number in [0, 1)."""
@@ -138,7 +138,7 @@ class VirtualClock:
 
     def advance(self, by: timedelta) -> None:
         """Move on by ``by`` and wake those who slept until then."""
-        self.set(self._now + by)
+        self.set(self.now() + by)
 
     def set(self, when: datetime) -> None:
         """Show ``when`` from now on (it may be earlier: clocks jump) and wake those who slept until then."""

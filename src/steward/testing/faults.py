@@ -1,8 +1,12 @@
-"""Faults on purpose: a ledger that refuses some appends, to see what the rest does about it."""
+"""Faults on purpose: named points where something may go wrong, and a ledger that refuses some appends."""
 
 from __future__ import annotations
 
+import asyncio
+import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from steward.errors import EngineError, StewardError
@@ -10,6 +14,63 @@ from steward.ledger.port import Checkpoint, Commit, Committed, Entry, Ledger, St
 
 Fault = Callable[[Commit], StewardError | None]
 """Decides for each commit whether it fails, and how."""
+
+
+class Faults:
+    """Named points where something may go wrong, switched on by chance.
+
+    In each run only some points are live, so that one kind of fault does not hide what another would show; a live point
+    fires with its own probability whenever it is reached.
+
+    Args:
+        chance: Where the decision comes from; with a seed, the same points fire again.
+        live: How probable it is that a point is live at all in this run (0..1).
+        told: Called with the name of each point that fires.
+
+    Attributes:
+        fired: How often each point has fired.
+
+    Example:
+        >>> faults = Faults(random.Random(3), live=1.0)
+        >>> [faults.at("gateway.lost", 0.5) for _ in range(6)]
+        [False, True, False, False, True, True]
+        >>> faults.fired
+        Counter({'gateway.lost': 3})
+    """
+
+    def __init__(
+        self, chance: random.Random, *, live: float = 0.5, told: Callable[[str], object] = lambda point: None
+    ) -> None:
+        self.fired: Counter[str] = Counter()
+        self._chance, self._live, self._told = chance.random, live, told
+        self._points: dict[str, bool] = {}
+        self._calm = False
+
+    def at(self, point: str, probability: float = 0.1) -> bool:
+        """Tell whether ``point`` fires now; a live one does with ``probability``."""
+        if self._calm:
+            return False
+        live = self._points.get(point)
+        if live is None:
+            live = self._points[point] = self._chance() < self._live
+        if not live or self._chance() >= probability:
+            return False
+        self.fired[point] += 1
+        self._told(point)
+        return True
+
+    async def pause(self, point: str, longest: timedelta, probability: float = 0.1) -> None:
+        """Wait up to ``longest`` if ``point`` fires."""
+        if self.at(point, probability):
+            await asyncio.sleep(self._chance() * longest.total_seconds())
+
+    def only(self, *points: str) -> None:
+        """Make exactly these points live, and no others."""
+        self._live, self._points = 0.0, dict.fromkeys(points, True)
+
+    def calm(self) -> None:
+        """Let nothing fire any more."""
+        self._calm = True
 
 
 class FaultyLedger:
@@ -49,64 +110,68 @@ class FaultyLedger:
 
     async def append(self, commit: Commit) -> Committed:
         """Write ``commit``, unless a fault speaks against it."""
-        if self._closed:
-            raise EngineError("the ledger is closed", fix="open it again", code="engine.closed")
+        inner = self._reach()
         if (error := self.fault(commit)) is not None:
             raise error
-        committed = await self._inner.append(commit)
+        committed = await inner.append(commit)
         if (error := self.fault_after(commit)) is not None:
             raise error
         return committed
 
     async def cursor(self, name: str) -> int:
         """Ask the inner ledger."""
-        return await self._inner.cursor(name)
+        return await self._reach().cursor(name)
 
     async def size(self) -> int:
         """Ask the inner ledger."""
-        return await self._inner.size()
+        return await self._reach().size()
 
     async def read(self, start: int = 0, limit: int = 1000, *, kind: str | None = None) -> Sequence[Entry]:
         """Ask the inner ledger."""
-        return await self._inner.read(start, limit, kind=kind)
+        return await self._reach().read(start, limit, kind=kind)
 
     async def of_run(self, run_id: UUID) -> Sequence[Entry]:
         """Ask the inner ledger."""
-        return await self._inner.of_run(run_id)
+        return await self._reach().of_run(run_id)
 
     async def by_key(self, key: str) -> Entry | None:
         """Ask the inner ledger."""
-        return await self._inner.by_key(key)
+        return await self._reach().by_key(key)
 
     async def messages(self, topic: str, start: int = 0, limit: int = 1000) -> Sequence[StoredMessage]:
         """Ask the inner ledger."""
-        return await self._inner.messages(topic, start, limit)
+        return await self._reach().messages(topic, start, limit)
 
     async def topics(self) -> Mapping[str, int]:
         """Ask the inner ledger."""
-        return await self._inner.topics()
+        return await self._reach().topics()
 
     async def root(self, size: int | None = None) -> bytes:
         """Ask the inner ledger."""
-        return await self._inner.root(size)
+        return await self._reach().root(size)
 
     async def inclusion(self, index: int, size: int | None = None) -> Sequence[bytes]:
         """Ask the inner ledger."""
-        return await self._inner.inclusion(index, size)
+        return await self._reach().inclusion(index, size)
 
     async def consistency(self, first: int, second: int | None = None) -> Sequence[bytes]:
         """Ask the inner ledger."""
-        return await self._inner.consistency(first, second)
+        return await self._reach().consistency(first, second)
 
     async def checkpoint(self) -> Checkpoint:
         """Ask the inner ledger."""
-        return await self._inner.checkpoint()
+        return await self._reach().checkpoint()
 
     async def close(self) -> None:
         """Close the inner ledger, unless it is to be kept open."""
         self._closed = True
         if not self._keep_open:
             await self._inner.close()
+
+    def _reach(self) -> Ledger:
+        if self._closed:
+            raise EngineError("the ledger is closed", fix="open it again", code="engine.closed")
+        return self._inner
 
 
 def sound(commit: Commit) -> StewardError | None:

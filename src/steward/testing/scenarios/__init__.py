@@ -1,0 +1,1 @@
+"""Scenarios that are shipped: what is decided, who asks, and who answers."""

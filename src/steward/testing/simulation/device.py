@@ -1,0 +1,143 @@
+"""A device in the world: takes each idempotency key once, and answers late, wrongly or never."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from steward.decision.action import Action, Call
+from steward.decision.decision import Decision
+from steward.decision.steps import Steps
+from steward.errors import EngineError
+from steward.records import Receipt
+from steward.testing.simulation.world import Simulation
+
+D = TypeVar("D", bound=Decision[Any, Any, Any])
+Told = Callable[[str, str, object, Call], object]
+_SLOW: Final = timedelta(seconds=90)
+
+
+@dataclass
+class Effect:
+    """What a device did under one key.
+
+    Example:
+        >>> Effect(step="pay", choice="pay", run="7").arrivals
+        1
+    """
+
+    step: str
+    choice: object
+    run: str
+    arrivals: int = 1
+    undone: bool = False
+    read_back: bool = False
+
+
+class Device:
+    """Receives what actions do, under the faults of a simulation; the last stop before the real world.
+
+    Each call travels: the effect may happen although the answer is lost, late, or after the caller gave up. A key that
+    was taken, or taken back, changes nothing when it comes again.
+
+    The points are ``device.down`` (an error, no effect), ``device.deaf`` (no effect, no answer), ``device.slow``,
+    ``device.hangs`` (effect, no answer), ``device.answer-lost`` (effect, then an error), ``device.refuses`` (for good).
+
+    Args:
+        simulation: Whose faults and time it has.
+        told: Called at the beginning of each call with the verb, the step's name, the choice and the call.
+
+    Attributes:
+        effects: What was done, by key.
+
+    Example:
+        >>> from steward.testing.scenarios.small import refund
+        >>> device = Device(Simulation(seed=1))
+        >>> attached = device.attached(refund)
+        >>> attached.action == refund.action, attached.policy is refund.policy
+        (False, True)
+    """
+
+    def __init__(self, simulation: Simulation, *, told: Told = lambda verb, step, choice, call: None) -> None:
+        self.effects: dict[str, Effect] = {}
+        self.told = told
+        self._simulation, self._faults = simulation, simulation.faults
+
+    def attached(self, decision: D) -> D:
+        """Return the decision with this device in the place of all that its action calls."""
+        action = decision.action
+        if isinstance(action, Steps):
+            steps = (self._replaced(step) if isinstance(step, Action) else step for step in action.steps)
+            return replace(decision, action=Steps(*steps, name=action.name, within=action.within))
+        return decision if action is None else replace(decision, action=self._replaced(action))
+
+    def _replaced(self, action: Action[Any]) -> Action[Any]:
+        step = action.name
+
+        async def do(choice: Any, call: Call) -> Receipt:
+            self.told("do", step, choice, call)
+            return await self._simulation.outside(self._do(step, choice, call))
+
+        async def undo(choice: Any, call: Call) -> Receipt:
+            self.told("undo", step, choice, call)
+            return await self._simulation.outside(self._undo(step, choice, call))
+
+        async def verify(choice: Any, call: Call) -> Receipt | None:
+            self.told("verify", step, choice, call)
+            receipt = await self._simulation.outside(self._verify(call))
+            if receipt is None:
+                self.told("verified", step, choice, call)
+            return receipt
+
+        do.__name__ = step
+        undoing = undo if action.undo is not None else None
+        return replace(action, do=do, undo=undoing, verify=verify if action.verify is not None else None)
+
+    async def _do(self, step: str, choice: object, call: Call) -> Receipt:
+        await self._travel()
+        if self._faults.at("device.refuses", 0.02):
+            raise EngineError("the device refuses", code="device.refused")
+        if (known := self.effects.get(call.key)) is None:
+            plain = msgspec.to_builtins(choice)
+            self.effects[call.key] = Effect(step, plain, str(call.decision_id))
+            self._simulation.trace.note("effect", call.key, step, repr(plain))
+        else:
+            known.arrivals += 1
+        return await self._answered(Receipt(reference=call.key))
+
+    async def _undo(self, step: str, choice: object, call: Call) -> Receipt:
+        await self._travel()
+        key = call.undoes or call.key
+        effect = self.effects.setdefault(key, Effect(step, msgspec.to_builtins(choice), str(call.decision_id), 0))
+        if not effect.undone:
+            effect.undone = True
+            self._simulation.trace.note("taken back", key, step)
+        return await self._answered(Receipt(reference=call.key))
+
+    async def _verify(self, call: Call) -> Receipt | None:
+        await self._travel()
+        effect = self.effects.get(call.key)
+        receipt = None if effect is None or effect.undone else Receipt(reference=call.key)
+        if effect is not None:
+            effect.read_back = True
+        return await self._answered(receipt)
+
+    async def _travel(self) -> None:
+        if self._faults.at("device.down"):
+            raise ConnectionError("the device cannot be reached")
+        if self._faults.at("device.deaf", 0.05):
+            await asyncio.Event().wait()
+        await self._faults.pause("device.slow", _SLOW)
+
+    async def _answered(self, receipt: T) -> T:
+        if self._faults.at("device.hangs", 0.05):
+            await asyncio.Event().wait()
+        if self._faults.at("device.answer-lost"):
+            raise ConnectionError("the answer was lost")
+        await self._faults.pause("device.slow-answer", _SLOW)
+        return receipt

@@ -1,0 +1,78 @@
+"""The story of one run as its entries tell it: read as plain JSON, so that it shares no code with what it judges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from steward.ledger.port import Entry
+
+ANSWERS = ("approved", "rejected", "expired")
+ENDED = ("acted", "failed", "undone", "halted")
+Body = dict[str, Any]
+
+
+class Story:
+    """What is durable of one run.
+
+    Example:
+        >>> from uuid import UUID
+        >>> story = Story()
+        >>> story.add(Entry(0, "decided", UUID(int=1), b'{"choice":"pay","action":{"key":"k"}}'))
+        >>> story.choice, story.must_wait, story.ended
+        ('pay', False, False)
+    """
+
+    def __init__(self) -> None:
+        self.bodies: list[tuple[str, Body]] = []
+
+    def add(self, entry: Entry) -> None:
+        """Take the next entry of the run."""
+        self.bodies.append((entry.kind, msgspec.json.decode(entry.body)))
+
+    def all(self, *kinds: str) -> list[Body]:
+        """Return the bodies of some kinds, in order."""
+        return [body for kind, body in self.bodies if kind in kinds]
+
+    def last(self, *kinds: str) -> Body | None:
+        """Return the last body of some kinds."""
+        return next((body for kind, body in reversed(self.bodies) if kind in kinds), None)
+
+    @property
+    def decided(self) -> Body | None:
+        """The decision itself."""
+        return self.last("decided")
+
+    @property
+    def key(self) -> str | None:
+        """The action's idempotency key, if there is an action."""
+        return None if self.decided is None else self.decided.get("action", {}).get("key")
+
+    @property
+    def answer(self) -> tuple[str, Body] | None:
+        """What settled the question, and how."""
+        return next(((kind, body) for kind, body in self.bodies if kind in ANSWERS), None)
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether a person is asked and nothing has settled the question."""
+        return self.last("asked") is not None and self.answer is None
+
+    @property
+    def choice(self) -> Any:
+        """What is to be done, by what is written."""
+        asked, answer = self.last("asked"), self.answer
+        if asked is None or answer is None:
+            return None if self.decided is None else self.decided["choice"]
+        if answer[0] == "approved":
+            return (self.last("changed") or asked)["choice"]
+        return asked["gate"]["otherwise"]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be done, or an operator is asked."""
+        if self.decided is None or self.key is None:
+            return not self.must_wait
+        kinds = [kind for kind, body in self.bodies if kind in (*ENDED, "redriven") and not body.get("step")]
+        return bool(kinds) and kinds[-1] != "redriven"

@@ -1,0 +1,170 @@
+"""What must always hold, looked at while a simulation runs and when it is over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from uuid import UUID
+
+import msgspec
+
+from steward.decision.action import Call
+from steward.ledger.merkle import holds_consistency, holds_inclusion, leaf_hash
+from steward.ledger.port import Entry
+from steward.records import Record
+from steward.testing.simulation.device import Device
+from steward.testing.simulation.disk import SimulatedDisk
+from steward.testing.simulation.story import ANSWERS, Story
+from steward.testing.simulation.world import Simulation
+
+
+class Watch:
+    """Compares what the world was told, what was done in it, and what the ledger says.
+
+    * One effect for each decision and step, under one key.
+    * No effect without the approval it needed, and no other than the one that was decided or agreed to.
+    * Nothing is done again before the world was read back.
+    * What was acknowledged is in the ledger, whatever crashed afterwards.
+    * One answer settles a question, given in time by somebody who was asked.
+    * After a stop was acknowledged nothing is dispatched.
+    * In the end the ledger tells what was done, and every run has ended.
+
+    Args:
+        simulation: Ended with a :class:`~steward.testing.Violation` when something does not hold.
+        disk: What is durable.
+        device: What was done.
+
+    Example:
+        >>> simulation = Simulation(seed=1)
+        >>> watch = Watch(simulation, SimulatedDisk(simulation), Device(simulation))
+        >>> watch.unfinished()
+        []
+    """
+
+    def __init__(self, simulation: Simulation, disk: SimulatedDisk, device: Device) -> None:
+        self.stories: dict[str, Story] = defaultdict(Story)
+        self.stopped: set[str] = set()
+        self._simulation, self._disk, self._device = simulation, disk, device
+        self._acknowledged: list[tuple[str, int, bytes]] = []
+        self._answered: list[tuple[str, str, str]] = []
+        self._decided: dict[str, str] = {}
+        self._read_back: dict[str, bool] = {}
+        self._heads: list[tuple[int, bytes]] = []
+        self._bodies: list[bytes] = []
+        disk.written = self._written
+        device.told = self._called
+
+    def _written(self, entry: Entry) -> None:
+        self._bodies.append(entry.body)
+        story = self.stories[str(entry.run_id)]
+        story.add(entry)
+        if entry.kind in ANSWERS:
+            self._settled(str(entry.run_id), entry.kind, story)
+
+    # While it runs
+
+    def _settled(self, run: str, kind: str, story: Story) -> None:
+        asked, body = story.last("asked"), story.bodies[-1][1]
+        if len(story.all(*ANSWERS)) > 1:
+            self._violate(f"the question of {run} was settled twice", f"now by {kind}")
+        elif asked is None:
+            self._violate(f"{run} was {kind}, but nobody was asked")
+        elif (body["at"] >= asked["gate"]["deadline"]) != (kind == "expired"):
+            self._violate(f"{run} was {kind} at {body['at']}", f"the deadline was {asked['gate']['deadline']}")
+
+    def _called(self, verb: str, step: str, choice: object, call: Call) -> None:
+        self._simulation.trace.note(verb, call.key, step, call.attempt)
+        if verb == "do":
+            self._may_do(step, msgspec.to_builtins(choice), call)
+            if self._read_back.get(call.key) is False:
+                self._violate(f"{call.key} was tried again before the world was read back")
+            self._read_back[call.key] = False
+        elif verb == "verified":
+            self._read_back[call.key] = True
+
+    def _may_do(self, step: str, choice: object, call: Call) -> None:
+        run, story = str(call.decision_id), self.stories[str(call.decision_id)]
+        if story.key is None:
+            self._violate(f"{run} acts, but its decision is not in the ledger")
+        elif not call.key.startswith(story.key):
+            self._violate(f"{run} acts under the key {call.key}", f"the ledger says {story.key}")
+        elif story.must_wait:
+            self._violate(f"{run} acts, but the person it needs has not agreed")
+        elif choice != story.choice:
+            self._violate(f"{run} does {choice!r}", f"what was decided or agreed to is {story.choice!r}")
+        elif story.ended:
+            self._violate(f"{run} acts after it has ended")
+        elif {call.decision, "*"} & self.stopped:
+            self._violate(f"{run} acts after a stop")
+
+    # What the world was told
+
+    def decided(self, key: str, record: Record, index: int, body: bytes) -> None:
+        """Remember an answer that a caller got for an idempotency key."""
+        run = str(record.decision_id)
+        self._simulation.trace.note("told decided", run)
+        if self._decided.setdefault(key, run) != run:
+            self._violate(f"the key {key} got two decisions", f"{run} and {self._decided[key]}")
+        self._acknowledged.append((run, index, body))
+
+    def answered(self, run_id: UUID, verb: str, by: str) -> None:
+        """Remember that somebody was told that their answer counts."""
+        self._simulation.trace.note("told answered", str(run_id), verb, by)
+        self._answered.append((str(run_id), verb, by))
+
+    async def head(self) -> None:
+        """Remember the ledger's root, which everything later must be consistent with."""
+        self._heads.append((len(self._bodies), await self._disk.ledger.root()))
+
+    # In the end
+
+    def unfinished(self) -> list[str]:
+        """Return the runs that something is still to happen to."""
+        return [run for run, story in self.stories.items() if story.decided is not None and not story.ended]
+
+    def over(self) -> None:
+        """Compare what was done with what is written, when nothing happens any more."""
+        for run in self.unfinished():
+            self._violate(f"{run} never ends", f"its entries: {[kind for kind, _ in self.stories[run].bodies]}")
+        for run, index, body in self._acknowledged:
+            if self._bodies[index : index + 1] != [body]:
+                self._violate(f"{run} was answered to its caller, but the ledger has lost it")
+        for run, verb, by in self._answered:
+            if not any(body["by"] == by for body in self.stories[run].all(verb, "endorsed")):
+                self._violate(f"{by} was told that {run} is {verb}, but the ledger says otherwise")
+        self._effects_are_written()
+        self._writings_have_effects()
+
+    def _effects_are_written(self) -> None:
+        once: dict[tuple[str, str], str] = {}
+        for key, effect in self._device.effects.items():
+            story = self.stories[effect.run]
+            if once.setdefault((effect.run, effect.step), key) != key:
+                self._violate(f"{effect.run} took effect twice", f"under {once[effect.run, effect.step]} and {key}")
+            told = story.last("acted") or any(each["step"] == effect.step for each in story.all("stepped"))
+            if effect.arrivals and not effect.undone and not told and story.last("failed", "halted") is None:
+                self._violate(f"{key} took effect, but the ledger does not say so")
+
+    def _writings_have_effects(self) -> None:
+        for run, story in self.stories.items():
+            acted, key = story.last("acted"), story.key
+            if acted is None or key is None:
+                continue
+            done = [effect for effect in self._device.effects.values() if effect.run == run]
+            if not any(effect.choice == acted["choice"] and effect.arrivals for effect in done):
+                self._violate(f"the ledger says that {run} has acted, but nothing was done")
+            if (story.last("undone") is not None) != all(effect.undone for effect in done):
+                self._violate(f"the ledger and the world differ about what of {run} was taken back")
+
+    async def prove(self) -> None:
+        """Check that every entry is in the tree, and that the tree only ever grew."""
+        ledger = self._disk.ledger
+        size, root = await ledger.size(), await ledger.root()
+        for index, body in enumerate(self._bodies):
+            if not holds_inclusion(leaf_hash(body), index, size, await ledger.inclusion(index), root):
+                self._violate(f"entry {index} cannot be proven")
+        for first, head in self._heads:
+            if first and not holds_consistency(first, size, await ledger.consistency(first), head, root):
+                self._violate(f"the ledger of {first} entries is no beginning of today's")
+
+    def _violate(self, what: str, why: str = "") -> None:
+        self._simulation.violate(what, why=why)
