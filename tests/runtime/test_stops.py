@@ -74,11 +74,7 @@ async def test_what_waits_for_people_is_frozen(world: World, till: Till) -> None
     await world.runtime.stop(by="ana", reason="smoke")
     answers = world.runtime.answers
     words: Any = {"by": "bo", "reason": "fine"}
-    for answer in (
-        answers.approve(run_id, **words),
-        answers.reject(run_id, **words),
-        answers.question(run_id, **words),
-    ):
+    for verdict in (answers.approve, answers.reject, answers.question):
         error = await refused(verdict(run_id, **words))
         assert (type(error), error.code) == (Conflict, "stopped")
     await world.later(20 * MINUTE)  # neither the ladder nor the deadline
