@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -81,13 +81,22 @@ def _function(function: Any, inside: tuple[int, ...]) -> object:
 
 def _source(thing: Any) -> object:
     """Return the source, or the names and constants of the compiled code where there is none."""
-    try:
-        source = inspect.getsource(thing)
-    except (OSError, TypeError):
-        source = ""
     code = getattr(thing, "__code__", None)
+    if isinstance(thing, FunctionType) and not hasattr(thing, "__wrapped__"):
+        source = _text(thing.__code__, thing.__code__.co_filename)
+    else:
+        source = _text(thing, "")
     # One line may hold several lambdas, and a lambda of several lines gives only its first.
     return [source, _compiled(code)] if code and (not source or code.co_name == "<lambda>") else source
+
+
+@lru_cache(maxsize=4096)
+def _text(thing: Any, file: str) -> str:
+    """Return the source, found once: the same code closes over many things. Equal code of two files is told apart."""
+    try:
+        return inspect.getsource(thing)
+    except (OSError, TypeError):
+        return ""
 
 
 def _compiled(code: CodeType) -> object:

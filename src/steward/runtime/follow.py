@@ -108,7 +108,10 @@ class Follow:
 
     async def _look(self, run_id: UUID) -> None:
         try:
-            run = Run.of(await self._journal.ledger.of_run(run_id), run_id)
+            entries = await self._journal.ledger.of_run(run_id)
+            if not entries:
+                return  # its commit failed
+            run = Run.of(entries, run_id)
             decision = self._decisions.get(run.record.decision)
             if self._holds(run_id, run.record.decision):
                 return

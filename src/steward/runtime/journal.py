@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from steward.errors import EngineError
 from steward.ledger.port import Commit, Committed, Draft, Ledger
 from steward.loop.agenda import Agenda
 
@@ -55,7 +56,14 @@ class Journal:
 
     async def append(self, commit: Commit) -> Committed:
         """Write durably; raises as :meth:`steward.ledger.port.Ledger.append`."""
-        committed = await self.ledger.append(commit)
+        try:
+            committed = await self.ledger.append(commit)
+        except EngineError:
+            # It may be written all the same, as when only the answer was lost: then what follows must not wait.
+            self.agenda.take_note(commit.entries)
+            self.wake({message.topic for message in commit.messages})
+            self.bell.ring()
+            raise
         self.size = max(self.size, committed.first_index + len(commit.entries))
         if commit.entries:
             self.agenda.take_note(commit.entries)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -17,8 +18,10 @@ from steward.errors import EngineError
 from steward.records import Receipt
 from steward.testing.simulation.world import Simulation
 
+T = TypeVar("T")
 D = TypeVar("D", bound=Decision[Any, Any, Any])
 Told = Callable[[str, str, object, Call], object]
+_CURRENT: ContextVar[Device] = ContextVar("steward_simulated_device")
 _SLOW: Final = timedelta(seconds=90)
 
 
@@ -56,47 +59,34 @@ class Device:
         effects: What was done, by key.
 
     Example:
-        >>> from steward.testing.scenarios.small import refund
         >>> device = Device(Simulation(seed=1))
-        >>> attached = device.attached(refund)
-        >>> attached.action == refund.action, attached.policy is refund.policy
-        (False, True)
+        >>> device.effects
+        {}
     """
 
     def __init__(self, simulation: Simulation, *, told: Told = lambda verb, step, choice, call: None) -> None:
         self.effects: dict[str, Effect] = {}
         self.told = told
         self._simulation, self._faults = simulation, simulation.faults
+        _CURRENT.set(self)
 
-    def attached(self, decision: D) -> D:
-        """Return the decision with this device in the place of all that its action calls."""
-        action = decision.action
-        if isinstance(action, Steps):
-            steps = (self._replaced(step) if isinstance(step, Action) else step for step in action.steps)
-            return replace(decision, action=Steps(*steps, name=action.name, within=action.within))
-        return decision if action is None else replace(decision, action=self._replaced(action))
+    async def do(self, step: str, choice: object, call: Call) -> Receipt:
+        """Take what is to be done under the call's key."""
+        self.told("do", step, choice, call)
+        return await self._simulation.outside(self._do(step, choice, call))
 
-    def _replaced(self, action: Action[Any]) -> Action[Any]:
-        step = action.name
+    async def undo(self, step: str, choice: object, call: Call) -> Receipt:
+        """Take back what was done under the key that the call undoes, or will not be done under it any more."""
+        self.told("undo", step, choice, call)
+        return await self._simulation.outside(self._undo(step, choice, call))
 
-        async def do(choice: Any, call: Call) -> Receipt:
-            self.told("do", step, choice, call)
-            return await self._simulation.outside(self._do(step, choice, call))
-
-        async def undo(choice: Any, call: Call) -> Receipt:
-            self.told("undo", step, choice, call)
-            return await self._simulation.outside(self._undo(step, choice, call))
-
-        async def verify(choice: Any, call: Call) -> Receipt | None:
-            self.told("verify", step, choice, call)
-            receipt = await self._simulation.outside(self._verify(call))
-            if receipt is None:
-                self.told("verified", step, choice, call)
-            return receipt
-
-        do.__name__ = step
-        undoing = undo if action.undo is not None else None
-        return replace(action, do=do, undo=undoing, verify=verify if action.verify is not None else None)
+    async def verify(self, step: str, choice: object, call: Call) -> Receipt | None:
+        """Tell whether something was done under the call's key, and not taken back."""
+        self.told("verify", step, choice, call)
+        receipt = await self._simulation.outside(self._verify(call))
+        if receipt is None:
+            self.told("verified", step, choice, call)
+        return receipt
 
     async def _do(self, step: str, choice: object, call: Call) -> Receipt:
         await self._travel()
@@ -122,10 +112,10 @@ class Device:
     async def _verify(self, call: Call) -> Receipt | None:
         await self._travel()
         effect = self.effects.get(call.key)
-        receipt = None if effect is None or effect.undone else Receipt(reference=call.key)
-        if effect is not None:
-            effect.read_back = True
-        return await self._answered(receipt)
+        if effect is None:
+            return await self._answered(None)
+        effect.read_back = True
+        return await self._answered(None if effect.undone else Receipt(reference=call.key))
 
     async def _travel(self) -> None:
         if self._faults.at("device.down"):
@@ -141,3 +131,40 @@ class Device:
             raise ConnectionError("the answer was lost")
         await self._faults.pause("device.slow-answer", _SLOW)
         return receipt
+
+
+def attached(decision: D) -> D:
+    """Return the decision with the current simulation's device in the place of all that its action calls.
+
+    Example:
+        >>> from steward.testing.scenarios.small import refund
+        >>> changed = attached(refund)
+        >>> changed.action == refund.action, changed.policy is refund.policy
+        (False, True)
+    """
+    action = decision.action
+    if isinstance(action, Steps):
+        steps = (_replaced(step) if isinstance(step, Action) else step for step in action.steps)
+        return replace(decision, action=Steps(*steps, name=action.name, within=action.within))
+    return decision if action is None else replace(decision, action=_replaced(action))
+
+
+def _replaced(action: Action[Any]) -> Action[Any]:
+    step = action.name
+
+    async def do(choice: Any, call: Call) -> Receipt:
+        return await _CURRENT.get().do(step, choice, call)
+
+    async def undo(choice: Any, call: Call) -> Receipt:
+        return await _CURRENT.get().undo(step, choice, call)
+
+    async def verify(choice: Any, call: Call) -> Receipt | None:
+        return await _CURRENT.get().verify(step, choice, call)
+
+    do.__name__ = step
+    return replace(
+        action,
+        do=do,
+        undo=None if action.undo is None else undo,
+        verify=None if action.verify is None else verify,
+    )

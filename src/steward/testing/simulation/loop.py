@@ -148,7 +148,8 @@ class VirtualLoop(_Loop):
         **options: Any,
     ) -> asyncio.Task[T]:
         """Start a task; it is kept until it is done, so that what was killed is never cleaned up early."""
-        task: asyncio.Task[T] = asyncio.Task(coro, loop=self, name=None if name is None else str(name), context=context, **options)
+        given = None if name is None else str(name)
+        task: asyncio.Task[T] = asyncio.Task(coro, loop=self, name=given, context=context, **options)
         if len(self._tasks) >= self._prune_at:
             self._tasks = [known for known in self._tasks if not known[0].done()]
             self._prune_at = 256 + 2 * len(self._tasks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from steward.errors import Conflict, EngineError, GateExpired, StewardError
@@ -37,25 +37,15 @@ class People:
     def __init__(self, simulation: Simulation, server: Server, watch: Watch, names: Sequence[str]) -> None:
         self._simulation, self._server, self._watch = simulation, server, watch
         self._names = names
-        self._seen: set[str] = set()
+        watch.told_of_asked = self._begin
 
-    async def attend(self) -> None:
-        """Look for new questions, and let people think about them; never returns."""
-        while True:
-            await asyncio.sleep(self._simulation.chance.uniform(1.0, 10.0))
-            for run, story in list(self._watch.stories.items()):
-                if story.must_wait and run not in self._seen:
-                    self._seen.add(run)
-                    asked = story.all("asked")[-1]
-                    for name in self._names:
-                        asyncio.get_running_loop().create_task(self._consider(name, UUID(run), asked))
+    def _begin(self, run_id: UUID, asked: dict[str, Any]) -> None:
+        for name in self._names:
+            if self._simulation.chance.random() < 0.65:  # the others never look
+                self._simulation.outside(self._consider(name, run_id, asked))
 
-    async def _consider(self, name: str, run_id: UUID, asked: dict[str, object]) -> None:
-        chance = self._simulation.chance
-        if chance.random() < 0.35:
-            return  # never looks
-        gate = asked["gate"]
-        assert isinstance(gate, dict)
+    async def _consider(self, name: str, run_id: UUID, asked: dict[str, Any]) -> None:
+        chance, gate = self._simulation.chance, asked["gate"]
         left = datetime.fromisoformat(gate["deadline"]) - self._simulation.machine.now()
         about_late = chance.random() < 0.2
         think = left + timedelta(seconds=chance.uniform(-1, 1)) if about_late else left * chance.random() * 0.8

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from steward.decision.contract import Event
 from steward.decision.decision import Decision
 from steward.errors import Conflict, StewardError
-from steward.testing.simulation.device import Device
+from steward.testing.simulation.device import Device, attached
 from steward.testing.simulation.people import People, is_passing
 from steward.testing.simulation.server import Server
 from steward.testing.simulation.watch import Watch
@@ -102,15 +103,19 @@ class Scenario:
             last=tuple(trace.last(40)),
         )
 
+    @cached_property
+    def _attached(self) -> Sequence[Decision[Any, Any, Any]]:
+        """The decisions as they are run; made once, as it takes longer than a run."""
+        return [attached(decision) for decision in self.decisions]
+
     async def _world(self, simulation: Simulation) -> None:
         device = Device(simulation)
-        server = Server(simulation, [device.attached(decision) for decision in self.decisions])
+        server = Server(simulation, self._attached)
         watch = Watch(simulation, server.disk, device)
-        people = People(simulation, server, watch, self.people)
+        People(simulation, server, watch, self.people)
         loop = asyncio.get_running_loop()
-        endless = [server.supervise(), people.attend(), self._trouble(simulation, server, watch)]
-        for work in endless:
-            loop.create_task(work)
+        for work in (server.supervise(), self._trouble(simulation, server, watch)):
+            simulation.outside(work)
         number = simulation.chance.randint(1, self.requests)
         asking = [self._ask(simulation, server, watch, each) for each in range(number)]
         await asyncio.gather(*asking)

@@ -37,12 +37,11 @@ class Server:
     Example:
         >>> from steward.testing.scenarios.small import refund
         >>> async def world(simulation: Simulation) -> int:
-        ...     server = Server(simulation, [Device(simulation).attached(refund)])
+        ...     server = Server(simulation, [refund])
         ...     await server.boot()
         ...     server.kill()
         ...     await server.boot()
         ...     return server.starts
-        >>> from steward.testing.simulation.device import Device
         >>> Simulation(seed=1).run(world)
         2
     """

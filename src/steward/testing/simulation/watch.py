@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -43,6 +45,7 @@ class Watch:
     def __init__(self, simulation: Simulation, disk: SimulatedDisk, device: Device) -> None:
         self.stories: dict[str, Story] = defaultdict(Story)
         self.stopped: set[str] = set()
+        self.told_of_asked: Callable[[UUID, dict[str, Any]], object] = lambda run_id, asked: None
         self._simulation, self._disk, self._device = simulation, disk, device
         self._acknowledged: list[tuple[str, int, bytes]] = []
         self._answered: list[tuple[str, str, str]] = []
@@ -59,6 +62,8 @@ class Watch:
         story.add(entry)
         if entry.kind in ANSWERS:
             self._settled(str(entry.run_id), entry.kind, story)
+        elif entry.kind == "asked":
+            self.told_of_asked(entry.run_id, story.bodies[-1][1])
 
     # While it runs
 
