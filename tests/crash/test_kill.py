@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.crash.worker import decision, run_of, settings
+from tests.crash.worker import decision, run_of, settings, store
 
 from steward.entries import decode_body
 from steward.ledger.port import Entry
@@ -23,10 +25,12 @@ from steward.runtime.runtime import Runtime
 ROOT = Path(__file__).parents[2]
 
 
-def run_and_kill(folder: Path, turn: int, after_s: float) -> list[str]:
+def run_and_kill(folder: Path, turn: int, after_s: float, environ: Mapping[str, str] | None = None) -> list[str]:
     """Start a worker, kill it some time after it is ready, and return the lines that it had told."""
     command = [sys.executable, "-m", "tests.crash.worker", str(folder), str(turn)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **(environ or {})}
+    ) as worker:
         assert worker.stdout is not None
         assert worker.stderr is not None
         assert worker.stdout.readline() == b"ready\n", worker.stderr.read().decode()
@@ -49,7 +53,7 @@ async def reopened(folder: Path) -> list[Entry]:
 
 
 def check(folder: Path, told: list[str]) -> None:
-    report = verify_store(folder / "steward.db")
+    report = verify_store(store(folder))
     assert report.breaks == []
     entries = asyncio.run(reopened(folder))
     records = [body for entry in entries if isinstance(body := decode_body(entry.body), Record)]
@@ -88,7 +92,7 @@ def kill_often(folder: Path, rounds: int, seed: int) -> None:
     told: list[str] = []
     for turn in range(rounds):
         told += run_and_kill(folder, turn, chance.uniform(0.0, 0.25))
-        assert verify_store(folder / "steward.db").breaks == []
+        assert verify_store(store(folder)).breaks == []
     assert len(told) > rounds
     check(folder, [line for line in told if line])
 

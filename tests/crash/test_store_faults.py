@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.crash.worker import Payment, decision, settings
+from tests.crash.worker import Payment, decision, settings, store
 
 from steward.errors import EngineError
 from steward.ledger.verify import verify_store
@@ -39,13 +39,13 @@ async def test_a_second_process_is_refused(tmp_path: Path) -> None:
         assert "EngineError" in other.stderr
         assert "stop that process" in other.stderr
         await runtime.decide("cards.pay", PAYMENT)
-    assert verify_store(tmp_path / "steward.db").ok
+    assert verify_store(store(tmp_path)).ok
 
 
 async def test_a_locked_database_refuses_and_goes_on_later(tmp_path: Path) -> None:
     async with await Runtime.open([decision(tmp_path / "effects")], settings=settings(tmp_path)) as runtime:
         before = (await runtime.decide("cards.pay", PAYMENT)).index
-        with sqlite3.connect(tmp_path / "steward.db", isolation_level=None) as intruder:
+        with sqlite3.connect(store(tmp_path), isolation_level=None) as intruder:
             intruder.execute("BEGIN IMMEDIATE")
             deciding = asyncio.ensure_future(runtime.decide("cards.pay", PAYMENT))
             with pytest.raises(EngineError) as raised:
@@ -56,7 +56,7 @@ async def test_a_locked_database_refuses_and_goes_on_later(tmp_path: Path) -> No
         after = await runtime.decide("cards.pay", PAYMENT)
         assert after.index == before + 1
         assert after.record.features["cards_payments_count_1h"] == 2
-    assert verify_store(tmp_path / "steward.db").ok
+    assert verify_store(store(tmp_path)).ok
 
 
 @pytest.fixture
@@ -96,4 +96,4 @@ async def test_a_full_disk_refuses_loses_nothing_and_recovers(tiny_disk: Path) -
     stored = {str(entry.run_id) for entry in await runtime.ledger.read(0, 100_000, kind="decided")}
     assert set(kept) <= stored
     await runtime.ledger.close()
-    assert verify_store(tiny_disk / "steward.db").breaks == []
+    assert verify_store(store(tiny_disk)).breaks == []

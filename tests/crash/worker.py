@@ -58,9 +58,15 @@ def decision(effects: Path) -> Decision[Payment, None, str]:
     )
 
 
+def store(folder: Path) -> Path:
+    """Return the ledger's file; its disk is a folder of its own, as it may lose power while the world goes on."""
+    return folder / "disk" / "steward.db"
+
+
 def settings(folder: Path) -> Settings:
     """Return the settings of this folder; snapshots are taken often, to be caught in the middle of one."""
-    return Settings(ledger=f"sqlite:////{folder}/steward.db", snapshot_every_s=0.02, root=folder)
+    disk = store(folder)
+    return Settings(ledger=f"sqlite:////{disk}", snapshot_every_s=0.02, root=disk.parent)
 
 
 def say(line: str) -> None:

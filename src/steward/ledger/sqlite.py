@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -16,7 +15,7 @@ from steward.clock import Clock
 from steward.errors import EngineError, IntegrityError
 from steward.ledger.limits import check_commit
 from steward.ledger.port import Checkpoint, Commit, Committed, Entry, StoredMessage
-from steward.ledger.sqlite_errors import meaning_of
+from steward.ledger.sqlite_errors import UNREADABLE, meaning_of
 from steward.ledger.sqlite_files import beside
 from steward.ledger.sqlite_head import Head
 from steward.ledger.sqlite_reader import Reader
@@ -98,7 +97,7 @@ class SqliteLedger:
                     Reader(connect(place, timeout_s=lock_timeout.total_seconds(), query_only=True), store.keys.find)
                     for _ in range(2)
                 ]
-            except sqlite3.Error as error:
+            except UNREADABLE as error:
                 head.close()
                 raise meaning_of(error) from error
             except BaseException:
@@ -129,7 +128,7 @@ class SqliteLedger:
         self._check_open()
         try:
             return ask(self._reader)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise meaning_of(error) from error
 
     async def _far(self, ask: Callable[[Reader], T]) -> T:
@@ -137,7 +136,7 @@ class SqliteLedger:
         self._check_open()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, ask, self._far_reader)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise meaning_of(error) from error
 
     async def size(self) -> int:

@@ -41,11 +41,14 @@ _MEANINGS: dict[int, _Meaning] = {
         "the ledger's tables contradict each other", "run `steward verify --all`", broken=True
     ),
 }
+UNREADABLE = (sqlite3.Error, TypeError, ValueError)
+"""What reading raises: SQLite's own errors, and what comes of rows that are not as they were written."""
+
 _UNKNOWN = _Meaning("the ledger's database failed", "read the cause; run `steward doctor`")
 
 
-def meaning_of(error: sqlite3.Error) -> EngineError:
-    """Return the error to raise instead; extended codes count as their primary code.
+def meaning_of(error: Exception) -> EngineError:
+    """Return the error to raise instead of one of :data:`UNREADABLE`; extended codes count as their primary code.
 
     Example:
         >>> try:
@@ -54,8 +57,21 @@ def meaning_of(error: sqlite3.Error) -> EngineError:
         ...     print(meaning_of(error).what)
         the ledger cannot be opened
     """
+    if not isinstance(error, sqlite3.Error):
+        return damaged(f"{type(error).__name__}: {error}")
     code = getattr(error, "sqlite_errorcode", None)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     meaning = _MEANINGS.get(code & 0xFF, _UNKNOWN) if isinstance(code, int) else _UNKNOWN
     kind = IntegrityError if meaning.broken else EngineError
     return kind(meaning.what, retryable=meaning.retryable, why=f"{name}: {error}", fix=meaning.fix)
+
+
+def damaged(why: str) -> IntegrityError:
+    """Return the error for a row that cannot be what was written.
+
+    Example:
+        >>> damaged("entry 7 has no kind").actor
+        'operator'
+    """
+    meaning = _MEANINGS[sqlite3.SQLITE_CORRUPT]
+    return IntegrityError(meaning.what, why=why, fix=meaning.fix)

@@ -66,8 +66,12 @@ class WriterLock:
                 retryable=True,
                 code="engine.locked",
             ) from error
-        os.ftruncate(self._file, 0)
-        os.write(self._file, f"process {os.getpid()}\n".encode())
+        try:
+            os.ftruncate(self._file, 0)
+            os.write(self._file, f"process {os.getpid()}\n".encode())
+        except OSError as error:
+            self.release()
+            raise failed(error, path) from error
 
     def release(self) -> None:
         """Let go; calling it twice is fine."""

@@ -13,6 +13,7 @@ from steward.ledger.limits import check_range
 from steward.ledger.merkle import consistency_path, inclusion_path, root_at
 from steward.ledger.port import Entry, Message, StoredMessage
 from steward.ledger.sqlite_digests import digest_of
+from steward.ledger.sqlite_errors import damaged
 from steward.ledger.sqlite_store import OFFSET_BITS, OFFSET_MASK, cursor_crc, message_crc, topic_sizes
 from steward.ledger.sqlite_tree import StoredTree
 
@@ -22,7 +23,11 @@ _decode_message = msgspec.msgpack.Decoder(Message).decode
 
 
 def _entries(rows: sqlite3.Cursor) -> list[Entry]:
-    return [Entry(index, kind, UUID(bytes=run_id), body, key) for index, kind, run_id, body, key in rows]
+    entries = [Entry(index, kind, UUID(bytes=run_id), body, key) for index, kind, run_id, body, key in rows]
+    for entry in entries:
+        if type(entry.kind) is not str or type(entry.body) is not bytes:
+            raise damaged(f"entry {entry.index} has a {type(entry.kind).__name__} as kind, or no bytes as body")
+    return entries
 
 
 class Reader:

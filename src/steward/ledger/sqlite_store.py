@@ -15,6 +15,7 @@ from steward.errors import Conflict, EngineError
 from steward.ledger.merkle import Frontier
 from steward.ledger.port import Commit, Committed, Draft, Message
 from steward.ledger.sqlite_digests import DigestIndex, digest_of
+from steward.ledger.sqlite_errors import damaged
 from steward.ledger.sqlite_tree import STORED_HEIGHT, StoredTree, node_id
 
 APPLICATION_ID = 0x53544C47
@@ -206,7 +207,10 @@ def topic_sizes(database: sqlite3.Connection) -> dict[str, int]:
     """Return the number of messages of each topic, read from where its last message stands."""
     last = "SELECT max(id) FROM messages WHERE id BETWEEN t.no << 40 AND (t.no << 40) + ?"
     rows = database.execute(f"SELECT t.name, ({last}) FROM topics t ORDER BY t.no", (OFFSET_MASK,))
-    return {name: 0 if last is None else (last & OFFSET_MASK) + 1 for name, last in rows}
+    sizes = {name: 0 if last is None else (last & OFFSET_MASK) + 1 for name, last in rows}
+    if any(type(name) is not str for name in sizes):
+        raise damaged("a topic has no name")
+    return sizes
 
 
 class _Batch:

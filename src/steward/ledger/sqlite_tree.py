@@ -10,8 +10,10 @@ import sqlite3
 
 from steward.errors import IntegrityError
 from steward.ledger.merkle import node_hash
+from steward.ledger.sqlite_errors import damaged
 
 STORED_HEIGHT = 8
+HASH_BYTES = 32
 _BLOCK_LEAVES = 1 << STORED_HEIGHT
 _INDEX_BITS = 56
 
@@ -63,7 +65,10 @@ class StoredTree:
         rows = self._database.execute(
             "SELECT leaf FROM entries WHERE idx >= ? AND idx < ? ORDER BY idx", (first, first + _BLOCK_LEAVES)
         )
-        levels = [[leaf for (leaf,) in rows]]
+        leaves = [leaf for (leaf,) in rows]
+        if any(type(leaf) is not bytes or len(leaf) != HASH_BYTES for leaf in leaves):
+            raise damaged(f"a leaf of the tree at entries {first} to {first + _BLOCK_LEAVES - 1} is no hash")
+        levels = [leaves]
         while len(levels[-1]) > 1:
             pairs = iter(levels[-1])
             levels.append([node_hash(left, right) for left, right in zip(pairs, pairs, strict=False)])

@@ -11,7 +11,7 @@ from uuid import UUID
 from steward.errors import EngineError, NotFound
 from steward.ledger.port import Checkpoint, Commit, Committed, Entry, StoredMessage
 from steward.ledger.sqlite_digests import digest_of
-from steward.ledger.sqlite_errors import meaning_of
+from steward.ledger.sqlite_errors import UNREADABLE, meaning_of
 from steward.ledger.sqlite_reader import Reader
 from steward.ledger.sqlite_store import connect
 
@@ -45,7 +45,7 @@ class LedgerReader:
             raise NotFound(f"there is no ledger {path}", fix="start it once: steward serve")
         try:
             self._reader = Reader(connect(path, timeout_s=_BUSY_S, query_only=True), _scan)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise meaning_of(error) from error
         try:
             self._ask(Reader.size)
@@ -56,7 +56,7 @@ class LedgerReader:
     def _ask(self, question: Callable[[Reader], T]) -> T:
         try:
             return question(self._reader)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise meaning_of(error) from error
 
     async def size(self) -> int:
