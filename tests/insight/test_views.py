@@ -20,13 +20,19 @@ from steward.entries import (
     Approved,
     Asked,
     Attributed,
+    Barred,
     Body,
+    Changed,
+    Endorsed,
     Escalated,
     Expired,
     Failed,
     Observed,
     Published,
+    Questioned,
     Rejected,
+    Replied,
+    Snoozed,
     Undone,
     Valued,
 )
@@ -104,9 +110,20 @@ def filled(bodies: Sequence[Body]) -> Views:
     return views
 
 
+def changed(run: Record) -> Any:
+    more = {"reason": "less", "proposed": 1, "choice": "less", "evidence": "sha256:1e", "round": 1}
+    return later(Changed, run, by="cleo", impact=Money.of_minor(100, "EUR"), **more)
+
+
 _RECEIPT = Receipt(reference="r1")
 _FOLLOW = (
     asked,
+    changed,
+    lambda run: later(Endorsed, run, by="dora", reason="ok", evidence="e", round=0),
+    lambda run: later(Barred, run, person="emil", part="proposer", round=0),
+    lambda run: later(Snoozed, run, by="dora", reason="busy", until=run.decided_at),
+    lambda run: later(Questioned, run, by="dora", question="why?"),
+    lambda run: later(Replied, run, by="emil", reply="so"),
     lambda run: later(Approved, run, by="anna", reason="ok", evidence="e", choice="approved"),
     lambda run: later(Rejected, run, by="bert", reason="no", evidence="e", choice="hold"),
     lambda run: later(Expired, run, choice="late"),
@@ -126,6 +143,7 @@ def histories(draw: st.DrawFn) -> list[Body]:
     """Entries of several runs in any order that a ledger could hold: each run starts with its decision."""
     steps = draw(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(_FOLLOW)), max_size=40))
     runs: dict[int, Record] = {}
+    waiting: set[int] = set()
     bodies: list[Body] = []
     for number, follow in steps:
         if number not in runs:
@@ -133,7 +151,10 @@ def histories(draw: st.DrawFn) -> list[Body]:
                 number, decision=NAMES[number % 2], action=number % 3 > 0, outcome_key=f"k{number % 4}"
             )
             bodies.append(runs[number])
-        bodies.append(follow(runs[number]))
+        if follow is not changed or number in waiting:
+            bodies.append(follow(runs[number]))
+        if follow is asked:
+            waiting.add(number)
     return bodies
 
 
@@ -153,6 +174,8 @@ def seen(views: Views) -> tuple[object, ...]:
         views.unfinished(),
         views.totals(),
         views.value_by_day(),
+        views.people(),
+        views.answer_counts(),
         [views.find(name, f"k{number}") for name in NAMES for number in range(4)],
     )
 
@@ -170,6 +193,10 @@ def test_rows_equal_the_fold_of_each_run(bodies: list[Body]) -> None:
         assert row.decided_at == run.record.decided_at
         assert row.saving == (run.valued.saving if run.valued else None)
     assert views.unfinished() == sorted(key for key, run in runs.items() if run.is_waiting or run.needs_action)
+    for shown in views.waiting():
+        now = runs[shown.decision_id].asked
+        assert now is not None
+        assert (shown.choice, shown.evidence, shown.impact) == (now.choice, now.evidence, now.gate.impact)
     assert {row.decision_id for row in views.waiting()} == {key for key, run in runs.items() if run.is_waiting}
     for name in NAMES:
         for number in range(4):

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from steward.clock import EPOCH
+from steward.entries import Asked, Changed
 from steward.errors import IntegrityError
 from steward.ledger.port import Entry
 from steward.records import Money, Status
@@ -47,6 +48,7 @@ class RunState(Struct):
     acted: bool = False
     failed: bool = False
     halted: bool = False
+    aborted: bool = False
     answer: str | None = None
     asked: bytes | None = None
     deadline_us: int | None = None
@@ -165,7 +167,7 @@ def follow(state: RunState, entry: Entry) -> None:
 def _pending(state: RunState) -> RunState:
     if state.asked is not None and state.answer is None and not state.failed:
         state.pending = "person"
-    elif state.has_action and not state.acted and not state.failed:
+    elif state.has_action and not state.failed and (state.aborted or not state.acted):
         state.pending = "operator" if state.halted else "action"
     else:
         state.pending = None
@@ -188,6 +190,15 @@ def _asked(state: RunState, body: _Asked, entry: Entry) -> None:
     state.deadline_us = microseconds(body.gate.deadline)
 
 
+def _changed(state: RunState, body: Changed, entry: Entry) -> None:
+    """Put what is asked now in the place of what was asked, as :meth:`steward.ledger.run.Run.of` does."""
+    asked = _read_asked(state.asked or b"")
+    gate = asked.gate if body.impact is UNSET else msgspec.structs.replace(asked.gate, impact=body.impact)
+    state.asked = msgspec.json.encode(
+        msgspec.structs.replace(asked, choice=body.choice, evidence=body.evidence, gate=gate)
+    )
+
+
 def _answered(state: RunState, body: _Answered, entry: Entry) -> None:
     state.answer = state.status = entry.kind
     state.choice = bytes(body.choice)
@@ -201,7 +212,7 @@ def _acted(state: RunState, body: _Nothing, entry: Entry) -> None:
 
 def _undone(state: RunState, body: _Undone, entry: Entry) -> None:
     if body.step is UNSET:
-        state.acted, state.status = True, Status.UNDONE.value
+        state.acted, state.aborted, state.status = True, False, Status.UNDONE.value
 
 
 def _stepped(state: RunState, body: _Nothing, entry: Entry) -> None:
@@ -210,6 +221,10 @@ def _stepped(state: RunState, body: _Nothing, entry: Entry) -> None:
 
 def _doubted(state: RunState, body: _Nothing, entry: Entry) -> None:
     state.status = Status.IN_DOUBT.value
+
+
+def _aborted(state: RunState, body: _Nothing, entry: Entry) -> None:
+    state.aborted, state.halted, state.status = True, False, Status.ACTING.value
 
 
 def _halted(state: RunState, body: _Nothing, entry: Entry) -> None:
@@ -241,9 +256,11 @@ def _decoder(body: type[Any]) -> Callable[[bytes], Any]:
 
 _Change = Callable[[RunState, Any, Entry], None]
 _decode_decided = _decoder(_Decided)
+_read_asked = _decoder(Asked)
 _answer: tuple[Callable[[bytes], Any], _Change] = (_decoder(_Answered), _answered)
 _FOLD: dict[str, tuple[Callable[[bytes], Any], _Change]] = {
     "asked": (_decoder(_Asked), _asked),
+    "changed": (_decoder(Changed), _changed),
     "approved": _answer,
     "rejected": _answer,
     "expired": _answer,
@@ -251,6 +268,8 @@ _FOLD: dict[str, tuple[Callable[[bytes], Any], _Change]] = {
     "undone": (_decoder(_Undone), _undone),
     "stepped": (_decoder(_Nothing), _stepped),
     "doubted": (_decoder(_Nothing), _doubted),
+    "reverting": (_decoder(_Nothing), _stepped),
+    "aborted": (_decoder(_Nothing), _aborted),
     "halted": (_decoder(_Nothing), _halted),
     "redriven": (_decoder(_Nothing), _redriven),
     "failed": (_decoder(_Nothing), _failed),

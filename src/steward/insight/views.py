@@ -16,14 +16,15 @@ import msgspec
 
 from steward.entries import Asked
 from steward.errors import EngineError
-from steward.insight import fold
+from steward.insight import answers, fold
+from steward.insight.answers import AnswerCount, PeopleReport
 from steward.insight.fold import CHANGING, COLUMNS, RunState, moment
 from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, RunRow, Worth
 from steward.insight.tally import Tally, day_values, totals
 from steward.ledger.port import Entry
 from steward.records import Money, Status
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 4
 _ROWS_PER_STEP: Final = 500
 """Entries taken in at once; about 6 ms, in which nobody else has a turn."""
 _SCHEMA = """
@@ -33,7 +34,7 @@ CREATE TABLE runs (
   run_id BLOB PRIMARY KEY, position INTEGER NOT NULL, decision TEXT NOT NULL, release TEXT NOT NULL,
   decided_us INTEGER NOT NULL, status TEXT NOT NULL, choice BLOB NOT NULL, reasons BLOB NOT NULL, confidence REAL,
   outcome_key TEXT, has_action INTEGER NOT NULL, acted INTEGER NOT NULL, failed INTEGER NOT NULL,
-  halted INTEGER NOT NULL, answer TEXT, asked BLOB, deadline_us INTEGER, escalated_to TEXT,
+  halted INTEGER NOT NULL, aborted INTEGER NOT NULL, answer TEXT, asked BLOB, deadline_us INTEGER, escalated_to TEXT,
   unit TEXT NOT NULL, value TEXT NOT NULL, baseline TEXT NOT NULL, saving TEXT NOT NULL, pending TEXT
 ) WITHOUT ROWID;
 CREATE INDEX runs_by_status ON runs (decision, status, run_id);
@@ -113,6 +114,7 @@ class Views:
                     code="engine.views-gap",
                 )
             self._fold(new)
+            answers.take(self._db, [entry for entry in new if entry.kind in answers.KINDS])
             head = hashlib.sha256(new[-1].body).digest()
             self._db.execute("UPDATE position SET next = ?, head = ?", (new[-1].index + 1, head))
 
@@ -141,8 +143,8 @@ class Views:
     def clear(self) -> None:
         """Forget everything."""
         with self._transaction():
-            self._db.execute("DELETE FROM runs")
-            self._db.execute("DELETE FROM tallies")
+            for table in ("runs", "tallies", "answers", "checks"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the tables' own names
             self._db.execute("UPDATE position SET next = 0, head = x''")
 
     def runs(
@@ -197,6 +199,14 @@ class Views:
     ) -> list[DayValue]:
         """Return what the decisions of each day (UTC) were worth, ``since`` and ``until`` included, oldest first."""
         return day_values(self._db, decision, since, until)
+
+    def people(self, *, among: Collection[str] | None = None) -> PeopleReport:
+        """Return how people answer when they are asked, ``among`` some decisions only."""
+        return answers.report(self._db, among)
+
+    def answer_counts(self, *, among: Collection[str] | None = None) -> list[AnswerCount]:
+        """Return how many answers of each kind were given, and how long they took."""
+        return answers.counts(self._db, among)
 
     def close(self) -> None:
         """Release the file; calling it twice is fine."""
@@ -304,7 +314,8 @@ def _connect(path: str) -> sqlite3.Connection:
         db.execute("PRAGMA cache_size = -65536")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+            made = f"{_SCHEMA} {answers.SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};"
+            db.executescript(f"BEGIN IMMEDIATE; {made} COMMIT")
         elif version != SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"version {version} of the views, expected {SCHEMA_VERSION}")
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
