@@ -103,11 +103,7 @@ class Consumer:
             if batch:
                 await self._settle(batch)
         except EngineError as error:
-            self.failure = error
-            if not error.retryable:
-                raise
-            self._failures += 1
-            self.retry_at = self._clock.now() + self._delay()
+            self._postpone(error)
         else:
             self.failure, self.retry_at, self._failures = None, None, 0
         return self.position - start
@@ -123,8 +119,19 @@ class Consumer:
                 continue
             if self.retry_at is not None:
                 await self._clock.sleep_until(self.retry_at)
-            else:
+                continue
+            try:
                 await self._bus.wait({self.topic: self.position})
+            except EngineError as error:
+                self._postpone(error)
+
+    def _postpone(self, error: EngineError) -> None:
+        """Try again later, if that may help."""
+        self.failure = error
+        if not error.retryable:
+            raise error
+        self._failures += 1
+        self.retry_at = self._clock.now() + self._delay()
 
     async def _settle(self, batch: Sequence[StoredMessage], *, again: bool = True) -> None:
         """Commit what a batch causes; halve it if it fails, and bury what fails alone."""

@@ -98,6 +98,8 @@ class Server:
             await runtime.failed()
         except EngineError as error:
             self._simulation.trace.note("failed", error.code)
+            if error.retryable:
+                self._simulation.violate("what may pass has ended the background work", why=str(error))
             self.kill()
 
     async def call(self, work: Callable[[Runtime], Coroutine[Any, Any, T]]) -> T:
