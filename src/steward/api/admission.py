@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
+import msgspec
 from fastapi import Depends, Request
 
 from steward.api.doors import DOORS, Of
 from steward.api.entrance import Caller, peer_of
-from steward.api.exchange import Exchange
+from steward.api.exchange import Exchange, strictly
 from steward.api.service import Service
 from steward.errors import Denied, NotFound
 from steward.ledger.run import Run
 
+T = TypeVar("T")
 _CALLER, _RUN = "steward.caller", "steward.run"
 
 
@@ -40,8 +43,7 @@ async def admit(request: Request) -> None:
     if door.of is Of.ANYBODY:
         return
     service = service_of(request)
-    headers = Exchange(scope["headers"], limit_bytes=0).headers
-    scope[_CALLER] = caller = await service.entrance.admit(headers, request.method, peer_of(scope))
+    scope[_CALLER] = caller = await service.entrance.admit(headers_of(request), request.method, peer_of(scope))
     if door.permission is None:
         return
     if door.of is Of.WHOLE:
@@ -52,6 +54,23 @@ async def admit(request: Request) -> None:
         wanted = run_id(request.path_params["decision_id"])
         scope[_RUN] = run = await service.runtime.run(wanted)
         caller.require_run(door.permission, run, wanted)
+
+
+def headers_of(request: Request) -> Mapping[bytes, bytes]:
+    """Return the headers by lower-case name; refuses one that may stand once and stands twice."""
+    return Exchange(request.scope["headers"], limit_bytes=0).headers
+
+
+def reads(struct: type[T]) -> Any:
+    """Return the dependency that reads a request's body, as strictly as an event."""
+    decode = msgspec.json.Decoder(struct).decode
+
+    async def read(request: Request) -> T:
+        limit_bytes = service_of(request).runtime.settings.max_body_bytes
+        exchange = Exchange(request.scope["headers"], limit_bytes=limit_bytes, receive=request.receive)
+        return strictly(decode, await exchange.json())
+
+    return Depends(read)
 
 
 def run_id(text: str) -> UUID:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from steward.api import answers
+from steward.api import accounts, answers
 from steward.api.problems import MEDIA_TYPE, Problem
 from steward.insight.rows import ApprovalRow, RunRow
 from steward.insight.value import ValueSummary
@@ -30,6 +30,18 @@ _DESCRIBED: tuple[type[Any], ...] = (
     answers.OutcomeIn,
     answers.OutcomeTaken,
     answers.PersonsAnswer,
+    accounts.Account,
+    accounts.AccountChange,
+    accounts.AccountIn,
+    accounts.Claim,
+    accounts.KeyIn,
+    accounts.KeyIssued,
+    accounts.KeyRotation,
+    accounts.KeyShown,
+    accounts.Limit,
+    accounts.LimitIn,
+    accounts.Reasoned,
+    accounts.Refusal,
 )
 _TITLES = {
     400: "The request is malformed",

@@ -64,6 +64,7 @@ class Door(NamedTuple):
 _P = Permission
 _PUBLIC = Door(None, Of.ANYBODY)
 _OWN = Door(None, Of.SELF)
+_OFFICE = Door(_P.ADMINISTER, Of.WHOLE)
 DOORS: Final[Mapping[tuple[str, str], Door]] = {
     # Deciding, on the hot way
     ("POST", "/v1/decisions/{name}"): Door(_P.INVOKE, Of.DECISION),
@@ -85,6 +86,21 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("POST", "/v1/decisions/{decision_id}/undo"): Door(_P.STOP, Of.RUN),
     # Who is there, and who may what
     ("GET", "/v1/whoami"): _OWN,
+    ("POST", "/v1/session"): _PUBLIC,
+    ("DELETE", "/v1/session"): _PUBLIC,
+    ("POST", "/v1/access/claim"): _PUBLIC,
+    ("GET", "/v1/access/identities"): _OFFICE,
+    ("POST", "/v1/access/identities"): _OFFICE,
+    ("PATCH", "/v1/access/identities/{identity}"): _OFFICE,
+    ("POST", "/v1/access/identities/{identity}/revoke"): _OFFICE,
+    ("GET", "/v1/access/keys"): _OFFICE,
+    ("POST", "/v1/access/keys"): _OFFICE,
+    # One's own key anybody may end or replace; the administration asks.
+    ("POST", "/v1/access/keys/{prefix}/rotate"): Door(_P.ADMINISTER, Of.EACH),
+    ("POST", "/v1/access/keys/{prefix}/revoke"): Door(_P.ADMINISTER, Of.EACH),
+    ("GET", "/v1/access/limits"): _OFFICE,
+    ("PUT", "/v1/access/limits/{decision}"): _OFFICE,
+    ("GET", "/v1/access/refusals"): _OFFICE,
     # Machines that watch, and the description
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,

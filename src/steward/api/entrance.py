@@ -152,7 +152,7 @@ class Caller:
 
     def origin(self, trace: str | None) -> Origin:
         """Return where the caller's event came from."""
-        return Origin(source="http", trace_id=trace)
+        return Origin(source="http", trace_id=trace, by=None if self.is_local else self.identity.id)
 
     def person(self, named: str | UnsetType) -> str:
         """Return who answers: the caller, who must be a person and cannot name anybody else.
@@ -179,7 +179,7 @@ class Caller:
 
     @property
     def teams(self) -> frozenset[str]:
-        """The groups that the caller answers for."""
+        """The groups that the caller answers for; ``*`` for all."""
         return self.identity.teams
 
     @property

@@ -80,6 +80,7 @@ _BY_CODE: dict[str, tuple[int, str]] = {
     "overloaded": (503, "The server is busy"),
     "unauthenticated": (401, "Nobody is signed in"),
     "too-many-attempts": (429, "Too many failed sign-ins"),
+    "no-outcome": (422, "The data does not fit its contract"),
 }
 
 
