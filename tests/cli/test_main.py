@@ -254,6 +254,13 @@ def test_wrong_usage_has_exit_code_2(project: Path) -> None:
         assert steward(*arguments).exit_code == 2, arguments
 
 
+@pytest.mark.parametrize("what", [("--all",), ("0197ab12-0000-7000-8000-000000000000",), ("proof.json",)])
+def test_a_key_that_is_none_is_wrong_usage_and_no_verdict(project: Path, what: tuple[str, ...]) -> None:
+    result = steward("verify", *what, "--public-key", "x")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the public key that is trusted is malformed" in " ".join(result.stderr.replace("│", "").split())
+
+
 def test_the_doctor_shows_settings_with_their_sources_and_no_secrets(project: Path) -> None:
     report = data("-s", "max-batch=7", "doctor")
     assert report["settings"]["max_batch"] == {"value": 7, "source": "--max-batch"}

@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 
 from steward.clock import SystemClock
-from steward.errors import NotFound
+from steward.errors import ContractError, NotFound
 from steward.ledger import Commit
 from steward.ledger.bundle import bundle
 from steward.ledger.merkle import Frontier, leaf_hash
@@ -69,8 +69,7 @@ def change(path: Path, sql: str, *values: object) -> None:
 
 
 def test_a_whole_ledger_holds(path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    report = verify_store(path, progress=lambda done, of: seen.append((done, of)))
+    report = verify_store(path)
     assert report.breaks == []
     assert (report.entries, report.messages, report.signed_entries) == (ENTRIES, 120, ENTRIES)
     assert report.checkpoints == 7
@@ -108,6 +107,11 @@ CHANGES: list[tuple[str, str, Break | str]] = [
     ("topic", "UPDATE topics SET name = 'other' WHERE no = 1", "it belongs to 'topic-0'"),
     ("cursor", "UPDATE cursors SET position = 7", "the cursor 'loop' is not"),
     ("key-index", "UPDATE keys_recent SET rows = zeroblob(24) WHERE id = 1", "the index 'keys' lacks number 1"),
+    (
+        "key-rows",
+        "UPDATE keys_recent SET rows = CAST(rows || x'00' AS BLOB) WHERE id = 1",
+        "row 1 of the index 'keys' is",
+    ),
     ("message-index", "DELETE FROM message_ids_recent WHERE id = 1", "the index 'message_ids' lacks"),
     ("origin", "UPDATE meta SET value = 'x' WHERE name = 'origin'", "belongs to another ledger"),
     ("key-of-ledger", "UPDATE meta SET value = 'x' WHERE name = 'public_key'", "does not hold"),
@@ -129,6 +133,26 @@ def test_each_change_is_found(path: Path, sql: str, expected: Break | str) -> No
 def test_only_the_changed_body_is_named(path: Path) -> None:
     change(path, "UPDATE entries SET body = replace(body, '17}', '18}') WHERE idx = 17")
     assert verify_store(path).breaks == [Break(17, "its body is not the one that was hashed")]
+
+
+@pytest.mark.parametrize("index", [0, 255, 256, 511, 512, 599])
+def test_the_changed_one_is_named_at_the_edges_of_what_is_read_at_once(path: Path, index: int) -> None:
+    change(path, "UPDATE entries SET body = x'7b7d' WHERE idx = ?", index)
+    assert {one.index for one in verify_store(path).breaks} == {index}
+
+
+def test_a_gap_at_the_edge_of_what_is_read_at_once_is_named_once(path: Path) -> None:
+    change(path, "DELETE FROM entries WHERE idx BETWEEN 256 AND 259")
+    named = [one for one in verify_store(path).breaks if one.index is not None]
+    assert named == [Break(256, "it is missing; the next entry is 260")]
+
+
+def test_breaks_before_a_row_that_cannot_be_read_are_named(path: Path) -> None:
+    change(path, "UPDATE entries SET body = x'7b7d' WHERE idx = 270")
+    change(path, "UPDATE entries SET key = CAST(x'ff' AS TEXT) WHERE idx = 300")
+    breaks = verify_store(path).breaks
+    assert {one.index for one in breaks} == {270, None}
+    assert "the database cannot be read" in str(breaks[-1])
 
 
 def test_a_body_changed_with_its_hash_is_found_by_the_signature(path: Path) -> None:
@@ -170,6 +194,14 @@ def test_a_rewritten_history_with_another_key_is_found_by_who_knows_the_key(path
 def test_the_outside_checkpoint_is_checked(path: Path, spoil: Callable[[Path], object], says: str) -> None:
     spoil(path.with_name("ledger.db.checkpoint"))
     assert any(says in str(one) for one in verify_store(path).breaks)
+
+
+def test_a_key_that_is_none_is_wrong_usage_not_a_break(path: Path) -> None:
+    proof = path.with_name("bundle.json").read_bytes()
+    for key in ("x", "", json.loads(proof)["public_key"][:-4]):
+        for verify, *what in ((verify_store, path), (verify_entry, path, ENTRY), (verify_bundle, proof)):
+            with pytest.raises(ContractError, match="the public key that is trusted is malformed"):
+                verify(*what, public_key=key)
 
 
 def meaning(path: Path) -> object:

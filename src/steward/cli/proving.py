@@ -18,7 +18,22 @@ if TYPE_CHECKING:
     from steward.ledger.verify import Proven, Report
     from steward.runtime.settings import Settings
 
-Key = Annotated[str | None, typer.Option("--public-key", help="The key you trust; else the one that is there.")]
+
+def _usable_key(public_key: str | None) -> str | None:
+    if public_key is not None:
+        from steward.ledger.verify import check_key  # noqa: PLC0415 - only this option needs it
+
+        try:
+            check_key(public_key)
+        except ContractError as error:
+            raise typer.BadParameter(str(error)) from error
+    return public_key
+
+
+Key = Annotated[
+    str | None,
+    typer.Option("--public-key", callback=_usable_key, help="The key you trust; else the one that is there."),
+]
 Outside = Annotated[Path | None, typer.Option("--checkpoint", help="A checkpoint kept elsewhere, to compare with.")]
 
 

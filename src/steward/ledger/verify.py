@@ -19,11 +19,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from steward.errors import EngineError, NotFound
-from steward.ledger.verify_proofs import STORED_HEIGHT, Head, hash_leaf, open_checkpoint, root_of_path
-from steward.ledger.verify_store import Break, Progress, Report, StoreCheck, repeats
+from steward.errors import ContractError, EngineError, NotFound
+from steward.ledger.verify_entries import repeats
+from steward.ledger.verify_proofs import STORED_HEIGHT, Head, hash_leaf, open_checkpoint, root_of_path, split_key
+from steward.ledger.verify_store import Break, Progress, Report, StoreCheck
 
-__all__ = ["Break", "Proven", "Report", "verify_bundle", "verify_entry", "verify_store"]
+__all__ = ["Break", "Proven", "Report", "check_key", "verify_bundle", "verify_entry", "verify_store"]
 
 
 class Proven(Struct, frozen=True, kw_only=True):
@@ -55,6 +56,31 @@ class Proven(Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Whether everything holds."""
         return not self.breaks
+
+
+def check_key(public_key: str | None) -> None:
+    """Refuse a trusted key that cannot be one: nothing could hold under it, and nothing be told of the ledger.
+
+    Raises:
+        ContractError: It is not a signed-note verifier key.
+
+    Example:
+        >>> check_key("my key")
+        Traceback (most recent call last):
+        ...
+        steward.errors.ContractError: the public key that is trusted is malformed. Why: it is not NAME+ID+KEY ...
+    """
+    if public_key is None:
+        return
+    try:
+        split_key(public_key)
+    except ValueError as error:
+        raise ContractError(
+            "the public key that is trusted is malformed",
+            why="it is not NAME+ID+KEY with the id that fits, an Ed25519 key as signed notes write it",
+            fix="copy the whole key, from where you noted it",
+            field="public_key",
+        ) from error
 
 
 @contextmanager
@@ -98,9 +124,11 @@ def verify_store(
         progress: Told how far it is.
 
     Raises:
+        ContractError: The key you trust is malformed.
         NotFound: There is no such file.
         EngineError: Another program has locked it.
     """
+    check_key(public_key)
     report, place = Report(), Path(path)
     try:
         with _snapshot(place) as database:
@@ -138,10 +166,14 @@ def verify_bundle(bundle: bytes, *, public_key: str | None = None) -> Report:
         bundle: JSON as ``steward.ledger.bundle`` makes it.
         public_key: The key you trust; without it the bundle's own is used, which proves only that it fits together.
 
+    Raises:
+        ContractError: The key you trust is malformed.
+
     Example:
         >>> str(verify_bundle(b"{}").breaks[0])
         'the bundle cannot be read: Object missing required field `format`'
     """
+    check_key(public_key)
     report = Report()
     index = None
     try:
@@ -182,11 +214,14 @@ def verify_entry(
     """Prove every entry of one run against the checkpoint outside the database; quick at any size.
 
     Entries younger than that checkpoint (a second at most) are proven against the tree as it stands, unsigned.
+    Entries are found by their column ``run_id``: that one was moved to another run, only the whole ledger tells.
 
     Raises:
+        ContractError: The key you trust is malformed.
         NotFound: There is no such file, or no entry of this run.
         EngineError: The file cannot be read, or another program has locked it.
     """
+    check_key(public_key)
     place = Path(path)
     try:
         with _snapshot(place) as database:

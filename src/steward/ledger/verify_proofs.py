@@ -29,6 +29,29 @@ class Head(Struct, frozen=True):
     root: bytes
 
 
+def split_key(vkey: str) -> tuple[str, str, bytes]:
+    """Return name, id in hex and the 32 bytes of a verifier key ``<name>+<hex id>+<base64>``.
+
+    Raises:
+        ValueError: It is none of Ed25519, or its id does not fit.
+
+    Example:
+        >>> split_key("a+key+")
+        Traceback (most recent call last):
+        ...
+        ValueError: the public key is malformed
+    """
+    name, _, rest = vkey.strip().partition("+")
+    key_id, _, encoded = rest.partition("+")
+    try:
+        key = b64decode(encoded, validate=True)
+        if len(key) == 33 and key[0] == 1 and sha256(f"{name}\n".encode() + key).hexdigest()[:8] == key_id:
+            return name, key_id, key[1:]
+    except ValueError as error:
+        raise ValueError("the public key is malformed") from error
+    raise ValueError("the public key is malformed")
+
+
 def open_checkpoint(note: str, vkey: str) -> Head:
     """Return what a checkpoint says if ``vkey`` signed it.
 
@@ -42,10 +65,7 @@ def open_checkpoint(note: str, vkey: str) -> Head:
         ValueError: the public key is malformed
     """
     try:
-        name, key_id, encoded = vkey.strip().split("+", 2)
-        key = b64decode(encoded, validate=True)
-        if len(key) != 33 or key[0] != 1 or sha256(f"{name}\n".encode() + key).hexdigest()[:8] != key_id:
-            raise ValueError("the public key is malformed")
+        name, key_id, key = split_key(vkey)
         text, gap, tail = note.partition("\n\n")
         lines = [line.split(" ") for line in tail.split("\n") if line.startswith(f"— {name} ")]
         if not gap or not tail.endswith("\n") or len(lines) != 1 or len(lines[0]) != 3:
@@ -55,7 +75,7 @@ def open_checkpoint(note: str, vkey: str) -> Head:
             raise ValueError("its base64 has bits that mean nothing")
         if signature[:4].hex() != key_id:
             raise ValueError("it is signed by another key")
-        Ed25519PublicKey.from_public_bytes(key[1:]).verify(signature[4:], f"{text}\n".encode())
+        Ed25519PublicKey.from_public_bytes(key).verify(signature[4:], f"{text}\n".encode())
         origin, size, encoded_root = text.split("\n")[:3]
         root = b64decode(encoded_root, validate=True)
         if not size.isdecimal() or str(int(size)) != size or len(root) != HASH_BYTES:
@@ -126,19 +146,25 @@ class Peaks:
         self._carry(leaf, self.size, 0)
         self.size += 1
 
-    def push_all(self, leaves: list[bytes]) -> None:
-        """Add leaf hashes; a whole block of 256 takes half the time of its leaves."""
-        if len(leaves) != BLOCK_LEAVES or self.size % BLOCK_LEAVES:
-            for leaf in leaves:
-                self.push(leaf)
-            return
-        while len(leaves) > 1:
-            pairs = iter(leaves)
-            leaves = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
-        block = self.size >> STORED_HEIGHT
-        self.nodes[STORED_HEIGHT << 56 | block] = leaves[0]
-        self._carry(leaves[0], block, STORED_HEIGHT)
-        self.size += BLOCK_LEAVES
+    def push_all(self, leaves: Sequence[bytes]) -> None:
+        """Add leaf hashes by the widest perfect subtrees that fit where the tree ends: half the time of each alone."""
+        start = 0
+        while left := len(leaves) - start:
+            aligned = self.size | BLOCK_LEAVES
+            width = min(aligned & -aligned, 1 << (left.bit_length() - 1))
+            self._push_subtree(leaves[start : start + width])
+            start += width
+
+    def _push_subtree(self, nodes: Sequence[bytes]) -> None:
+        width = len(nodes)
+        while len(nodes) > 1:
+            pairs = iter(nodes)
+            nodes = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+        height = width.bit_length() - 1
+        if height == STORED_HEIGHT:
+            self.nodes[height << 56 | self.size >> height] = nodes[0]
+        self._carry(nodes[0], self.size >> height, height)
+        self.size += width
 
     def _carry(self, node: bytes, place: int, height: int) -> None:
         peaks = self._peaks

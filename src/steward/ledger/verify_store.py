@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import msgspec
 from msgspec import Struct, field
 
-from steward.ledger.verify_proofs import Head, Peaks, open_checkpoint
+from steward.ledger.verify_entries import UNREADABLE, all_hold, breaks_of, index_rows
+from steward.ledger.verify_proofs import BLOCK_LEAVES, Head, Peaks, open_checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,10 +27,12 @@ SCHEMA_SHA256 = "9b041b978b81e24311e1760639e708960f43b1aad55750069013706b6cb82a3
 MOST_BREAKS = 1000
 _PROGRESS_EVERY = 16_384
 _OFFSET_BITS = 40
-_CHANGED = "its body is not the one that was hashed"
 
 Progress = Callable[[int, int], None]
 """Called with the entries checked so far and their number."""
+
+_Row = tuple[Any, ...]
+"""What SQLite hands over: in a damaged file, any column may have any type."""
 
 
 class Break(Struct, frozen=True):
@@ -83,13 +86,6 @@ class Report(Struct, kw_only=True):
             self.breaks.append(Break(index, what))
 
 
-class _BodyNames(Struct):
-    """The fields of a body that are repeated in the entry's columns."""
-
-    kind: str
-    decision_id: UUID
-
-
 class _MessageNames(Struct):
     """The fields of a message by which duplicates are recognised."""
 
@@ -98,26 +94,7 @@ class _MessageNames(Struct):
     id: str
 
 
-_decode_body = msgspec.json.Decoder(_BodyNames).decode
 _decode_message = msgspec.msgpack.Decoder(_MessageNames).decode
-
-
-def _same(names: _BodyNames, kind: str, run_id: bytes) -> bool:
-    return names.kind == kind and names.decision_id.int == int.from_bytes(run_id)
-
-
-def repeats(body: bytes, kind: str, run_id: bytes) -> bool:
-    """Return whether an entry's columns say what its body says.
-
-    Example:
-        >>> body = b'{"kind":"acted","decision_id":"00000000-0000-0000-0000-000000000007"}'
-        >>> repeats(body, "acted", UUID(int=7).bytes), repeats(body, "failed", UUID(int=7).bytes)
-        (True, False)
-    """
-    try:
-        return _same(_decode_body(body), kind, run_id)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
 
 
 class StoreCheck:
@@ -159,8 +136,8 @@ class StoreCheck:
             if problem != "ok":
                 add(None, f"the database file is damaged: {problem}")
 
-    def _heads(self, outside: Path) -> dict[int, list[Head]]:
-        """Return the signed heads by size, having checked their signatures."""
+    def _heads(self, outside: Path) -> deque[Head]:
+        """Return the signed heads, the smallest first, having checked their signatures."""
         report = self._report
         meta: Mapping[str, str] = dict(self._database.execute("SELECT name, value FROM meta"))
         if set(meta) != {"origin", "public_key"}:
@@ -181,7 +158,7 @@ class StoreCheck:
                 report.add(None, f"the checkpoint {outside.name} outside the database is missing")
         except (OSError, UnicodeDecodeError) as error:
             report.add(None, f"the checkpoint {outside.name} outside the database cannot be read: {error}")
-        heads: dict[int, list[Head]] = {}
+        heads = list[Head]()
         for name, size, note in notes:
             try:
                 head = open_checkpoint(note, key)
@@ -190,58 +167,57 @@ class StoreCheck:
                 continue
             if head.origin != report.origin or (size is not None and head.size != size):
                 report.add(None, f"{name} belongs to another ledger or place")
-            heads.setdefault(head.size, []).append(head)
-        return heads
+            heads.append(head)
+        return deque(sorted(heads, key=lambda head: head.size))
 
-    def _compare(self, heads: list[Head]) -> None:
-        report = self._report
-        for head in heads:
-            root = self._peaks.root()
-            report.checkpoints += 1
-            if head.root != root:
-                report.add(None, f"the first {head.size} entries are not those that were signed")
-            else:
-                report.signed_entries = head.size
-
-    def _check_entries(self, heads: dict[int, list[Head]]) -> bytearray:
+    def _check_entries(self, heads: deque[Head]) -> bytearray:
         """Hash every entry; return digest and index of every key, 24 bytes each."""
-        report, peaks, check = self._report, self._peaks, self._check_entry
+        report, peaks = self._report, self._peaks
         (total,) = self._database.execute("SELECT coalesce(max(idx) + 1, 0) FROM entries").fetchone()
-        keys, leaves, expected = bytearray(), list[bytes](), 0
-        self._compare(heads.pop(0, []))
+        keys, expected = bytearray(), 0
+        self._grow((), heads)
         rows = self._database.execute("SELECT idx, kind, run_id, leaf, key, body FROM entries ORDER BY idx")
-        for count, (index, kind, run_id, leaf, key, body) in enumerate(rows, 1):
-            if index != expected:
-                report.add(expected, f"it is missing; the next entry is {index}")
-            expected = index + 1
-            check(index, kind, run_id, leaf, body)
-            if key is not None:
-                keys += _index_row(str(key), index)
+        for block in _blocks(rows):
+            indices, kinds, run_ids, leaves, named, bodies = zip(*block, strict=True)
+            whole = indices == tuple(range(expected, expected + len(block)))
+            if not (whole and all_hold(kinds, run_ids, leaves, bodies)):
+                self._name_breaks(block, expected)
+                leaves = tuple(leaf if isinstance(leaf, bytes) else b"" for leaf in leaves)
+            expected = indices[-1] + 1
+            keys += index_rows(
+                [(str(key), index) for key, index in zip(named, indices, strict=True) if key is not None]
+            )
             # The stored hash goes into the tree: so a changed body breaks itself only, and is named.
-            leaves.append(leaf if isinstance(leaf, bytes) else b"")
-            if count & 255 == 0 or count in heads:
-                peaks.push_all(leaves)
-                leaves = []
-                self._compare(heads.pop(count, []))
-                if self._progress is not None and count % _PROGRESS_EVERY == 0:
-                    self._progress(count, total)
-        peaks.push_all(leaves)
+            self._grow(leaves, heads)
+            if self._progress is not None and peaks.size % _PROGRESS_EVERY == 0:
+                self._progress(peaks.size, total)
         report.entries, report.root = peaks.size, peaks.root().hex()
-        for size in heads:
+        for size in dict.fromkeys(head.size for head in heads):
             report.add(None, f"a checkpoint was signed over {size} entries, but only {peaks.size} are there")
         return keys
 
-    def _check_entry(self, index: int, kind: str, run_id: bytes, leaf: bytes, body: bytes | str) -> None:
-        add = self._report.add
-        try:
-            if isinstance(body, str) or sha256(b"\x00" + body).digest() != leaf:
-                add(index, _CHANGED)
-            if not _same(_decode_body(body), kind, run_id):
-                add(index, "its columns do not repeat its body")
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            add(index, "its body is not an entry's JSON")
-        except TypeError:
-            add(index, "a column has a value of the wrong type")
+    def _name_breaks(self, block: Iterable[_Row], expected: int) -> None:
+        for index, kind, run_id, leaf, _, body in block:
+            if index != expected:
+                self._report.add(expected, f"it is missing; the next entry is {index}")
+            expected = index + 1
+            for what in breaks_of(kind, run_id, leaf, body):
+                self._report.add(index, what)
+
+    def _grow(self, leaves: Sequence[bytes], heads: deque[Head]) -> None:
+        """Add leaves to the tree, and compare it with every head that was signed on the way."""
+        peaks, report = self._peaks, self._report
+        start = peaks.size
+        end = start + len(leaves)
+        while heads and heads[0].size <= end:
+            head = heads.popleft()
+            peaks.push_all(leaves[peaks.size - start : head.size - start])
+            report.checkpoints += 1
+            if head.root != peaks.root():
+                report.add(None, f"the first {head.size} entries are not those that were signed")
+            else:
+                report.signed_entries = head.size
+        peaks.push_all(leaves[peaks.size - start :])
 
     def _check_nodes(self) -> None:
         nodes = self._peaks.nodes
@@ -263,7 +239,7 @@ class StoreCheck:
         whole, found = _sorted_rows(expected), _sorted_rows(stored)
         for digest, number in _twice(whole):
             self._report.add(number, f"what identifies it in '{name}' ({digest}…) was taken before")
-        if whole.tobytes() != found.tobytes():
+        if whole.shape != found.shape or (whole != found).any():
             wanted, had = Counter(map(tuple, whole.tolist())), Counter(map(tuple, found.tolist()))
             for state, rows in (("lacks", wanted - had), ("has too much for", had - wanted)):
                 for row in sorted(rows)[:MOST_BREAKS]:
@@ -276,24 +252,27 @@ class StoreCheck:
         if sorted(topics) != list(range(1, len(topics) + 1)) or len(set(topics.values())) != len(topics):
             add(None, "topics are missing or named twice")
         expected = dict.fromkeys(topics, 0)
-        for message_id, crc, body in self._database.execute("SELECT id, crc32, body FROM messages ORDER BY id"):
-            number, offset = message_id >> _OFFSET_BITS, message_id & (1 << _OFFSET_BITS) - 1
-            name = f"message {offset} of topic {topics.get(number)!r}"
-            if expected.get(number) != offset:
-                add(None, f"{name}: it should be number {expected.get(number)}")
-            expected[number] = offset + 1
-            if crc32(body, message_id & 0xFFFF_FFFF) != crc:
-                add(None, f"{name}: its bytes are not those that were written")
-            try:
-                names = _decode_message(body)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                add(None, f"{name}: it cannot be read")
-                continue
-            if names.topic != topics.get(number):
-                add(None, f"{name}: it belongs to {names.topic!r}")
-            identity = f"{len(names.topic)} {len(names.source)} {names.topic}{names.source}{names.id}"
-            ids += _index_row(identity, message_id)
-            self._report.messages += 1
+        for block in _blocks(self._database.execute("SELECT id, crc32, body FROM messages ORDER BY id")):
+            identified = list[tuple[str, int]]()
+            for message_id, crc, body in block:
+                number, offset = message_id >> _OFFSET_BITS, message_id & (1 << _OFFSET_BITS) - 1
+                name = f"message {offset} of topic {topics.get(number)!r}"
+                if expected.get(number) != offset:
+                    add(None, f"{name}: it should be number {expected.get(number)}")
+                expected[number] = offset + 1
+                if crc32(body, message_id & 0xFFFF_FFFF) != crc:
+                    add(None, f"{name}: its bytes are not those that were written")
+                try:
+                    names = _decode_message(body)
+                except UNREADABLE:
+                    add(None, f"{name}: it cannot be read")
+                    continue
+                if names.topic != topics.get(number):
+                    add(None, f"{name}: it belongs to {names.topic!r}")
+                identity = f"{len(names.topic)} {len(names.source)} {names.topic}{names.source}{names.id}"
+                identified.append((identity, message_id))
+                self._report.messages += 1
+            ids += index_rows(identified)
         for number, count in expected.items():
             if count == 0:
                 add(None, f"topic {topics.get(number)!r} has no messages")
@@ -305,16 +284,27 @@ class StoreCheck:
                 self._report.add(None, f"the cursor {name!r} is not what was written")
 
 
-def _index_row(text: str, number: int) -> bytes:
-    """Return the 24 bytes of an index that lead from a text to a number."""
-    return sha256(text.encode("utf-8", "surrogatepass")).digest()[:16] + number.to_bytes(8, "big")
+def _blocks(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
+    """Yield rows by the number of leaves in a block of the tree; those before an error are yielded before it."""
+    rows = iter(rows)
+    while True:
+        block = list[_Row]()
+        try:
+            block.extend(islice(rows, BLOCK_LEAVES))
+        except sqlite3.DatabaseError:
+            if block:
+                yield block
+            raise
+        if not block:
+            return
+        yield block
 
 
 def _sorted_rows(packed: bytearray) -> NDArray[np.uint64]:
     """Return packed rows as three big-endian words each, sorted: millions of them fit in memory this way."""
     import numpy as np  # noqa: PLC0415 - heavy, and only verification needs it here
 
-    table = np.frombuffer(bytes(packed[: len(packed) // 24 * 24]), ">u8").reshape(-1, 3).astype(np.uint64)
+    table = np.frombuffer(packed, ">u8", len(packed) // 24 * 3).reshape(-1, 3).astype(np.uint64)
     table = table[np.argsort(table[:, 0])]
     if (table[1:, 0] == table[:-1, 0]).any():  # 64 equal bits: hardly ever but for true duplicates
         table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
