@@ -25,6 +25,7 @@ ENGINES = {
     "ledger/sqlite": "an engine: one writer thread",
     "models/lightgbm": "an engine: handles for each thread",
     "api/server.py": "the socket that the server listens on",
+    "downstream/transport.py": "an engine: resolves names and connects",
     "cli/": "a face: looks at processes and ports of this machine",
     "runtime/doctor.py": "looks at the machine: its ports and its clock",
     "cases/grid/demo": "a face: paces the demo by the wall clock",

@@ -30,6 +30,7 @@ class Call:
         deadline: When it is too late; what is called downstream should be told.
         results: What the steps before this one gave, by name, in an action of several steps.
         undoes: While something is taken back, the key that it was done under; ``key`` is then another one.
+        trace_id: The W3C trace id of the request that asked for the decision, if it had one.
 
     Example:
         >>> Call(decision_id=UUID(int=1), decision="pay.release", key="pay.release/1", features=Features(),
@@ -46,6 +47,7 @@ class Call:
     deadline: datetime | None = None
     results: Mapping[str, object] = field(default_factory=dict)
     undoes: str | None = None
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

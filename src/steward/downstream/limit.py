@@ -1,0 +1,153 @@
+"""An adaptive limit of what is under way at once, learnt from how long things take.
+
+A fixed limit is right on one day. Here the limit follows the measured latency: as long as a window's mean stays near
+the lowest mean known (nothing queues), it grows; when things begin to queue, the mean rises and the limit shrinks in
+proportion; when something is dropped, it shrinks at once. The rule is that of Netflix's ``concurrency-limits``
+(``Gradient2Limit``: limit x gradient + queue, smoothed; ``AIMDLimit``: x 0.9 after a drop), see
+https://github.com/Netflix/concurrency-limits. Different is what latency is compared with: there a slow average, which
+an overload of minutes drags along; here the lowest mean, measured again now and then while little is let in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from steward.decision.lane import Lane
+from steward.errors import DeclarationError
+
+_SHARES: Final = {Lane.EMERGENCY: 1.1, Lane.NORMAL: 1.0, Lane.BATCH: 0.7}
+"""The share of the limit that a lane may fill: batches leave room for all, and emergencies find some left."""
+_SMOOTHING: Final = 0.2
+_SMALLEST_GRADIENT: Final = 0.5
+_AFTER_DROP: Final = 0.9
+
+
+class AdaptiveLimit:
+    """How many requests may be under way, between ``least`` and ``most``.
+
+    Args:
+        now: Tells the time; aware.
+        least: Never fewer.
+        most: Never more.
+        first: How many before anything is known.
+        tolerance: By which factor the mean latency may rise above the lowest one before the limit shrinks.
+        window: How long latencies are gathered before the limit is computed again.
+        samples: How many latencies a window has at least.
+        memory: After how many windows the lowest mean is measured again; at first sooner.
+
+    Attributes:
+        in_flight: How many are under way.
+        limit: How many may be, in the normal lane.
+
+    Example:
+        >>> from datetime import UTC
+        >>> from steward.clock import VirtualClock
+        >>> clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+        >>> limit = AdaptiveLimit(clock.now, first=2)
+        >>> [limit.try_acquire() for _ in range(3)], limit.try_acquire(Lane.EMERGENCY)
+        ([True, True, False], True)
+        >>> limit.release(timedelta(milliseconds=3))
+        >>> limit.in_flight
+        2
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        *,
+        least: int = 4,
+        most: int = 1000,
+        first: int = 20,
+        tolerance: float = 1.5,
+        window: timedelta = timedelta(milliseconds=500),
+        samples: int = 10,
+        memory: int = 600,
+    ) -> None:
+        if not 1 <= first <= most or not 1 <= least <= most or tolerance < 1 or samples < 1 or memory < 1:
+            raise DeclarationError("a limit lies between least and most, at least 1, and tolerance is at least 1")
+        self._now, self._least, self._most, self._tolerance = now, least, most, tolerance
+        self._window, self._samples, self._memory = window, samples, memory
+        self.in_flight = self._peak = 0
+        self._limit = float(first)
+        self._lowest_s = math.inf
+        self._age, self._next_probe = 0, min(2, memory)
+        self._is_probing, self._before_probe = False, 0
+        self._begin_window()
+
+    @property
+    def limit(self) -> int:
+        """How many may be under way now, in the normal lane."""
+        return math.ceil(math.sqrt(self._limit) / 2) if self._is_probing else int(self._limit)
+
+    def try_acquire(self, lane: Lane = Lane.NORMAL) -> bool:
+        """Count one more as under way and return ``True``, unless there are too many for its lane."""
+        room = self.limit * _SHARES[lane]
+        if self.in_flight >= (math.ceil(room) if lane is Lane.EMERGENCY else max(int(room), 1)):
+            return False
+        self.in_flight += 1
+        self._peak = max(self._peak, self.in_flight)
+        return True
+
+    def release(self, latency: timedelta, *, dropped: bool = False) -> None:
+        """Say that one ended; ``dropped`` if it ended because there was too much, and its latency says nothing."""
+        self.in_flight -= 1
+        if self._is_probing and self._before_probe > 0:
+            self._before_probe -= 1  # it came when more was let in, and waited behind that
+            return
+        if dropped:
+            self._has_dropped = True
+        else:
+            self._sum_s += latency.total_seconds()
+            self._count += 1
+        if self._is_probing:
+            if self._count >= self._samples:
+                self._end_probe()
+        # A clock that was set back ends the window, too.
+        elif not timedelta(0) <= self._now() - self._began_at < self._window and (
+            self._count >= self._samples or self._has_dropped
+        ):
+            self._end_window()
+
+    def _begin_window(self) -> None:
+        self._began_at = self._now()
+        self._sum_s, self._count = 0.0, 0
+        self._peak, self._has_dropped = self.in_flight, False
+
+    def _end_window(self) -> None:
+        if self._has_dropped:
+            self._set(self._limit * _AFTER_DROP)
+        elif self._count:
+            self._learn(self._sum_s / self._count)
+        self._begin_window()
+
+    def _learn(self, mean_s: float) -> None:
+        self._lowest_s = min(self._lowest_s, mean_s)
+        self._age += 1
+        is_old = self._age >= self._next_probe
+        if self._peak < self._limit / 2:
+            # Nobody came near the limit: nothing is known about a higher one, and nothing queued.
+            if is_old:
+                self._remember(mean_s)
+            return
+        if is_old:
+            self._is_probing, self._before_probe = True, self.in_flight
+        ratio = self._tolerance * self._lowest_s / mean_s if mean_s > 0 else 1.0
+        gradient = min(max(ratio, _SMALLEST_GRADIENT), 1.0)
+        # Room to grow by the root of the limit: quick when small, careful when large.
+        wanted = self._limit * gradient + math.sqrt(self._limit) / 2
+        self._set(self._limit + _SMOOTHING * (wanted - self._limit))
+
+    def _end_probe(self) -> None:
+        self._is_probing = False
+        self._remember(self._sum_s / self._count)
+        self._begin_window()
+
+    def _remember(self, mean_s: float) -> None:
+        """Take a mean that was measured while little was under way; the next is wanted after twice the time."""
+        self._lowest_s, self._age, self._next_probe = mean_s, 0, min(self._next_probe * 2, self._memory)
+
+    def _set(self, limit: float) -> None:
+        self._limit = min(max(limit, self._least), self._most)
