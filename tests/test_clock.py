@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.clock import EPOCH, SystemClock, VirtualClock
+from steward.clock import EPOCH, SystemClock, VirtualClock, uuid_of
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -82,3 +84,17 @@ async def test_the_system_clock_does_not_sleep_for_the_past() -> None:
     soon = clock.now() + timedelta(milliseconds=20)
     await clock.sleep_until(soon)
     assert clock.now() >= soon
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_a_uuid_made_quickly_is_like_any_other(number: int) -> None:
+    made, other = uuid_of(number), UUID(int=number)
+    assert (made, hash(made), str(made), repr(made), made.bytes) == (
+        other,
+        hash(other),
+        str(other),
+        repr(other),
+        other.bytes,
+    )
+    assert made.is_safe is other.is_safe
+    assert copy.deepcopy(made) == other

@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Protocol
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -38,6 +38,23 @@ class Clock(Protocol):
         ...
 
 
+def uuid_of(number: int) -> UUID:
+    """Return ``UUID(int=number)``, without its checks: a third of the time.
+
+    Args:
+        number: At least 0 and below 2**128.
+
+    Example:
+        >>> uuid_of(1) == UUID(int=1)
+        True
+    """
+    made = object.__new__(UUID)
+    # As UUID itself does it, because it refuses to be changed.
+    object.__setattr__(made, "int", number)
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made
+
+
 def time_of(made: UUID) -> datetime:
     """Return when a UUIDv7 was made, to the millisecond.
 
@@ -60,7 +77,7 @@ class _Ids:
         # 48 bits of time and 12 of counter form one number that only grows, even if the clock jumps back.
         self._last = stamp = max(self._last + 1, unix_ms << 12)
         high = ((stamp >> 12) << 16) | 0x7000 | (stamp & 0xFFF)
-        return UUID(int=(high << 64) | (0b10 << 62) | self._bits(62))
+        return uuid_of((high << 64) | (0b10 << 62) | self._bits(62))
 
 
 class SystemClock:

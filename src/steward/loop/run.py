@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from steward.clock import Clock
 from steward.decision.choice import Choice
@@ -32,8 +31,7 @@ Observe = Callable[[Any, Incoming, str, datetime], None]
 _AFTERWARDS = frozenset({"predict", "choose", "gate"})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A durable answer.
 
     Attributes:
@@ -53,8 +51,7 @@ class Answer:
         return b'%b,"ledger_index":%d}}' % (self.body[:-2], self.index)
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct):
     """One event on its way through the stages; ``failed`` names the stage that stopped it."""
 
     incoming: Incoming

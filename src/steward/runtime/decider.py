@@ -129,8 +129,9 @@ class Decider:
             index += len(work.drafts)
 
     def _settle(self, works: Sequence[Work]) -> None:
-        for work in works:
-            self._under_way.pop(work.run_id, None)
+        if self._under_way:  # empty where no decision reads its own stream
+            for work in works:
+                self._under_way.pop(work.run_id, None)
 
     def own_messages(self, prepared: Prepared, works: Sequence[Work]) -> list[Message]:
         """Return what puts a decision's own events on the stream that its features read."""
