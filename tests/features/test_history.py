@@ -141,10 +141,40 @@ def test_history_is_the_same_however_few_events_are_looked_at_together(monkeypat
             assert agrees(window, value, expected(window, known, key, at, known_at))
 
 
+def test_history_is_the_same_however_few_keys_are_worked_on_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = disturbed(generated(600, 15, keys=7), 15, delay=minutes(59))
+    asked = [(key, fact.known_at, fact.known_at) for fact in facts for key in (fact.event.region, "nowhere")]
+    whole = over_history(facts, asked)
+    monkeypatch.setattr(past, "_PART", 1)
+    assert repr(over_history(facts, asked)) == repr(whole)
+
+
+def test_no_rows_have_no_values() -> None:
+    assert over_history([], []) == []
+    assert over_history(generated(50, 1), []) == []
+
+
+def test_keys_are_equal_if_their_texts_are() -> None:
+    table = EventTable(LOAD, [1, "1", True, 2], [10, 20, 30, 40], [10, 20, 30, 40], ["a", "b", "c", "d"], {})
+    spine = Spine({"region": ["1", 1, "True", 1.0]}, [50] * 4)
+    window = LOAD.count(over=hours(1))
+    assert history([window], [table], spine)[window.name].values.tolist() == [2, 2, 1, 0]
+
+
+def test_ids_are_repeated_only_within_a_key_and_the_first_known_counts() -> None:
+    times = list(range(10, 60, 10))
+    table = EventTable(
+        LOAD, ["a", "b", "a", "a", "b"], times, [10, 20, 29, 40, 50], ["x", "x", "x", "y", "y"], {"load_mw": times}
+    )
+    window = LOAD.sum("load_mw", over=hours(1))
+    columns = history([window], [table], Spine({"region": ["a", "b"]}, [100, 100]))
+    assert columns[window.name].values.tolist() == [10 + 40, 20 + 50]
+
+
 def test_what_is_unknown_at_the_end_of_a_window_is_cut_off_and_not_listed() -> None:
     facts = disturbed(generated(400, 12, keys=2), 12, delay=minutes(5))
     spine = Spine({"region": ["r0"] * 20}, [START + days(30)] * 20, [START + hours(n) for n in range(20)])
-    its_past = past.Past(table_of(facts), "then")
+    its_past = past.Past.of(table_of(facts), "then")
     holes = its_past.query(spine, None).window(its_past.events, 30 * 86_400_000_000, 0).holes
     assert holes is None or len(holes.events) < 20
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from steward.errors import IntegrityError
-from steward.features.extremes import Lowest
+from steward.features.extremes import Extreme
 from steward.features.grids import Merges
 from steward.features.ranks import Marks, MarksState
 
@@ -54,8 +54,8 @@ class Column:
         self.values = array("q", [0])
         self.sums: Totals | None = array("q", [0]) if sums else None
         self.squares: Totals | None = array("q", [0]) if squares else None
-        self.lowest = Lowest(1) if lowest else None
-        self.highest = Lowest(-1) if highest else None
+        self.lowest = Extreme(1) if lowest else None
+        self.highest = Extreme(-1) if highest else None
         self.marks = marks
         self._parts = tuple(part for part in (self.lowest, self.highest, marks) if part is not None)
 
@@ -67,12 +67,12 @@ class Column:
             try:
                 sums.append(sums[-1] + value)
             except OverflowError:
-                self.sums = _from_start([*sums, sums[-1] + value])
+                self.sums = [*sums, sums[-1] + value]
         if squares is not None:
             try:
                 squares.append(squares[-1] + value * value)
             except OverflowError:
-                self.squares = _from_start([*squares, squares[-1] + value * value])
+                self.squares = [*squares, squares[-1] + value * value]
 
     def insert(self, at: int, time: int, value: int, *, among_merged: bool) -> None:
         """Take a value that belongs before others, as tile ``at``: all totals after it grow."""
@@ -89,7 +89,7 @@ class Column:
         if self.marks is not None:
             self.marks.reopen()
 
-    def merge(self, times: Sequence[int], merges: Merges, oldest: int) -> None:
+    def merge(self, times: array[int], merges: Merges, oldest: int) -> None:
         """Merge tiles.
 
         Args:
@@ -97,8 +97,11 @@ class Column:
             merges: Which ones.
             oldest: The oldest readable time.
         """
-        for part in self._parts:
-            part.merge(times, self.values, merges, oldest)
+        for extreme in (self.lowest, self.highest):
+            if extreme is not None:
+                extreme.merge(times, self.values, merges)
+        if self.marks is not None:
+            self.marks.merge(times, self.values, merges, oldest)
         merges.squeeze(self.values)
         for totals in (self.sums, self.squares):
             if totals is not None:
@@ -130,11 +133,15 @@ class Column:
 
 
 def _inserted(totals: Totals, at: int, added: int) -> Totals:
-    shifted = [total + added for total in totals[at - 1 :]]
+    shifted = list(map(added.__add__, totals[at - 1 :]))
+    if isinstance(totals, list):
+        totals[at:] = shifted
+        return totals
     try:
-        return totals[:at] + array("q", shifted) if isinstance(totals, array) else totals[:at] + shifted
+        totals[at:] = array("q", shifted)
     except OverflowError:
-        return _from_start([*totals[:at], *shifted])
+        return [*totals[:at], *shifted]
+    return totals
 
 
 def _from_start(totals: Totals) -> Totals:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from steward.decision.stream import WindowFeature
 from steward.errors import DeclarationError
 from steward.features.aggregates import AGGREGATES
@@ -90,9 +92,11 @@ def history(
         grouped.setdefault((window.stream.name, window.at), []).append(window)
     pasts: dict[str, Past] = {}
     for (name, at), its in grouped.items():
-        past = pasts.setdefault(name, Past(by_stream[name], as_known))
-        query = past.query(spine, at)
-        for window in its:
-            values, missing = AGGREGATES[window.aggregate](query, window)
+        if name not in pasts:
+            pasts[name] = Past.of(by_stream[name], as_known)
+        query = pasts[name].query(spine, at)
+        parts = [[AGGREGATES[window.aggregate](part, window) for window in its] for part in query.parts()]
+        for window, of_parts in zip(its, zip(*parts, strict=True), strict=True):
+            values, missing = (np.concatenate(column) for column in zip(*of_parts, strict=True))
             columns[window.name] = FeatureColumn(query.as_asked(values), query.as_asked(missing))
     return {window.name: columns[window.name] for window in windows}

@@ -5,204 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from enum import StrEnum
 from operator import attrgetter
-
-from msgspec import UNSET
 
 from steward.decision.stream import WindowFeature
 from steward.errors import DeclarationError, StewardError
-from steward.features.fixed import fixed, micros, micros_of
-from steward.features.grids import NEVER
-from steward.features.plan import StreamPlan, fingerprint, plan_streams
+from steward.features.fixed import micros, micros_of
+from steward.features.plan import fingerprint, plan_streams
 from steward.features.reader import TrackReader, empty_value
-from steward.features.snapshot import KeySnapshot, StreamSnapshot, opened, sealed
-from steward.features.tiles import Track
+from steward.features.snapshot import opened, sealed
+from steward.features.state import Observed, StreamState
 from steward.records import FeatureValue
+
+__all__ = ["AT_SLACK", "Observed", "OnlineFeatures", "Reader"]
 
 AT_SLACK = timedelta(hours=1)
 """How far behind a key's newest ``known_at`` features can still be read."""
-
-
-ID_PARTS = 3
-"""For how many parts of time ids are remembered; together they are as long as an event may come again."""
-
-FEW_IDS = 64
-"""So many ids are not worth the work of forgetting some."""
-
-
-class Observed(StrEnum):
-    """What an event did to the state.
-
-    Example:
-        >>> Observed.TOO_LATE.value
-        'too-late'
-    """
-
-    APPLIED = "applied"
-    DUPLICATE = "duplicate"
-    TOO_LATE = "too-late"
-
-
-_APPLIED = Observed.APPLIED
-# Looking up a member costs as much as a call, and this one is answered to almost every event.
-
-
-class KeyState:
-    """What is kept of one key of a stream: its tracks, its newest ``known_at`` and the ids it has seen.
-
-    Time is cut into parts, and an id is forgotten when :data:`ID_PARTS` whole ones have passed after its own.
-
-    Example:
-        >>> state = KeyState([])
-        >>> state.apply("meter/1", 10_000, 12_000, [], part_us=1_000)
-        >>> state.forget(part_us=1_000)
-        >>> state.now, state.ids, state.ids_from
-        (12000, {'meter/1': 10}, 9000)
-    """
-
-    __slots__ = ("_forget_at", "_newest_part", "ids", "ids_from", "now", "tracks")
-
-    def __init__(self, tracks: list[Track]) -> None:
-        self.tracks = tracks
-        self.ids: dict[str, int] = {}
-        self.ids_from = self.now = self._forget_at = self._newest_part = NEVER
-
-    def apply(self, id: str, event_time: int, known_at: int, inputs: list[list[int] | None], part_us: int) -> None:
-        """Take an event that counts: each track's values, ``None`` where they are missing."""
-        part = event_time // part_us
-        if part == self._newest_part:
-            # One number for all ids of a part, not an equal one for each.
-            part = self._newest_part
-        else:
-            self._newest_part = part
-        self.ids[id] = part
-        if known_at > self.now:
-            self.now = known_at
-            if known_at >= self._forget_at and len(self.ids) > FEW_IDS:
-                self.forget(part_us)
-        for track, values in zip(self.tracks, inputs):  # noqa: B905 - both are of one plan; the check costs time
-            if values is not None:
-                track.add(event_time, id, values)
-                if len(track.ids) > track.limit:
-                    track.compact(self.now, self.ids_from)
-
-    def forget(self, part_us: int) -> None:
-        """Forget the ids of parts that are too old now."""
-        oldest = self.now // part_us - ID_PARTS
-        self.ids_from = oldest * part_us
-        self._forget_at = (oldest + ID_PARTS + 1) * part_us
-        self.ids = {id: part for id, part in self.ids.items() if part >= oldest}
-
-    def ends_before(self, time: int, part_us: int, retained: int) -> bool:
-        """Return whether at ``time`` nothing here can be read, nor a known event come again in time."""
-        newest = max(track.times[-1] + track.slack for track in self.tracks) + retained
-        ids_end = (max(self.ids.values()) + 1 + ID_PARTS) * part_us if self.ids else newest
-        return max(newest, ids_end, self.now) < time
-
-    def compact(self, part_us: int) -> None:
-        """Bring everything to the form that depends only on the events and ``now``."""
-        self.forget(part_us)
-        for track in self.tracks:
-            track.compact(self.now, self.ids_from)
-
-
-class StreamState:
-    """The keys of one stream.
-
-    Attributes:
-        plan: What is kept.
-        keys: The state of each key, by the key's text.
-        too_late: How many events came later than the stream's lateness.
-
-    Example:
-        >>> from steward import Event, Stream, hours
-        >>> class Reading(Event):
-        ...     region: str
-        ...     load_mw: float
-        >>> load = Stream("grid.load", Reading, key="region")
-        >>> state = StreamState(plan_streams([load.count(over=hours(1))])["grid.load"], slack=0)
-        >>> state.observe(Reading(region="ES", load_mw=1.0), "meter/1", 10, 12).value, list(state.keys)
-        ('applied', ['ES'])
-    """
-
-    __slots__ = ("_get_key", "_inputs", "_lateness", "_part_us", "_slack", "keys", "plan", "too_late")
-
-    def __init__(self, plan: StreamPlan, slack: int) -> None:
-        self.plan = plan
-        self.keys: dict[str, KeyState] = {}
-        self.too_late = 0
-        self._slack = slack
-        self._lateness = micros_of(plan.stream.lateness)
-        self._part_us = -((self._lateness + slack) // -ID_PARTS) or 1
-        self._get_key = attrgetter(plan.stream.key)
-        self._inputs = [
-            (track.optional, [(attrgetter(column.field), column.field, column.scale) for column in track.columns])
-            for track in plan.tracks
-        ]
-
-    def observe(self, event: object, id: str, event_time: int, known_at: int) -> Observed:
-        """Apply one event; see :meth:`OnlineFeatures.observe`."""
-        if known_at - event_time > self._lateness:
-            self.too_late += 1
-            return Observed.TOO_LATE
-        key = self._get_key(event)
-        if type(key) is not str:
-            key = str(key)
-        state = self.keys.get(key)
-        if state is not None:
-            if id in state.ids:
-                return Observed.DUPLICATE
-            if event_time < state.ids_from:
-                self.too_late += 1
-                return Observed.TOO_LATE
-        inputs = self._values(event)
-        if state is None:
-            state = self.keys[key] = KeyState([track.make(self._slack) for track in self.plan.tracks])
-        state.apply(id, event_time, known_at, inputs, self._part_us)
-        return _APPLIED
-
-    def snapshot(self) -> StreamSnapshot:
-        """Return the state as plain data, compacted."""
-        keys = {}
-        for key, state in sorted(self.keys.items()):
-            state.compact(self._part_us)
-            tracks = [track.dump() for track in state.tracks]
-            keys[key] = KeySnapshot(state.now, dict(sorted(state.ids.items())), tracks)
-        return StreamSnapshot(self.too_late, keys)
-
-    def restored(self, snapshot: StreamSnapshot) -> dict[str, KeyState]:
-        """Return the keys of a snapshot of the same plan."""
-        keys = {}
-        for key, saved in snapshot.keys.items():
-            state = keys[key] = KeyState([track.make(self._slack) for track in self.plan.tracks])
-            state.now, state.ids = saved.now, saved.ids
-            state.forget(self._part_us)
-            for track, kept in zip(state.tracks, saved.tracks, strict=True):
-                track.load(kept)
-        return keys
-
-    def forget(self, before: int) -> int:
-        """Drop keys without a readable event or a rememberable id; return how many."""
-        retained = max(track.retained for track in self.plan.tracks)
-        gone = [key for key, state in self.keys.items() if state.ends_before(before, self._part_us, retained)]
-        for key in gone:
-            del self.keys[key]
-        return len(gone)
-
-    def _values(self, event: object) -> list[list[int] | None]:
-        """Return each track's input values; ``None`` for a track whose optional value is missing."""
-        inputs: list[list[int] | None] = []
-        for optional, fields in self._inputs:
-            values: list[int] = []
-            for get, field, scale in fields:
-                value = get(event)
-                if type(value) is float and -1e15 < (product := value * scale) < 1e15:
-                    values.append(round(product))
-                elif not optional or (value is not None and value is not UNSET):
-                    values.append(fixed(value, scale, field))
-            inputs.append(values if len(values) == len(fields) else None)
-        return inputs
 
 
 class OnlineFeatures:
@@ -278,7 +95,8 @@ class OnlineFeatures:
             stream = self._streams[stream_name]
         except KeyError:
             raise _unknown(stream_name, self._streams) from None
-        return stream.observe(event, id, micros(event_time), micros(known_at))
+        known = micros(known_at)
+        return stream.observe(event, id, known if event_time == known_at else micros(event_time), known)
 
     def reader(self, windows: Sequence[WindowFeature]) -> Reader:
         """Return a function that reads these windows for decision events, compiled once.

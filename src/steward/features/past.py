@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steward.errors import DeclarationError
-from steward.features.spans import Holes, Spans
+from steward.features.spans import Holes, Spans, running
 from steward.features.table import (
     Axis,
+    Bool,
     EventTable,
     Int64,
     Keys,
     SortedEvents,
+    by_key_and_time,
     fixed_column,
     micros_column,
     sorted_events,
 )
 
 AsKnown = Literal["then", "now"]
+
+_PART = 50_000
+"""How many events and rows are worked on together, if no key has more."""
 
 _CHUNK = 4_000_000
 """How many events are looked at one by one at a time."""
@@ -51,8 +56,15 @@ class Spine:
         return len(self.at)
 
 
+@dataclass(frozen=True)
 class Past:
     """One stream's events, sorted; and without those that lack an optional value, for each such field.
+
+    Attributes:
+        table: The events as they were given.
+        as_known: Whether what came later than a row is left out.
+        keys: The numbers of the keys.
+        events: The events, sorted, or those of some keys.
 
     Example:
         >>> from steward import Event, Stream
@@ -61,29 +73,40 @@ class Past:
         ...     load_mw: float
         >>> load = Stream("grid.load", Reading, key="region")
         >>> table = EventTable(load, ["ES", "ES"], [10, 20], [10, 25], ["a", "b"], {"load_mw": [1.0, 2.0]})
-        >>> past = Past(table, "then")
+        >>> past = Past.of(table, "then")
         >>> past.field("load_mw", 1000)[0].tolist()
         [1000, 2000]
     """
 
-    def __init__(self, table: EventTable, as_known: AsKnown) -> None:
-        self.table = table
-        self.as_known = as_known
-        self.keys = Keys()
-        self.events = sorted_events(table, self.keys, in_time_only=as_known == "then")
-        self._fields: dict[tuple[str, int], tuple[Int64, SortedEvents, int]] = {}
+    table: EventTable
+    as_known: AsKnown
+    keys: Keys
+    events: SortedEvents
+    _columns: dict[tuple[str, int], tuple[Int64, Bool]] = field(default_factory=dict)
+    _fields: dict[tuple[str, int], tuple[Int64, SortedEvents, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: EventTable, as_known: AsKnown) -> Past:
+        """Return a table's events, sorted."""
+        keys = Keys()
+        return cls(table, as_known, keys, sorted_events(table, keys, in_time_only=as_known == "then"))
+
+    def part(self, first: int, after: int) -> Past:
+        """Return the events at positions ``first .. after-1``, all those of some keys."""
+        return replace(self, events=self.events.at(slice(first, after)), _fields={})
 
     def field(self, name: str, scale: int) -> tuple[Int64, SortedEvents, int]:
         """Return a field's values in order, the events that have one, and a bound of the values' sizes."""
         if (name, scale) not in self._fields:
             if name not in self.table.values:
                 raise DeclarationError(f"the table of {self.table.stream.name!r} has no column {name!r}", field=name)
-            values, missing = fixed_column(self.table.values[name], scale, name)
+            if (name, scale) not in self._columns:
+                self._columns[name, scale] = fixed_column(self.table.values[name], scale, name)
+            values, missing = self._columns[name, scale]
             events = self.events
-            if missing.any():
-                there = np.flatnonzero(~missing[events.rows])
-                axis = Axis(events.axis.codes[there], events.axis.times[there])
-                events = SortedEvents(axis, events.known_at[there], events.rows[there])
+            lacking = missing[events.rows]
+            if lacking.any():
+                events = events.at(np.flatnonzero(~lacking))
             values = values[events.rows]
             largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
             self._fields[name, scale] = values, events, largest
@@ -99,7 +122,7 @@ class Past:
         known = micros_column(spine.at if spine.known_at is None else spine.known_at)
         codes = self.keys.codes(spine.columns[key])
         # Rows in the order of the events let every look-up walk forward through memory.
-        order = np.lexsort((ends, codes))
+        order = by_key_and_time(codes, ends)
         return Query(self, codes[order], ends[order], known[order] if self.as_known == "then" else None, order)
 
 
@@ -114,7 +137,7 @@ class Query:
         ...     load_mw: float
         >>> load = Stream("grid.load", Reading, key="region")
         >>> table = EventTable(load, ["ES", "ES"], [10, 20], [10, 25], ["a", "b"], {"load_mw": [1.0, 2.0]})
-        >>> past = Past(table, "then")
+        >>> past = Past.of(table, "then")
         >>> query = past.query(Spine({"region": ["ES", "ES"]}, [20, 30]), None)
         >>> query.window(past.events, 100, 0).count.tolist()
         [1, 2]
@@ -125,12 +148,34 @@ class Query:
     ends: Int64
     known_at: Int64 | None
     order: Int64
-    _known_borders: dict[int, tuple[Int64, Int64]] = field(default_factory=dict)
+    _known_borders: dict[int, tuple[Int64, Int64, Int64]] = field(default_factory=dict)
     _knowns: dict[tuple[int, int], tuple[Int64, Holes | None, Int64]] = field(default_factory=dict)
     _windows: dict[tuple[int, int, int], Spans] = field(default_factory=dict)
 
+    def parts(self) -> Iterator[Query]:
+        """Return the same rows in order, those of some keys at a time: few enough for the processor's cache."""
+        codes = np.arange(max(len(self.past.keys), 1) + 1)
+        events = np.searchsorted(self.past.events.axis.codes, codes).tolist()
+        rows = np.searchsorted(self.codes, codes).tolist()
+        begin = 0
+        for code in range(1, len(codes)):
+            size = events[code] - events[begin] + rows[code] - rows[begin]
+            if size >= _PART or code == len(codes) - 1:
+                known_at = None if self.known_at is None else self.known_at[rows[begin] : rows[code]]
+                its = slice(rows[begin], rows[code])
+                yield Query(
+                    self.past.part(events[begin], events[code]),
+                    self.codes[its],
+                    self.ends[its],
+                    known_at,
+                    self.order[its],
+                )
+                begin = code
+
     def as_asked(self, column: NDArray[Any]) -> NDArray[Any]:
         """Return a column of results in the order of the spine."""
+        if column.dtype == np.bool_ and not column.any():
+            return column
         own = np.empty_like(column)
         own[self.order] = column
         return own
@@ -157,13 +202,17 @@ class Query:
         """Return where what was known and is not after ``ends`` ends, and which events before were not known."""
         place = id(events), id(ends)
         if place not in self._knowns:
-            all_before, none_from = self._borders(events, known_at)
+            all_before, none_from, overtaken = self._borders(events, known_at)
             end = np.minimum(events.axis.after(self.codes, ends), none_from)
-            self._knowns[place] = end, _unknown(events, np.minimum(all_before, end), end, known_at), ends
+            holes = _unknown(events.known_at, overtaken, np.minimum(all_before, end), end, known_at)
+            self._knowns[place] = end, holes, ends
         return self._knowns[place][:2]
 
-    def _borders(self, events: SortedEvents, known_at: Int64) -> tuple[Int64, Int64]:
-        """Return the positions before which all events of the row's key were known, and from which none was."""
+    def _borders(self, events: SortedEvents, known_at: Int64) -> tuple[Int64, Int64, Int64]:
+        """Return the positions before which all events of the row's key were known, and from which none was.
+
+        And how many events before each position became known after a later one: only those can be unknown between.
+        """
         if id(events) not in self._known_borders:
             axis = events.axis
             # The newest known_at of a key so far only grows, as does the oldest from here on: both can be searched
@@ -173,22 +222,25 @@ class Query:
             self._known_borders[id(events)] = (
                 Axis(axis.codes, newest).after(self.codes, known_at),
                 Axis(axis.codes, oldest).after(self.codes, known_at),
+                running(events.known_at > oldest),
             )
         return self._known_borders[id(events)]
 
 
-def _unknown(events: SortedEvents, begin: Int64, end: Int64, known_at: Int64) -> Holes | None:
-    """Return the events of ``begin .. end-1`` that were not known."""
-    rows = np.flatnonzero(end > begin)
-    length = end[rows] - begin[rows]
+def _unknown(event_known_at: Int64, overtaken: Int64, begin: Int64, end: Int64, known_at: Int64) -> Holes | None:
+    """Return the overtaken events of ``begin .. end-1`` that were not known."""
+    first = overtaken[begin]
+    length = overtaken[np.maximum(end, begin)] - first
+    rows, places = np.flatnonzero(length), np.flatnonzero(np.diff(overtaken))
+    first, length = first[rows], length[rows]
     found: list[tuple[Int64, Int64]] = []
     # What lies between is looked at event by event, for some rows at a time to bound the memory.
     chunk_of = np.cumsum(length) // _CHUNK
     for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(chunk_of)) + 1):
         row_of = np.repeat(rows[part], length[part])
-        first = np.cumsum(length[part]) - length[part]
-        at = np.arange(len(row_of)) + np.repeat(begin[rows[part]] - first, length[part])
-        unknown = events.known_at[at] > known_at[row_of]
+        before = np.cumsum(length[part]) - length[part]
+        at = places[np.arange(len(row_of)) + np.repeat(first[part] - before, length[part])]
+        unknown = event_known_at[at] > known_at[row_of]
         found.append((row_of[unknown], at[unknown]))
     return Holes.of(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
 

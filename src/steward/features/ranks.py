@@ -10,7 +10,6 @@ from itertools import accumulate, chain
 
 import msgspec
 
-from steward.features.extremes import Span
 from steward.features.fixed import bucket_of
 from steward.features.grids import EACH, NEVER, Grid, Grids, Merges
 
@@ -34,8 +33,8 @@ class Marks:
         cells: The counts of each cell.
 
     Example:
-        >>> marks, times, values = Marks(((9, 0),), each=9), array("q", range(5)), [0, 100, 90, 120, 110]
-        >>> [marks.window(0, values, (tail, 4, 4 - tail, tail, times)).bucket_at(1) for tail in (0, 2)]
+        >>> marks, times, values = Marks(((9, 0),), each=9), array("q", range(5)), array("q", [0, 100, 90, 120, 110])
+        >>> [marks.window(0, values, 4, tail, times).bucket_at(1) for tail in (0, 2)]
         [100, 120]
     """
 
@@ -51,13 +50,12 @@ class Marks:
         self._windows = [Grid(hop, 1, over + hop) if hop else singles for over, hop in windows]
         self._grids = Grids(tuple({singles, *self._windows}))
 
-    def window(self, window: int, values: Sequence[int], span: Span) -> Ranking:
-        """Return the ranking of a span of tiles, for one of the windows."""
-        _, end, _, tail, times = span
+    def window(self, window: int, values: array[int], end: int, tail: int, times: array[int]) -> Ranking:
+        """Return the ranking of the tiles up to ``end`` that are later than ``tail``, for one of the windows."""
         ranking = self.rankings[window]
         now = times[end]
         if ranking is None or tail < ranking.tail or now < ranking.seen:
-            fresh = self._ranked(values, span)
+            fresh = self._ranked(values, end, tail, times)
             if ranking is None or now >= ranking.seen:
                 self.rankings[window] = fresh
             return fresh
@@ -68,26 +66,24 @@ class Marks:
                 ranking.count_values(values[bisect_right(times, ranking.seen) : end + 1])
             ranking.seen = now
         if tail != ranking.tail:
-            self._leave(ranking, values, span)
+            self._leave(ranking, values, tail, times)
         return ranking
 
-    def _ranked(self, values: Sequence[int], span: Span) -> Ranking:
-        start, end, _, tail, times = span
+    def _ranked(self, values: array[int], end: int, tail: int, times: array[int]) -> Ranking:
         ranking = Ranking(tail)
         ranking.count(self.cells[bisect_right(self.times, tail) :], 1)
-        ranking.count_values(values[max(start + 1, self.merged) : end + 1])
+        ranking.count_values(values[max(bisect_right(times, tail), self.merged) : end + 1])
         ranking.seen = times[end]
         return ranking
 
-    def _leave(self, ranking: Ranking, values: Sequence[int], span: Span) -> None:
-        """Take out what lies before a span."""
-        start, _, _, tail, times = span
+    def _leave(self, ranking: Ranking, values: array[int], tail: int, times: array[int]) -> None:
+        """Take out what is not later than ``tail``."""
         old, ranking.tail = ranking.tail, tail
         first = bisect_right(times, old)
         if first < self.merged:
             ranking.count(self.cells[bisect_right(self.times, old) : bisect_right(self.times, tail)], -1)
             first = self.merged
-        for value in values[first : start + 1]:
+        for value in values[first : bisect_right(times, tail)]:
             ranking.change(bucket_of(value), -1)
 
     def insert(self, at: int, time: int, value: int, *, among_merged: bool) -> None:

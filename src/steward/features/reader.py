@@ -6,18 +6,22 @@ call would cost as much as the rest. Tests hold both to the same bits.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
 
 from steward.decision.stream import Aggregate, WindowFeature
 from steward.features.columns import Column
-from steward.features.extremes import Span
 from steward.features.fixed import mean_value, micros_of, quantile_value
 from steward.features.plan import LAG_REACH, StreamPlan
 from steward.features.tiles import Track
 from steward.records import FeatureValue
 
+Span = tuple[int, int, int, int, "array[int]"]
+"""``(start, end, count, tail, times)``: tiles ``start+1 .. end``, those later than ``tail``; ``count`` > 0 events.
+
+``times`` are those of all tiles."""
 Ranged = Callable[[Column, Span], FeatureValue]
 """The value of a span of tiles."""
 Pointed = Callable[[Track, int, int], FeatureValue]
@@ -142,14 +146,16 @@ def _std(scale: int) -> Ranged:
 
 def _min(scale: int) -> Ranged:
     def read(column: Column, span: Span) -> FeatureValue:
-        return column.lowest.read(column.values, span) / scale  # type: ignore[union-attr]  # planned for this window
+        _, end, _, tail, times = span
+        return column.lowest.read(column.values, end, tail, times) / scale  # type: ignore[union-attr]  # planned
 
     return read
 
 
 def _max(scale: int) -> Ranged:
     def read(column: Column, span: Span) -> FeatureValue:
-        return column.highest.read(column.values, span) / scale  # type: ignore[union-attr]  # planned for this window
+        _, end, _, tail, times = span
+        return column.highest.read(column.values, end, tail, times) / scale  # type: ignore[union-attr]  # planned
 
     return read
 
@@ -159,8 +165,9 @@ def _quantile(window: WindowFeature, which: int) -> Ranged:
     values: dict[int, float] = {}
 
     def read(column: Column, span: Span) -> FeatureValue:
-        ranking = column.marks.window(which, column.values, span)  # type: ignore[union-attr]  # planned for this window
-        bucket = ranking.bucket_at(int(q * (span[2] - 1)))
+        _, end, count, tail, times = span
+        ranking = column.marks.window(which, column.values, end, tail, times)  # type: ignore[union-attr]  # planned
+        bucket = ranking.bucket_at(int(q * (count - 1)))
         value = values.get(bucket)
         if value is None:
             value = values[bucket] = quantile_value(bucket, scale)

@@ -110,16 +110,17 @@ def span_sums(values: Integers, spans: Spans, largest: int) -> Integers:
 
 
 def _differences(values: Integers, spans: Spans) -> Integers:
-    totals = _running(values)
-    sums = totals[spans.end] - totals[spans.begin]
+    totals = running(values)
+    sums = totals.take(spans.end) - totals.take(spans.begin)
     if spans.holes is not None:
-        missing = _running(values[spans.holes.events])
+        missing = running(values[spans.holes.events])
         sums[spans.holes.rows] -= missing[spans.holes.starts[1:]] - missing[spans.holes.starts[:-1]]
     return sums
 
 
-def _running(values: Integers) -> Integers:
-    totals = np.zeros(len(values) + 1, values.dtype)
+def running(values: NDArray[Any]) -> Integers:
+    """Return the sum of all values before each position, and of all."""
+    totals = np.zeros(len(values) + 1, np.int64 if values.dtype == np.bool_ else values.dtype)
     np.cumsum(values, out=totals[1:])
     return totals
 
@@ -149,7 +150,7 @@ def _minima(values: Int64, begin: Int64, end: Int64) -> Int64:
     for k in range(int(level_of.max(initial=-1)) + 1):
         at = full[level_of == k]
         if len(at):
-            lowest[at] = np.minimum(level[begin[at]], level[end[at] - width])
+            lowest[at] = np.minimum(level.take(begin[at]), level.take(end[at] - width))
         level = np.minimum(level[: len(level) - width], level[width:]) if len(level) > width else level
         width *= 2
     return lowest
@@ -161,35 +162,47 @@ def span_ranked(values: Int64, spans: Spans, rank: Int64) -> Int64:
     A wavelet matrix: the values' bits are decided from the highest on. At each bit the column is parted into
     zeros before ones, and a span's rank says into which part to follow.
     """
-    distinct, column = np.unique(values, return_inverse=True)
-    column = column.astype(np.int64)
-    begin, end, rank = spans.begin.copy(), spans.end.copy(), rank.copy()
+    distinct, column = _numbered(values)
+    # Half as wide as positions could be, for half the memory; so many events do not fit it anyway.
+    begin, end, left = (part.astype(np.int32) for part in (spans.begin, spans.end, rank))
     missing = None if spans.holes is None else _Missing(spans.holes, column)
-    found = np.zeros(len(begin), np.int64)
+    found, places = np.zeros(len(begin), np.int32), np.arange(len(column), dtype=np.int32)
     for bit in range(max(len(distinct) - 1, 0).bit_length() - 1, -1, -1):
-        ones = (column >> bit) & 1
-        zeros_before = _running(1 - ones)
-        begin_zeros, end_zeros = zeros_before[begin], zeros_before[end]
+        ones = column & (1 << bit) != 0
+        zeros_before = np.zeros(len(column) + 1, np.int32)
+        np.cumsum(~ones, out=zeros_before[1:])
+        begin_zeros, end_zeros = zeros_before.take(begin), zeros_before.take(end)
         zeros = end_zeros - begin_zeros
         if missing is not None:
-            zeros -= missing.zeros(bit, len(zeros))
-        right = rank >= zeros
-        rank -= np.where(right, zeros, 0)
+            zeros -= missing.zeros(bit, len(zeros)).astype(np.int32)
+        right = left >= zeros
+        np.subtract(left, zeros, out=left, where=right)
         n_zeros = zeros_before[-1]
-        begin = np.where(right, n_zeros + begin - begin_zeros, begin_zeros)
-        end = np.where(right, n_zeros + end - end_zeros, end_zeros)
-        found |= right.astype(np.int64) << bit
+        begin = np.where(right, n_zeros + begin - begin_zeros, begin_zeros).astype(np.int32, copy=False)
+        end = np.where(right, n_zeros + end - end_zeros, end_zeros).astype(np.int32, copy=False)
+        found |= right.astype(np.int32) << bit
         if missing is not None:
             missing.keep(right, bit)
-        column = np.concatenate((column[ones == 0], column[ones == 1]))
-    chosen: Int64 = distinct[np.minimum(found, len(distinct) - 1)] if len(distinct) else found
+        parted = np.empty_like(column)
+        parted[np.where(ones, places + zeros_before[-1] - zeros_before[:-1], zeros_before[:-1])] = column
+        column = parted
+    chosen: Int64 = distinct[np.minimum(found, len(distinct) - 1)] if len(distinct) else found.astype(np.int64)
     return chosen
+
+
+def _numbered(values: Int64) -> tuple[Int64, NDArray[np.int16]]:
+    """Return the distinct values, ascending, and the place of each value among them; they lie close together."""
+    lowest = values.min(initial=_HUGE)
+    distinct = np.flatnonzero(np.bincount(values - lowest))
+    place = np.zeros(int(distinct.max(initial=0)) + 1, np.int16)
+    place[distinct] = np.arange(len(distinct))
+    return distinct + lowest, place[values - lowest]
 
 
 class _Missing:
     """The holes while a rank is followed bit by bit: only those that agree with their row so far."""
 
-    def __init__(self, holes: Holes, column: Int64) -> None:
+    def __init__(self, holes: Holes, column: NDArray[np.int16]) -> None:
         self.values = column[holes.events]
         self.rows = holes.row_of
 

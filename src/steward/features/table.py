@@ -122,6 +122,15 @@ def _floats(values: Sequence[Any] | NDArray[Any], field: str) -> Float64:
             raise ContractError(f"{field} must be numbers: {error}", field=field) from error
 
 
+class _Codes(dict[Any, int]):
+    def __missing__(self, key: Any) -> int:
+        # What is no text is not kept as it is: 1 and True are equal, and their texts are not.
+        if not isinstance(key, str):
+            return self[str(key)]
+        code = self[key] = len(self)
+        return code
+
+
 class Keys:
     """Keys as small integers, in the order they are met.
 
@@ -132,20 +141,15 @@ class Keys:
     """
 
     def __init__(self) -> None:
-        self._codes: dict[str, int] = {}
+        self._codes = _Codes()
 
     def __len__(self) -> int:
         return len(self._codes)
 
     def codes(self, keys: Sequence[Any] | NDArray[Any]) -> Int64:
         """Return the number of each key; new keys get new numbers."""
-        known = self._codes
         texts = keys.tolist() if isinstance(keys, np.ndarray) else keys
-        if not {str}.issuperset(map(type, texts)):
-            texts = [str(key) for key in texts]
-        for key in dict.fromkeys(texts):
-            known.setdefault(key, len(known))
-        return np.fromiter(map(known.__getitem__, texts), np.int64, len(texts))
+        return np.fromiter(map(self._codes.__getitem__, texts), np.int64, len(texts))
 
 
 class Axis:
@@ -178,12 +182,26 @@ class Axis:
             times = np.searchsorted(self._ranks, times, side="right") - 1
         offsets = np.clip(times, self._first - 1, self._first + self._span - 2) - (self._first - 1)
         wanted = np.minimum(codes, self._n_keys - 1) * self._span + offsets
-        return np.searchsorted(self._places, wanted, side="right")
+        # Old ends of windows stay for a hop: neighbours that want the same are searched once.
+        first = np.flatnonzero(np.diff(wanted, prepend=-1))
+        found = np.searchsorted(self._places, wanted[first], side="right")
+        return found if len(first) == len(wanted) else np.repeat(found, np.diff(first, append=len(wanted)))
+
+
+def by_key_and_time(codes: Int64, times: Int64) -> Int64:
+    """Return the order by key and time; equal ones stand in any order."""
+    if not len(times):
+        return np.arange(0)
+    first = int(times.min())
+    span = int(times.max()) - first + 1
+    if span * (int(codes.max()) + 1) < 2**62:
+        return np.argsort(codes * span + (times - first), kind="stable")
+    return np.lexsort((times, codes))
 
 
 def sort_order(codes: Int64, times: Int64, ids: Sequence[str], rows: Int64) -> Int64:
     """Return the order by key, time and id; the id of each is that at its place of ``rows``."""
-    order = np.lexsort((times, codes))
+    order = by_key_and_time(codes, times)
     same = (np.diff(codes[order]) == 0) & (np.diff(times[order]) == 0)
     if same.any():
         edges = np.flatnonzero(np.diff(np.concatenate(([0], same.astype(np.int8), [0]))))
@@ -194,17 +212,20 @@ def sort_order(codes: Int64, times: Int64, ids: Sequence[str], rows: Int64) -> I
 
 def first_known(codes: Int64, known_at: Int64, ids: Sequence[str]) -> Int64 | None:
     """Return the rows that are the first known with their key and id; ``None`` if all are."""
-    last = dict(zip(ids, range(len(ids)), strict=True))
-    if len(last) == len(ids):
+    # Texts are compared only where 32 bits of their hashes agree. Two radix sorts of these by 16 bits are much faster
+    # than a dictionary of all texts.
+    hashes = np.fromiter(map(hash, ids), np.int64, len(ids)).astype(np.uint32)
+    order = np.argsort(hashes.astype(np.uint16), kind="stable")
+    order = order[np.argsort((hashes[order] >> 16).astype(np.uint16), kind="stable")]
+    same = np.flatnonzero(np.diff(hashes[order]) == 0)
+    if not len(same):
         return None
-    kept = np.zeros(len(ids), np.bool_)
-    kept[np.fromiter(last.values(), np.int64, len(last))] = True
-    again = np.flatnonzero(~kept)
-    of_repeated = np.union1d(again, [last[ids[row]] for row in again.tolist()])
+    perhaps = np.unique(order[np.concatenate((same, same + 1))])
     first: dict[tuple[int, str], int] = {}
-    for row in of_repeated[np.argsort(known_at[of_repeated], kind="stable")].tolist():
+    for row in perhaps[np.argsort(known_at[perhaps], kind="stable")].tolist():
         first.setdefault((int(codes[row]), ids[row]), row)
-    kept[of_repeated] = False
+    kept = np.ones(len(ids), np.bool_)
+    kept[perhaps] = False
     kept[list(first.values())] = True
     return np.flatnonzero(kept)
 
@@ -226,6 +247,11 @@ class SortedEvents:
     axis: Axis
     known_at: Int64
     rows: Int64
+
+    def at(self, positions: slice | Int64) -> SortedEvents:
+        """Return those at some positions, in order."""
+        axis = Axis(self.axis.codes[positions], self.axis.times[positions])
+        return SortedEvents(axis, self.known_at[positions], self.rows[positions])
 
 
 def sorted_events(table: EventTable, keys: Keys, *, in_time_only: bool) -> SortedEvents:

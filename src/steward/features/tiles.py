@@ -82,7 +82,7 @@ class Track:
         self.ids.insert(at, id)
         among_merged = at < len(self.counts)
         if among_merged:
-            self.counts[at:] = array("q", [count + 1 for count in self.counts[at - 1 :]])
+            self.counts[at:] = array("q", map((1).__add__, self.counts[at - 1 :]))
         for column, value in zip(self.columns, values, strict=True):
             column.insert(at, time, value, among_merged=among_merged)
 
