@@ -261,6 +261,38 @@ def test_two_that_share_a_name_must_be_one() -> None:
     assert [facts.destination for facts in Told(PLANT, PLANT).lines.facts()] == ["plant"]
 
 
+class Hook:
+    """An action's function that says whether it may be repeated."""
+
+    def __init__(self, idempotent: bool) -> None:
+        self.idempotent = idempotent
+
+    def __call__(self, choice: object, call: Call) -> Receipt:
+        return Receipt(reference="r")
+
+
+@pytest.mark.parametrize(
+    ("action", "is_reading", "repeated"),
+    [
+        (Action[Any](do=Hook(idempotent=True)), False, 1),
+        (Action[Any](do=Hook(idempotent=False)), False, 0),
+        (Action[Any](do=Hook(idempotent=False)), True, 1),
+        (Action[Any](do=Hook(idempotent=True), undo=Hook(idempotent=False)), False, 0),
+    ],
+)
+async def test_an_action_is_repeated_if_it_says_so_or_only_reads(
+    action: Action[Any], is_reading: bool, repeated: int
+) -> None:
+    told = Told()
+    call = told.lines.reach("pay.release", action, times(1, ConnectionResetError()), is_reading=is_reading)
+    if repeated:
+        assert await call == "done"
+    else:
+        with pytest.raises(ConnectionResetError):
+            await call
+    assert [(facts.destination, facts.repeated) for facts in told.lines.facts()] == [("pay.release/Hook", repeated)]
+
+
 def test_an_action_without_a_destination_has_a_line_of_its_own() -> None:
     def pay(choice: object, call: Call) -> Receipt:
         return Receipt(reference="r")

@@ -61,7 +61,7 @@ class LineFacts(Struct, frozen=True, kw_only=True):
     repeated: int = 0
 
 
-def destination_of(decision: str, action: Action[object]) -> Destination:
+def destination_of(decision: str, action: Action[Any]) -> Destination:
     """Return where an action goes: its declared destination, else a line of its own, shared with nobody.
 
     Example:
@@ -139,6 +139,34 @@ class Lines:
         """
         return await self._line(destination).call(
             function, lane=lane, timeout=timeout, deadline=deadline, idempotent=idempotent
+        )
+
+    async def reach(
+        self,
+        decision: str,
+        action: Action[Any],
+        function: Callable[[], Any],
+        *,
+        deadline: datetime | None = None,
+        is_reading: bool = False,
+    ) -> Any:
+        """Call a function of an action, the way that its destination takes; raises as :meth:`call`.
+
+        Args:
+            decision: The decision's name.
+            action: Whose function it is.
+            function: The call; plain or async.
+            deadline: When it is too late, waiting included; aware.
+            is_reading: Whether it only reads the world back. That, and what ``action.do`` and ``action.undo`` say of
+                themselves (``idempotent``, as webhooks may), decides whether it is repeated at once.
+        """
+        acting = [each for each in (action.do, action.undo) if each is not None]
+        return await self.call(
+            destination_of(decision, action),
+            function,
+            timeout=action.timeout,
+            deadline=deadline,
+            idempotent=is_reading or all(getattr(each, "idempotent", False) for each in acting),
         )
 
     def facts(self) -> list[LineFacts]:
