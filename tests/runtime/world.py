@@ -135,7 +135,8 @@ class Till:
         self.calls.append(("undo", choice, call))
         if self.fails:
             raise self.fails.pop(0)
-        del self.effects[call.key]
+        assert call.undoes is not None
+        del self.effects[call.undoes]
         return Receipt(reference="taken back")
 
     @property

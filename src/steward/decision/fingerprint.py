@@ -64,7 +64,7 @@ def _function(function: Any, inside: tuple[int, ...]) -> object:
         parts = [function.func, *function.args, *(item for pair in sorted(function.keywords.items()) for item in pair)]
         return [_part(part, inside) for part in parts]
     if isinstance(function, MethodType):
-        return [_function(function.__func__, inside), _part(function.__self__, inside)]
+        return [_function(function.__func__, inside), _owner(function.__self__, inside)]
     if not isinstance(function, FunctionType):
         kind = type(function) if not isinstance(function, type) else function
         made_with = getattr(function, "__dict__", {}) if kind is not function else {}
@@ -77,6 +77,14 @@ def _function(function: Any, inside: tuple[int, ...]) -> object:
         "closure": [_cell(cell, inside) for cell in function.__closure__ or ()],
         "constants": {name: _part(value, inside) for name, value in _constants(function)},
     }
+
+
+def _owner(owner: object, inside: tuple[int, ...]) -> object:
+    """Return what a method is bound to; of what can change (a client, a plant) only the type is code."""
+    parameters = getattr(owner, "__dataclass_params__", None)
+    if parameters is not None and not parameters.frozen:
+        return f"{type(owner).__module__}.{type(owner).__qualname__}"
+    return _part(owner, inside)
 
 
 def _source(thing: Any) -> object:

@@ -15,6 +15,7 @@ from steward.entries.effects import (
     Failed,
     Halted,
     Redriven,
+    Reverting,
     Signalled,
     Stepped,
     Undone,
@@ -60,6 +61,7 @@ Body = (
     | Failed
     | Halted
     | Redriven
+    | Reverting
     | Signalled
     | Stepped
     | Undone
@@ -104,6 +106,7 @@ __all__ = [
     "Restored",
     "Resumed",
     "Resuming",
+    "Reverting",
     "Seeded",
     "Signalled",
     "Snoozed",

@@ -68,8 +68,9 @@ class Stepped(Later, frozen=True, kw_only=True, tag="stepped", forbid_unknown_fi
     Attributes:
         step: The step's name.
         position: Its place, from 0.
-        result: What it gave: a receipt, a signal's payload, ``None`` for a wait.
-        attempt: At which try.
+        result: What it gave: a receipt, a signal's payload, ``None`` for a wait or a check.
+        attempt: At which try; 0 for what has no effect of its own (a wait, a signal, a check), which is not kept when
+            a failed run is let go on.
 
     Example:
         >>> Stepped(**_EXAMPLE, step="open_breaker", position=0, result={"reference": "b7"}, attempt=1).step
@@ -105,6 +106,20 @@ class Doubted(Later, frozen=True, kw_only=True, tag="doubted", forbid_unknown_fi
     reason: str
     attempt: int
     step: str | UnsetType = UNSET
+
+
+class Reverting(Later, frozen=True, kw_only=True, tag="reverting", forbid_unknown_fields=True):
+    """A step failed for good: from now on what was done is taken back in reverse order, and then the run has failed.
+
+    Example:
+        >>> Reverting(**_EXAMPLE, step="crew-clear", code="signal-timeout", reason="nobody said so in 0:30:00").code
+        'signal-timeout'
+    """
+
+    step: str
+    code: str
+    reason: str
+    attempt: int = 1
 
 
 class Halted(Later, frozen=True, kw_only=True, tag="halted", forbid_unknown_fields=True):

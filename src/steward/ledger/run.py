@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,13 +29,14 @@ from steward.entries import (
     Observed,
     Redriven,
     Rejected,
+    Reverting,
     Signalled,
     Stepped,
     Undone,
     Valued,
     decode_body,
 )
-from steward.errors import Conflict, NotFound
+from steward.errors import Conflict, IntegrityError, NotFound
 from steward.ledger.port import Entry
 from steward.records import ActionFacts, Receipt, Record, Status
 
@@ -73,6 +75,7 @@ class Run:
         stepped: The steps that are done, in order, without those taken back.
         signals: What the run was told, by name of the signal; the last payload counts.
         doubted: The try that may or may not have taken effect, until that is known.
+        reverting: The failure for which everything is being taken back.
         halted: The question to an operator that it stands still for.
         aborted: Who ended it under way, until everything is taken back.
         redriven: How often it was let go on after a failure or halt.
@@ -101,6 +104,7 @@ class Run:
     stepped: tuple[Stepped, ...] = ()
     signals: Mapping[str, Signalled] = field(default_factory=dict)
     doubted: Doubted | None = None
+    reverting: Reverting | None = None
     halted: Halted | None = None
     aborted: Aborted | None = None
     redriven: int = 0
@@ -122,7 +126,7 @@ class Run:
         # Runs of another kind (who may what) have bodies of another kind too.
         if not entries or entries[0].kind != "decided":
             raise unknown_run(run_id)
-        history = tuple(Placed(entry.index, decode_body(entry.body)) for entry in entries)
+        history = tuple(Placed(entry.index, _body(entry)) for entry in entries)
         record = history[0].body
         if not isinstance(record, Record):
             raise unknown_run(run_id)
@@ -132,6 +136,11 @@ class Run:
         for placed in history[1:]:
             run = replace(run, **_FOLD.get(type(placed.body), _nothing)(run, placed.body))
         return run
+
+    def after(self, body: Body) -> Run:
+        """Return what it will be once ``body`` is appended."""
+        history = (*self.history, Placed(self.history[-1].index + 1, body))
+        return replace(self, **{**_FOLD.get(type(body), _nothing)(self, body), "history": history})
 
     @property
     def index(self) -> int:
@@ -146,14 +155,26 @@ class Run:
     @property
     def needs_action(self) -> bool:
         """Whether something is to be done in the world, or taken back, without anybody being asked first."""
-        has_action = not isinstance(self.record.action, msgspec.UnsetType)
-        ended = self.receipt or self.failure or self.undone or self.halted
-        return has_action and ended is None and not self.is_waiting
+        if self.record.action is UNSET or self.failure is not None or self.halted is not None or self.is_waiting:
+            return False
+        return self.aborted is not None or (self.receipt is None and self.undone is None)
 
-    def followed_by(self, body: Body) -> Run:
-        """Return the run as it will be with one more entry."""
-        grown = replace(self, history=(*self.history, Placed(self.history[-1].index + 1, body)))
-        return replace(grown, **_FOLD.get(type(body), _nothing)(grown, body))
+    @property
+    def due(self) -> Placed:
+        """The entry that made the next step due: the decision, its answer, the step before, or a redrive."""
+        return next((placed for placed in reversed(self.history) if isinstance(placed.body, _DUE)), self.history[0])
+
+    @property
+    def since(self) -> datetime:
+        """Since when the next step is due."""
+        body = self.due.body
+        return body.decided_at if isinstance(body, Record) else body.at
+
+    @property
+    def taken_back(self) -> tuple[Undone, ...]:
+        """The steps that were taken back, in that order."""
+        bodies = (placed.body for placed in self.history)
+        return tuple(body for body in bodies if isinstance(body, Undone) and body.step is not UNSET)
 
     def answered_by(self) -> Conflict:
         """Return the error for somebody who answers too late."""
@@ -166,6 +187,22 @@ class Run:
             fix="read its current state first",
             code="already-answered",
         )
+
+
+_DUE = (Approved, Rejected, Expired, Stepped, Redriven)
+"""What makes a step due, besides the decision."""
+
+
+def _body(entry: Entry) -> Body:
+    try:
+        body: Body = decode_body(entry.body)
+    except msgspec.DecodeError as error:
+        raise IntegrityError(
+            f"entry {entry.index} cannot be read as {entry.kind!r}",
+            why=str(error),
+            fix="run: steward verify --all",
+        ) from error
+    return body
 
 
 _Change = dict[str, Any]
@@ -195,7 +232,7 @@ def _endorsed(run: Run, body: Endorsed) -> _Change:
 
 def _acted(run: Run, body: Acted) -> _Change:
     """Keep the words rejected and expired visible: what was done is then the gate's default."""
-    status = run.status if isinstance(run.answer, Rejected | Expired) else Status.ACTED
+    status = _settled(run) if isinstance(run.answer, Rejected | Expired) else Status.ACTED
     return {"receipt": body.receipt, "doubted": None, "status": status}
 
 
@@ -206,8 +243,16 @@ def _undone(run: Run, body: Undone) -> _Change:
 
 
 def _redriven(run: Run, body: Redriven) -> _Change:
-    change: _Change = {"redriven": run.redriven + 1, "failure": None, "halted": None, "status": _settled(run)}
-    return change if body.code is UNSET else {**change, "code": body.code}
+    change: _Change = {"redriven": run.redriven + 1, "halted": None, "status": _settled(run)}
+    if body.code is not UNSET:
+        change["code"] = body.code
+    if run.failure is not None:
+        # It begins anew, but for effects that still stand: checks are made and signals waited for again.
+        heard = {done.step for done in run.stepped}
+        change["failure"] = change["reverting"] = None
+        change["stepped"] = tuple(done for done in run.stepped if done.attempt > 0)
+        change["signals"] = {name: told for name, told in run.signals.items() if name not in heard}
+    return change
 
 
 def _settled(run: Run) -> Status:
@@ -231,7 +276,8 @@ _FOLD: dict[type[Body], _Fold] = {
     Signalled: lambda run, body: {"signals": {**run.signals, body.signal: body}},
     Doubted: lambda run, body: {"doubted": body, "status": Status.IN_DOUBT},
     Halted: lambda run, body: {"halted": body, "status": Status.HALTED},
-    Aborted: lambda run, body: {"aborted": body},
+    Reverting: lambda run, body: {"reverting": body, "status": Status.ACTING},
+    Aborted: lambda run, body: {"aborted": body, "halted": None, "status": Status.ACTING},
     Redriven: _redriven,
     Acted: _acted,
     Undone: _undone,

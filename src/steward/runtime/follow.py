@@ -1,24 +1,18 @@
-"""Follow: what comes after a decision by itself: deadlines, escalations, and the action with its tries."""
+"""Follow: what comes after a decision by itself: deadlines, escalations, and the moves of its action."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from steward.clock import Clock
-from steward.decision.action import Action
-from steward.decision.decision import Decision
-from steward.errors import Conflict, EngineError, StewardError
-from steward.ledger.port import Commit, Draft
+from steward.errors import EngineError
 from steward.ledger.run import Run
-from steward.loop.act import act, gave_up, wait_before
 from steward.runtime.journal import Journal
+from steward.workflow.port import Workflow
 
 _RETRY = timedelta(seconds=1)
 """The wait after the ledger could not be read or written."""
@@ -31,8 +25,9 @@ class Follow:
 
     Args:
         journal: Where entries are written.
-        decisions: The declarations, by name.
+        decisions: The names of those declared; runs of others are left to the processes that know them.
         clock: Says when.
+        workflow: Does what is due for a run that acts.
         remind: Does what is due for a run that waits for people.
         holds: Whether a decision is stopped; asked right before each step, and it then looks after the run.
     """
@@ -40,24 +35,22 @@ class Follow:
     def __init__(
         self,
         journal: Journal,
-        decisions: Mapping[str, Decision[Any, Any, Any]],
+        decisions: Collection[str],
         clock: Clock,
         *,
+        workflow: Workflow,
         remind: Callable[[Run], Awaitable[None]],
         holds: Callable[[UUID, str], bool],
     ) -> None:
         self._journal, self._decisions, self._clock = journal, decisions, clock
-        self._remind, self._holds = remind, holds
-        self._attempts: dict[UUID, int] = {}
-        self._inherited: set[UUID] = set()
+        self._workflow, self._remind, self._holds = workflow, remind, holds
         self._looks: dict[UUID, asyncio.Task[None]] = {}
         self._again: set[UUID] = set()
         self._failure: BaseException | None = None
 
     def inherit(self, run_ids: Iterable[UUID]) -> None:
-        """Take over the unfinished runs of an earlier process, which may have acted without writing it down."""
+        """Look at the unfinished runs of an earlier process."""
         for run_id in run_ids:
-            self._inherited.add(run_id)
             self._journal.agenda.put(run_id, self._clock.now())
 
     async def step(self) -> int:
@@ -112,40 +105,15 @@ class Follow:
             if not entries:
                 return  # its commit failed
             run = Run.of(entries, run_id)
-            decision = self._decisions.get(run.record.decision)
             if self._holds(run_id, run.record.decision):
                 return
             if run.is_waiting:
-                self._inherited.discard(run_id)
                 await self._remind(run)
-            elif decision is not None and decision.action is not None and run.needs_action:
-                await self._act(decision, run)
+            elif run.needs_action and run.record.decision in self._decisions:
+                again = await self._workflow.go_on(run)
+                if again is not None:
+                    self._journal.agenda.put(run_id, again)
         except EngineError as error:
             if not error.retryable:
                 raise
             self._journal.agenda.put(run_id, self._clock.now() + _RETRY)
-
-    async def _act(self, decision: Decision[Any, Any, Any], run: Run) -> None:
-        assert isinstance(decision.action, Action)
-        run_id = run.record.decision_id
-        attempt = self._attempts[run_id] = self._attempts.get(run_id, 0) + 1
-        try:
-            tried = run_id in self._inherited
-            acted = await act(decision, run, attempt=attempt, now=self._clock.now, tried=tried)
-        except StewardError as error:
-            if attempt < decision.action.attempts and getattr(error, "retryable", False):
-                wait = wait_before(decision.action, attempt, self._clock.chance())
-                self._journal.agenda.put(run_id, self._clock.now() + wait)
-                return
-            await self._append(run_id, gave_up(run, error, attempt=attempt, at=self._clock.now()), f"acted:{run_id}")
-        else:
-            await self._append(run_id, acted, f"acted:{run_id}")
-        self._attempts.pop(run_id, None)
-        self._inherited.discard(run_id)
-
-    async def _append(self, run_id: UUID, body: msgspec.Struct, key: str) -> None:
-        kind = str(body.__struct_config__.tag)
-        try:
-            await self._journal.append(Commit(entries=(Draft(kind, run_id, msgspec.json.encode(body), key),)))
-        except Conflict:
-            return  # somebody else took this step at the same moment; theirs stands

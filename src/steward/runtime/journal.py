@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 from steward.errors import EngineError
-from steward.ledger.port import Commit, Committed, Draft, Ledger
+from steward.ledger.port import Commit, Committed, Draft, Entry, Ledger
 from steward.loop.agenda import Agenda
 
 
@@ -77,6 +78,10 @@ class Journal:
     def listen(self, listener: Callable[[Committed, Sequence[Draft]], None]) -> None:
         """Call ``listener`` with what was committed, after it is durable; it must not block."""
         self._listeners.append(listener)
+
+    async def of_run(self, run_id: UUID) -> Sequence[Entry]:
+        """Return all entries of one run, in order."""
+        return await self.ledger.of_run(run_id)
 
     async def cursor(self, name: str) -> int:
         """Return a consumer's position."""

@@ -31,9 +31,11 @@ from steward.loop.receive import Incoming
 from steward.loop.run import Answer
 from steward.models.registry import FolderRegistry, Registry
 from steward.runtime.access import open_guard
+from steward.runtime.acting import open_acting
 from steward.runtime.answers import Answers
 from steward.runtime.channels import open_notifier
 from steward.runtime.decider import Decider
+from steward.runtime.effects import Effects
 from steward.runtime.engines import ledger_path, open_bus, open_ledger, views_path
 from steward.runtime.follow import Follow
 from steward.runtime.gather import Gather
@@ -45,6 +47,7 @@ from steward.runtime.settings import Settings
 from steward.runtime.snapshot import Snapshots, cursor_name
 from steward.runtime.stops import Stops
 from steward.runtime.ticks import Ticks
+from steward.workflow.embedded import EmbeddedWorkflow
 
 _ATTRIBUTIONS: Final = "attributions"
 _REST: Final = timedelta(milliseconds=50)
@@ -113,6 +116,8 @@ class Parts:
     consumers: Sequence[Consumer]
     answers: Answers
     stops: Stops
+    effects: Effects
+    workflow: EmbeddedWorkflow
     follow: Follow
     ticks: Ticks
     snapshots: Snapshots
@@ -214,6 +219,8 @@ async def assemble(
     clock: Clock,
     registry: Registry | None,
     ledger: Ledger | None = None,
+    *,
+    former: Sequence[Decision[Any, Any, Any]] = (),
 ) -> Parts:
     """Open everything; what was opened is closed again if a later part fails."""
     _refuse_twins(decisions)
@@ -235,6 +242,7 @@ async def assemble(
         declared = {d.name: d for d in decisions}
         stops = Stops(journal, declared, clock)
         answers = Answers(journal, declared, clock, stops.is_stopped)
+        acting = open_acting(journal, decisions, former, clock, stops)
         decider = Decider(prepared, journal, online, clock, snapshots.restore)
         pumps = {
             name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock, restore=snapshots.restore)
@@ -260,7 +268,9 @@ async def assemble(
             ],
             answers=answers,
             stops=stops,
-            follow=Follow(journal, declared, clock, remind=answers.remind, holds=stops.holds),
+            effects=acting.effects,
+            workflow=acting.workflow,
+            follow=Follow(journal, declared, clock, workflow=acting.workflow, remind=answers.remind, holds=stops.holds),
             ticks=Ticks(prepared, ledger, clock, decider.tick),
             snapshots=snapshots,
             gathers={name: _gather(decider, ready, settings) for name, ready in prepared.items()},
@@ -280,6 +290,7 @@ async def _restore(parts: Parts) -> None:
     await parts.ticks.open()
     await parts.stops.open()
     parts.notifier = await open_notifier(parts.settings, parts.journal, _declared(parts), parts.clock)
+    parts.workflow.begins_at = await parts.ledger.size()
     parts.follow.inherit(parts.views.unfinished())
     for prepared in parts.prepared.values():
         await _publish(parts, prepared, parts.clock.now())

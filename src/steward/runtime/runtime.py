@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self, Unpack
 from uuid import UUID
@@ -16,15 +16,15 @@ from steward.decision.checks import nearest
 from steward.decision.decision import Decision
 from steward.entries import decode_body
 from steward.errors import Conflict, ContractError, IntegrityError, NotFound, StewardError
-from steward.ledger.port import Commit, Draft, Entry, Ledger, Message
+from steward.ledger.port import Entry, Ledger, Message
 from steward.ledger.run import Run
-from steward.loop.act import undo
+from steward.loop.asks import Approval
 from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
 from steward.loop.run import Answer
 from steward.models.registry import Registry
 from steward.records import Record
-from steward.runtime.answers import Words
+from steward.runtime.answers import Words, approvals
 from steward.runtime.parts import DIRECTLY, Origin, Parts, assemble
 from steward.runtime.settings import Settings
 from steward.runtime.stops import EVERY, Stop
@@ -68,7 +68,7 @@ class Runtime:
         self.decisions: Mapping[str, Decision[Any, Any, Any]] = {
             name: prepared.decision for name, prepared in parts.prepared.items()
         }
-        self.guard, self.answers, self.stops = parts.guard, parts.answers, parts.stops
+        self.guard, self.answers, self.stops, self.effects = parts.guard, parts.answers, parts.stops, parts.effects
         self.topics = {name: pump.topic.decisions for name, pump in parts.pumps.items()}
         self._keys_under_way: set[str] = set()
         self._tasks: list[asyncio.Future[Any]] = []
@@ -83,6 +83,7 @@ class Runtime:
         clock: Clock | None = None,
         registry: Registry | None = None,
         ledger: Ledger | None = None,
+        former: Sequence[Decision[Any, Any, Any]] = (),
     ) -> Self:
         """Open the engines, verify and load the models, publish what changed, and restore all state.
 
@@ -92,13 +93,15 @@ class Runtime:
             clock: Where time comes from; the machine's by default.
             registry: Where models come from; the settings' folder by default.
             ledger: An opened ledger, which is closed with the runtime; the one that the settings name by default.
+            former: Decisions of earlier releases, with whose actions the runs under way are finished.
 
         Raises:
             DeclarationError: Two decisions have one name, or a decision does not fit its model.
             EngineError: An engine cannot be opened.
             IntegrityError: The ledger or a model is not what was written.
         """
-        return cls(await assemble(decisions, settings or Settings(), clock or SystemClock(), registry, ledger))
+        settings, clock = settings or Settings(), clock or SystemClock()
+        return cls(await assemble(decisions, settings, clock, registry, ledger, former=former))
 
     async def __aenter__(self) -> Self:
         return self
@@ -196,6 +199,11 @@ class Runtime:
 
     # People
 
+    async def approvals(self, limit: int = 100, *, among: Collection[str] | None = None) -> list[Approval]:
+        """Return what people are asked now, the next deadline first, ``among`` some decisions only."""
+        await self.catch_up()
+        return await approvals(self.views, self.ledger, limit, among=among)
+
     async def approve(self, decision_id: UUID, **words: Unpack[Words]) -> Run:
         """Agree with what is asked; all that people can answer is in :attr:`answers`."""
         return await self.answers.approve(decision_id, **words)
@@ -212,23 +220,21 @@ class Runtime:
         """Want a stop to be lifted; it takes two people. See :meth:`steward.runtime.stops.Stops.resume`."""
         return await self.stops.resume(decision, by=by, reason=reason)
 
+    async def redrive(self, decision_id: UUID, *, by: str, reason: str, adopt_current_code: bool = False) -> Run:
+        """Let a failed or halted run go on; see :meth:`steward.runtime.effects.Effects.redrive`."""
+        return await self.effects.redrive(decision_id, by=by, reason=reason, adopt_current_code=adopt_current_code)
+
+    async def abort(self, decision_id: UUID, *, by: str, reason: str) -> Run:
+        """End a run under way and take back what was done."""
+        return await self.effects.abort(decision_id, by=by, reason=reason)
+
+    async def signal(self, decision_id: UUID, name: str, payload: object = None, *, by: str) -> Run:
+        """Tell a run what it waits for."""
+        return await self.effects.signal(decision_id, name, payload, by=by)
+
     async def undo(self, decision_id: UUID, *, by: str, reason: str) -> Run:
-        """Take back what was done; raises as :func:`steward.loop.act.undo`, and ``Conflict`` while another does so."""
-        unique = f"undone:{decision_id}"
-        if unique in self._keys_under_way:
-            raise Conflict(
-                f"decision {decision_id} is being taken back", fix="read it again shortly", code="undo-in-flight"
-            )
-        self._keys_under_way.add(unique)
-        try:
-            run = await self.run(decision_id)
-            decision = self._prepared(run.record.decision).decision
-            undone = await undo(decision, run, by=by, reason=reason, now=self.clock.now)
-            draft = Draft("undone", decision_id, msgspec.json.encode(undone), unique)
-            await self._parts.journal.append(Commit(entries=(draft,)))
-        finally:
-            self._keys_under_way.discard(unique)
-        return await self.run(decision_id)
+        """Take back what was done; see :meth:`steward.runtime.effects.Effects.undo`."""
+        return await self.effects.undo(decision_id, by=by, reason=reason)
 
     async def run(self, decision_id: UUID) -> Run:
         """Return all that is known of one run; ``NotFound`` if there is none."""

@@ -1,0 +1,126 @@
+"""What people do about effects: let a failed run go on, end one under way, signal to it, take back what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from steward.clock import Clock
+from steward.decision.action import Action
+from steward.errors import Conflict
+from steward.ledger.port import Commit, Draft
+from steward.ledger.run import Run
+from steward.runtime.answers import stopped
+from steward.runtime.journal import Journal
+from steward.workflow.dispatch import Dispatcher, Effect, Stopped
+from steward.workflow.moves import Settle
+from steward.workflow.plan import Plan, Plans
+from steward.workflow.told import aborted, being_undone, intent_to_undo, redriven, signalled
+from steward.workflow.written import Writer
+
+
+class Effects:
+    """Takes what people, devices and webhooks say about effects; each method returns the run as it stands then.
+
+    All raise ``NotFound`` for an unknown run, ``ContractError`` without a name or a reason, and ``Conflict`` if the
+    run is past that.
+
+    Args:
+        journal: Where entries are written.
+        plans: What the decisions do.
+        clock: Says when.
+        dispatch: Calls the functions that take back.
+        is_stopped: Whether a decision is stopped.
+    """
+
+    def __init__(
+        self, journal: Journal, plans: Plans, clock: Clock, dispatch: Dispatcher, is_stopped: Callable[[str], bool]
+    ) -> None:
+        self._journal, self._plans, self._clock = journal, plans, clock
+        self._dispatch, self._is_stopped = dispatch, is_stopped
+        self._undoing: set[UUID] = set()
+
+    async def redrive(self, decision_id: UUID, *, by: str, reason: str, adopt_current_code: bool = False) -> Run:
+        """Let a failed or halted run go on, its tries counted anew; see :func:`steward.workflow.told.redriven`.
+
+        Args:
+            decision_id: The run.
+            by: Who lets it go on.
+            reason: Why.
+            adopt_current_code: Whether it goes on with today's code instead of that it began with.
+        """
+        run = await self._run(decision_id)
+        adopt = self._plans.today(run.record.decision) if adopt_current_code else None
+        if adopt_current_code and adopt is None:
+            raise Conflict(f"{run.record.decision!r} has no action today", fix="abort it", code="code-gone")
+        at = self._clock.now()
+        return await self._tell(run, redriven(run, self._plans.of(run), at=at, by=by, reason=reason, adopt=adopt))
+
+    async def abort(self, decision_id: UUID, *, by: str, reason: str) -> Run:
+        """End a run under way; what was done is taken back. See :func:`steward.workflow.told.aborted`."""
+        run = await self._run(decision_id)
+        return await self._tell(run, aborted(run, at=self._clock.now(), by=by, reason=reason))
+
+    async def signal(self, decision_id: UUID, name: str, payload: object = None, *, by: str) -> Run:
+        """Tell a run what it waits for, or will wait for; see :func:`steward.workflow.told.signalled`."""
+        run = await self._run(decision_id)
+        plan, at = self._plans.of(run), self._clock.now()
+        return await self._tell(run, signalled(run, plan, name, payload, at=at, by=by))
+
+    async def undo(self, decision_id: UUID, *, by: str, reason: str) -> Run:
+        """Take back what a run did: a plain action at once, the steps of others in reverse order, by themselves.
+
+        Raises:
+            Conflict: There is nothing to take back, no way to, or somebody is doing it; or the decision is stopped.
+            EngineError: Taking a plain action back failed; nothing was written, and it may be tried again.
+        """
+        run = await self._run(decision_id)
+        plan = self._revocable(run)
+        if not plan.is_single:
+            return await self._tell(run, intent_to_undo(run, at=self._clock.now(), by=by, reason=reason))
+        if decision_id in self._undoing:
+            raise being_undone(run)
+        self._undoing.add(decision_id)
+        try:
+            return await self._undo(plan, run, by, reason)
+        finally:
+            self._undoing.discard(decision_id)
+
+    async def _undo(self, plan: Plan, run: Run, by: str, reason: str) -> Run:
+        [action] = plan.steps
+        assert isinstance(action, Action)
+        effect = Effect(plan, run, action, plan.key(run, action))
+        try:
+            receipt = await self._dispatch.undo(effect, 1)
+        except Stopped:
+            raise stopped(run.record.decision) from None
+        undone = Writer(run, self._clock.now()).of_move(Settle(by, reason, receipt))
+        return await self._tell(run, undone)
+
+    def _revocable(self, run: Run) -> Plan:
+        plan = self._plans.of(run)
+        if plan is None or not any(isinstance(step, Action) and step.undo for step in plan.steps):
+            raise Conflict(
+                f"{run.record.decision!r} declares no undo", fix="act on the world by other means", code="no-undo"
+            )
+        if run.aborted is not None:
+            raise being_undone(run)
+        if run.receipt is None or run.undone is not None:
+            raise Conflict(f"decision {run.record.decision_id} has no effect to take back", code="nothing-to-undo")
+        if self._is_stopped(run.record.decision):
+            raise stopped(run.record.decision)
+        return plan
+
+    async def _tell(self, run: Run, said: Draft) -> Run:
+        try:
+            await self._journal.append(Commit(entries=(said,)))
+        except Conflict as error:
+            raise Conflict(
+                f"decision {run.record.decision_id} has changed in this moment",
+                fix="read its current state first",
+                code="overtaken",
+            ) from error
+        return await self._run(run.record.decision_id)
+
+    async def _run(self, decision_id: UUID) -> Run:
+        return Run.of(await self._journal.ledger.of_run(decision_id), decision_id)
