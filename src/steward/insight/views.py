@@ -7,12 +7,15 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import cache
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import astuple
 
 from steward.entries import Asked
 from steward.errors import EngineError
@@ -24,7 +27,7 @@ from steward.insight.tally import Tally, day_values, totals
 from steward.ledger.port import Entry
 from steward.records import Money, Status
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 _ROWS_PER_STEP: Final = 500
 """Entries taken in at once; about 6 ms, in which nobody else has a turn."""
 _SCHEMA = """
@@ -33,9 +36,10 @@ INSERT INTO position VALUES (0, x'');
 CREATE TABLE runs (
   run_id BLOB PRIMARY KEY, position INTEGER NOT NULL, decision TEXT NOT NULL, release TEXT NOT NULL,
   decided_us INTEGER NOT NULL, status TEXT NOT NULL, choice BLOB NOT NULL, reasons BLOB NOT NULL, confidence REAL,
-  outcome_key TEXT, has_action INTEGER NOT NULL, acted INTEGER NOT NULL, failed INTEGER NOT NULL,
-  halted INTEGER NOT NULL, aborted INTEGER NOT NULL, answer TEXT, asked BLOB, deadline_us INTEGER, escalated_to TEXT,
-  unit TEXT NOT NULL, value TEXT NOT NULL, baseline TEXT NOT NULL, saving TEXT NOT NULL, pending TEXT
+  outcome_key TEXT, has_action INTEGER NOT NULL, acted INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
+  halted INTEGER NOT NULL DEFAULT 0, aborted INTEGER NOT NULL DEFAULT 0, answer TEXT, asked BLOB,
+  deadline_us INTEGER, escalated_to TEXT, unit TEXT NOT NULL DEFAULT '', value TEXT NOT NULL DEFAULT '0',
+  baseline TEXT NOT NULL DEFAULT '0', saving TEXT NOT NULL DEFAULT '0', pending TEXT
 ) WITHOUT ROWID;
 CREATE INDEX runs_by_status ON runs (decision, status, run_id);
 CREATE INDEX runs_pending ON runs (pending, deadline_us, run_id) WHERE pending IS NOT NULL;
@@ -48,12 +52,12 @@ CREATE TABLE tallies (
 ) WITHOUT ROWID;
 """
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608 - the columns are the struct's fields
-_PLACES = ", ".join("?" * len(COLUMNS))
-_INSERT = f"INSERT INTO runs VALUES ({_PLACES})"  # noqa: S608 - as above
+_FRESH: Final = (*COLUMNS[: COLUMNS.index("acted")], "pending")
+"""The columns of a run of which nothing but its decision is known; all others have their default."""
 _ROWS_PER_INSERT: Final = 50
-_INSERT_MANY = f"INSERT INTO runs VALUES {', '.join([f'({_PLACES})'] * _ROWS_PER_INSERT)}"  # noqa: S608 - as above
 _SET = ", ".join(f"{name} = ?{COLUMNS.index(name) + 1}" for name in CHANGING)
 _UPDATE = f"UPDATE runs SET {_SET} WHERE run_id = ?1"  # noqa: S608 - as above
+_fresh_row = attrgetter(*_FRESH)
 _read_reasons = msgspec.json.Decoder(tuple[str, ...]).decode
 _read_asked = msgspec.json.Decoder(Asked).decode
 
@@ -250,41 +254,51 @@ class Views:
         return [("decision = ? AND status = ? AND ", (name, which.value)) for name in decisions for which in statuses]
 
     def _fold(self, entries: Sequence[Entry]) -> None:
-        known: dict[UUID, RunState | None] = {}
-        new: list[RunState] = []
+        known: dict[int, RunState | None] = {}
+        fresh: dict[int, RunState] = {}
+        made: dict[int, RunState] = {}
         tally = Tally()
         for entry in entries:
-            if entry.kind == "decided" and entry.run_id not in known:
+            run = entry.run_id.int
+            if entry.kind == "decided" and run not in known:
                 # A run begins with this entry, so there is no need to look for it.
-                known[entry.run_id] = made = fold.decided(entry)
-                new.append(made)
+                known[run] = fresh[run] = fold.decided(entry)
                 continue
-            state = known[entry.run_id] if entry.run_id in known else self._load(entry.run_id, known, tally)
+            state = known[run] if run in known else self._load(entry.run_id, known, tally)
             if state is not None:
                 fold.follow(state, entry)
-        fresh = set(map(id, new))
-        old = [state for state in known.values() if state is not None and id(state) not in fresh]
-        for state in (*new, *old):
-            tally.add(state, 1)
-        self._insert(new)
-        self._db.executemany(_UPDATE, map(msgspec.structs.astuple, old))
+                if run in fresh:
+                    made[run] = fresh.pop(run)
+        for state in known.values():
+            if state is not None:
+                tally.add(state, 1)
+        self._insert(_FRESH, _fresh_row, list(fresh.values()))
+        self._insert(COLUMNS, astuple, list(made.values()))
+        old = [state for run, state in known.items() if state is not None and run not in fresh and run not in made]
+        self._db.executemany(_UPDATE, map(astuple, old))
         tally.write(self._db)
 
-    def _insert(self, new: Sequence[RunState]) -> None:
-        """Insert rows, many to a statement: each statement costs more than its rows."""
-        whole = len(new) - len(new) % _ROWS_PER_INSERT
-        for start in range(0, whole, _ROWS_PER_INSERT):
-            rows = map(msgspec.structs.astuple, new[start : start + _ROWS_PER_INSERT])
-            self._db.execute(_INSERT_MANY, list(chain.from_iterable(rows)))
-        self._db.executemany(_INSERT, map(msgspec.structs.astuple, new[whole:]))
+    def _insert(
+        self, columns: Sequence[str], row: Callable[[RunState], tuple[object, ...]], states: Sequence[RunState]
+    ) -> None:
+        """Insert rows, many to a statement: a statement costs more than its rows, and a row more than its place."""
+        for start in range(0, len(states), _ROWS_PER_INSERT):
+            part = states[start : start + _ROWS_PER_INSERT]
+            self._db.execute(_insert_sql(columns, len(part)), list(chain.from_iterable(map(row, part))))
 
-    def _load(self, run_id: UUID, known: dict[UUID, RunState | None], tally: Tally) -> RunState | None:
+    def _load(self, run_id: UUID, known: dict[int, RunState | None], tally: Tally) -> RunState | None:
         row = self._db.execute(f"{_SELECT} WHERE run_id = ?", (run_id.bytes,)).fetchone()
         state = None if row is None else RunState(*row)
         if state is not None:
             tally.add(state, -1)
-        known[run_id] = state
+        known[run_id.int] = state
         return state
+
+
+@cache
+def _insert_sql(columns: Sequence[str], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO runs ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - as above
 
 
 def _first_new(entries: Sequence[Entry], position: int) -> int:
