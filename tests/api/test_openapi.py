@@ -96,7 +96,7 @@ def test_the_document_is_openapi_31(document: dict[str, Any]) -> None:
 async def test_what_is_read_looks_as_described(runtime: Runtime, client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     decided = (await client.post(DECIDE, json=REFUND)).json()
-    await client.post(DECIDE, json=BIG)
+    waits = (await client.post(DECIDE, json=BIG)).json()
     outcome = {"order_id": "A-1", "kept_eur": 5.25}
     await client.post("/v1/outcomes", json={"decision": "shop.refund", "outcome_id": "o", "outcome": outcome})
     await runtime.advance()
@@ -106,7 +106,8 @@ async def test_what_is_read_looks_as_described(runtime: Runtime, client: httpx.A
         content = operation and operation["responses"]["200"]["content"].get("application/json")
         if not content:
             continue
-        response = await client.get(path.format(decision_id=decided["decision_id"]))
+        run = waits if "approvals" in path else decided
+        response = await client.get(path.format(decision_id=run["decision_id"]))
         assert response.status_code == 200
         told = response.json()
         assert told or path.startswith("/v1/access")

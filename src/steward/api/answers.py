@@ -11,10 +11,13 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from steward.ledger.run import Placed, Run
+from steward.loop.asks import Approval
 from steward.records import Record, Status
+from steward.runtime.stops import Stop
 
 Text = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Person = Annotated[str, Meta(min_length=1, max_length=200)]
+Moment = Annotated[datetime, Meta(tz=True)]
 Digest = Annotated[str, Meta(pattern="^sha256:[0-9a-f]{64}$")]
 
 
@@ -52,6 +55,66 @@ class PersonsAnswer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: Text
     by: Person | UnsetType = UNSET
     evidence: Digest | None = None
+
+
+class ChangeIn(PersonsAnswer, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's own choice in the place of what is asked; with four eyes others must still agree to it.
+
+    Attributes:
+        choice: What is to be done, as the decision's policy would choose it.
+    """
+
+    choice: Any
+
+
+class QuestionIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person who is asked wants to know first."""
+
+    question: Text
+    by: Person | UnsetType = UNSET
+
+
+class ReplyIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer to the open question of those who are asked."""
+
+    reply: Text
+    by: Person | UnsetType = UNSET
+
+
+class EscalationIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person wants others to be asked too: ``to``, one of the gate's ladder, or else the next of it."""
+
+    reason: Text
+    by: Person | UnsetType = UNSET
+    to: Person | None = None
+
+
+class SnoozeIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person does not want to be reminded before ``until``, which lies before the deadline."""
+
+    reason: Text
+    until: Moment
+    by: Person | UnsetType = UNSET
+
+
+class StopIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person stops a decision, or wants a stop to be lifted.
+
+    Attributes:
+        reason: Why.
+        by: Who. Once identities are known that is whoever sends it.
+        decision: Which one; ``*`` is every decision.
+    """
+
+    reason: Text
+    by: Person | UnsetType = UNSET
+    decision: Person = "*"
+
+
+class StopsNow(Struct, frozen=True, kw_only=True):
+    """The stops that stand, the oldest first."""
+
+    stops: Sequence[Stop]
 
 
 class EventsTaken(Struct, frozen=True, kw_only=True):
@@ -108,7 +171,7 @@ _RECORD_DECODER = msgspec.json.Decoder(dict[str, Raw])
 
 
 def run_document(run: Run) -> bytes:
-    """Return a run as JSON: the record with its present status and choice, and its history.
+    """Return a run as JSON: the record with its present status and choice, what is asked, and its history.
 
     Args:
         run: The folded run.
@@ -120,6 +183,8 @@ def run_document(run: Run) -> bytes:
         document["attribution"] = Raw(msgspec.json.encode(run.attribution))
     provenance = msgspec.structs.replace(run.record.provenance, ledger_index=run.index)
     document["provenance"] = Raw(msgspec.json.encode(provenance))
+    if run.is_waiting:
+        document["approval"] = Raw(msgspec.json.encode(Approval.of(run)))
     document["history"] = Raw(msgspec.json.encode([history(placed) for placed in run.history]))
     return msgspec.json.encode(document)
 

@@ -9,8 +9,10 @@ import msgspec
 
 from steward.api import accounts, answers
 from steward.api.problems import MEDIA_TYPE, Problem
-from steward.insight.rows import ApprovalRow, RunRow
+from steward.insight.answers import PeopleReport
+from steward.insight.rows import RunRow
 from steward.insight.value import ValueSummary
+from steward.loop.asks import Approval
 from steward.records import Record
 
 JsonSchema = dict[str, Any]
@@ -20,7 +22,6 @@ _DESCRIBED: tuple[type[Any], ...] = (
     Record,
     Problem,
     RunRow,
-    ApprovalRow,
     ValueSummary,
     answers.Accepted,
     answers.EventsTaken,
@@ -29,7 +30,16 @@ _DESCRIBED: tuple[type[Any], ...] = (
     answers.LedgerPage,
     answers.OutcomeIn,
     answers.OutcomeTaken,
+    answers.ChangeIn,
+    answers.EscalationIn,
     answers.PersonsAnswer,
+    answers.QuestionIn,
+    answers.ReplyIn,
+    answers.SnoozeIn,
+    answers.StopIn,
+    answers.StopsNow,
+    Approval,
+    PeopleReport,
     accounts.Account,
     accounts.AccountChange,
     accounts.AccountIn,
@@ -71,7 +81,7 @@ def components() -> dict[str, JsonSchema]:
         **record,
         "title": RUN_DOCUMENT,
         "description": "The record with its present status and choice, and the history of the run.",
-        "properties": {**record["properties"], "history": history},
+        "properties": {**record["properties"], "history": history, "approval": reference("Approval")},
         "required": [*record["required"], "history"],
     }
     return schemas

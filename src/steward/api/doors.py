@@ -81,8 +81,19 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/v1/ledger/entries"): Door(_P.EXPORT, Of.WHOLE),
     # People
     ("GET", "/v1/approvals"): Door(_P.READ, Of.EACH),
+    ("GET", "/v1/approvals/{decision_id}"): Door(_P.READ, Of.RUN),
     ("POST", "/v1/approvals/{decision_id}/approve"): Door(_P.APPROVE, Of.RUN),
     ("POST", "/v1/approvals/{decision_id}/reject"): Door(_P.APPROVE, Of.RUN),
+    ("POST", "/v1/approvals/{decision_id}/change"): Door(_P.APPROVE, Of.RUN),
+    ("POST", "/v1/approvals/{decision_id}/question"): Door(_P.APPROVE, Of.RUN),
+    ("POST", "/v1/approvals/{decision_id}/reply"): Door(_P.READ, Of.RUN),
+    ("POST", "/v1/approvals/{decision_id}/escalate"): Door(_P.APPROVE, Of.RUN),
+    ("POST", "/v1/approvals/{decision_id}/snooze"): Door(_P.APPROVE, Of.RUN),
+    ("GET", "/v1/people"): Door(_P.EXPORT, Of.EACH),
+    # The stop switch
+    ("GET", "/v1/stops"): Door(_P.READ, Of.EACH),
+    ("POST", "/v1/stops"): Door(_P.STOP, Of.EACH),
+    ("POST", "/v1/stops/resume"): Door(_P.STOP, Of.EACH),
     ("POST", "/v1/decisions/{decision_id}/undo"): Door(_P.STOP, Of.RUN),
     # Who is there, and who may what
     ("GET", "/v1/whoami"): _OWN,

@@ -51,7 +51,8 @@ def description(app: FastAPI, service: Service, seen: Collection[str]) -> JsonSc
             if route.of_decision:
                 takes = body({"type": "array", "items": event} if route is DECIDE_BATCH else event)
                 paths[route.at(name)] = {"post": _operation(route, takes, name)}
-    document["paths"] = paths | _without_validation_error(document["paths"])
+    cold = _without_validation_error(document["paths"])
+    document["paths"] = {path: paths.get(path, {}) | cold.get(path, {}) for path in {**paths, **cold}}
     document["components"] = {"schemas": schemas}
     return document
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from steward.access.permissions import Permission
-from steward.api.answers import Accepted, EventsTaken, OutcomeIn, OutcomeTaken
+from steward.api.answers import Accepted, EventsTaken, OutcomeIn, OutcomeTaken, StopIn, StopsNow
 from steward.api.deciding import decide, decide_batch
 from steward.api.doors import DOORS
 from steward.api.exchange import Exchange, Reply
 from steward.api.headers import KEY_MAX_LENGTH
 from steward.api.intake import take_events, take_outcome
 from steward.api.service import Service
+from steward.api.stopping import resume, stop
+from steward.decision.lane import Lane
 from steward.errors import DeclarationError
 from steward.records import Record
 
@@ -54,12 +56,13 @@ class Route:
         problems: The statuses of the problems it may answer with.
         takes: The struct of its body; ``None`` where the contract of the decision tells, or CloudEvents.
         parameters: Its headers, as OpenAPI says them.
+        lane: What is refused first where not everything can be served; the stop switch last of all.
         waits_once: Whether all it waits for is its batch; it is then served without a task of its own, and must not use
             what needs one (a timeout, a task group) before that.
 
     Example:
         >>> [route.path for route in HOT if "{name}" not in route.path]
-        ['/v1/events', '/v1/outcomes']
+        ['/v1/events', '/v1/outcomes', '/v1/stops', '/v1/stops/resume']
     """
 
     name: str
@@ -71,6 +74,7 @@ class Route:
     takes: type[Any] | None = None
     parameters: tuple[Mapping[str, Any], ...] = ()
     waits_once: bool = False
+    lane: Lane = Lane.NORMAL
 
     @property
     def permission(self) -> Permission:
@@ -126,5 +130,25 @@ OUTCOMES = Route(
     problems=(*COMMON_PROBLEMS, 404, 409),
     takes=OutcomeIn,
 )
-HOT = (DECIDE, DECIDE_BATCH, EVENTS, OUTCOMES)
+STOP = Route(
+    "stop",
+    "/v1/stops",
+    "Dispatch nothing more for a decision, or for any; in force at once",
+    stop,
+    answers={200: StopsNow},
+    problems=(*COMMON_PROBLEMS, 404),
+    takes=StopIn,
+    lane=Lane.EMERGENCY,
+)
+RESUME = Route(
+    "resume",
+    "/v1/stops/resume",
+    "Want a stop to be lifted; it is with the second person",
+    resume,
+    answers={200: StopsNow},
+    problems=(*COMMON_PROBLEMS, 404, 409),
+    takes=StopIn,
+    lane=Lane.EMERGENCY,
+)
+HOT = (DECIDE, DECIDE_BATCH, EVENTS, OUTCOMES, STOP, RESUME)
 """Every hot route."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any, NotRequired, TypedDict, Unpack
+from typing import Any, NotRequired, Protocol, TypedDict, Unpack
 from uuid import UUID
 
 from steward.clock import Clock
@@ -14,9 +15,11 @@ from steward.decision.checks import nearest
 from steward.decision.decision import Decision
 from steward.entries import Endorsed
 from steward.errors import Conflict, NotFound, StewardError
-from steward.ledger.port import Commit
+from steward.insight.views import Views
+from steward.ledger.port import Commit, Entry
 from steward.ledger.run import Run
 from steward.loop import verdicts
+from steward.loop.asks import Approval
 from steward.loop.encode import draft
 from steward.loop.gate import Keyed, escalate, expire, settle
 from steward.loop.verdicts import Said
@@ -32,6 +35,14 @@ class Words(TypedDict):
     reason: str
     evidence: NotRequired[str | None]
     groups: NotRequired[frozenset[str]]
+
+
+class Runs(Protocol):
+    """What runs are read from: a ledger, or whatever reads one."""
+
+    async def of_run(self, run_id: UUID) -> Sequence[Entry]:
+        """Return all entries of one run, in order."""
+        ...
 
 
 class Answers:
@@ -141,6 +152,26 @@ class Answers:
         if name not in self._decisions:
             raise NotFound(f"no decision is named {name!r} now", fix=nearest(name, self._decisions), field="name")
         return self._decisions[name]
+
+
+async def approvals(
+    views: Views, ledger: Runs, limit: int = 100, *, among: Collection[str] | None = None
+) -> list[Approval]:
+    """Return what people are asked now, the next deadline first, ``among`` some decisions only.
+
+    Args:
+        views: Tells which runs wait; it must have caught up.
+        ledger: Tells what is asked in each, or whatever reads one.
+        limit: The most that are returned.
+        among: The only decisions that are looked at.
+    """
+    found = []
+    for row in views.waiting(limit, among=among):
+        run = Run.of(await ledger.of_run(row.decision_id), row.decision_id)
+        if run.is_waiting:
+            found.append(Approval.of(run))
+        await asyncio.sleep(0)  # a long list holds up nobody
+    return found
 
 
 def stopped(decision: str) -> Conflict:

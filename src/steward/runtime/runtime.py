@@ -68,7 +68,12 @@ class Runtime:
         self.decisions: Mapping[str, Decision[Any, Any, Any]] = {
             name: prepared.decision for name, prepared in parts.prepared.items()
         }
-        self.guard, self.answers, self.stops, self.effects = parts.guard, parts.answers, parts.stops, parts.effects
+        self.guard, self.answers, self.stops, self.effects = (
+            parts.guard,
+            parts.answers,
+            parts.stops,
+            parts.acting.effects,
+        )
         self.topics = {name: pump.topic.decisions for name, pump in parts.pumps.items()}
         self._keys_under_way: set[str] = set()
         self._tasks: list[asyncio.Future[Any]] = []
