@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 
 import msgspec
 
@@ -38,10 +39,8 @@ class Outages:
         """
         written = 0
         while self._news:
-            try:
+            with suppress(Conflict):  # it was written, though an error came back
                 await self._journal.append(Commit(entries=(_draft(self._news[0]),)))
-            except Conflict:
-                pass  # it was written, though an error came back
             self._news.popleft()
             written += 1
         return written
