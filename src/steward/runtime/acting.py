@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from steward.clock import Clock
+from steward.decision.action import Action, Destination
 from steward.decision.decision import Decision
+from steward.downstream.lines import Lines
 from steward.loop.act import plan_of
 from steward.runtime.effects import Effects
 from steward.runtime.journal import Journal
+from steward.runtime.outages import Outages
 from steward.runtime.stops import Stops
 from steward.workflow.dispatch import Dispatcher
 from steward.workflow.embedded import EmbeddedWorkflow
@@ -24,10 +27,14 @@ class Acting:
     Attributes:
         workflow: Lets runs go on.
         effects: What people do about effects.
+        lines: The ways to what actions call.
+        outages: Writes down when one of them breaks.
     """
 
     workflow: EmbeddedWorkflow
     effects: Effects
+    lines: Lines
+    outages: Outages
 
 
 def open_acting(
@@ -38,12 +45,21 @@ def open_acting(
     stops: Stops,
 ) -> Acting:
     """Put it together for today's decisions and the ``former`` ones that runs under way are pinned to."""
-    plans = Plans({name: plan for name, plan in _plans(decisions)}, _plans(former))
-    dispatch = Dispatcher(clock, holds=stops.holds)
+    today = _plans(decisions)
+    plans, outages = Plans(dict(today), _plans(former)), Outages(journal)
+    lines = Lines(clock, tell=outages.hear, declared=_destinations(plan for _, plan in today))
+    dispatch = Dispatcher(clock, lines.reach, holds=stops.holds)
     return Acting(
         EmbeddedWorkflow(journal, plans, clock, dispatch),
         Effects(journal, plans, clock, dispatch, stops.is_stopped),
+        lines,
+        outages,
     )
+
+
+def _destinations(plans: Iterable[Plan]) -> list[Destination]:
+    actions = (step for plan in plans for step in plan.steps if isinstance(step, Action))
+    return [action.to for action in actions if action.to is not None]
 
 
 def _plans(decisions: Iterable[Decision[Any, Any, Any]]) -> list[tuple[str, Plan]]:

@@ -31,11 +31,10 @@ from steward.loop.receive import Incoming
 from steward.loop.run import Answer
 from steward.models.registry import FolderRegistry, Registry
 from steward.runtime.access import open_guard
-from steward.runtime.acting import open_acting
+from steward.runtime.acting import Acting, open_acting
 from steward.runtime.answers import Answers
 from steward.runtime.channels import open_notifier
 from steward.runtime.decider import Decider
-from steward.runtime.effects import Effects
 from steward.runtime.engines import ledger_path, open_bus, open_ledger, views_path
 from steward.runtime.follow import Follow
 from steward.runtime.gather import Gather
@@ -47,7 +46,6 @@ from steward.runtime.settings import Settings
 from steward.runtime.snapshot import Snapshots, cursor_name
 from steward.runtime.stops import Stops
 from steward.runtime.ticks import Ticks
-from steward.workflow.embedded import EmbeddedWorkflow
 
 _ATTRIBUTIONS: Final = "attributions"
 _REST: Final = timedelta(milliseconds=50)
@@ -116,8 +114,7 @@ class Parts:
     consumers: Sequence[Consumer]
     answers: Answers
     stops: Stops
-    effects: Effects
-    workflow: EmbeddedWorkflow
+    acting: Acting
     follow: Follow
     ticks: Ticks
     snapshots: Snapshots
@@ -129,7 +126,7 @@ class Parts:
         for consumer in self.consumers:
             if moved := await consumer.step():
                 return moved
-        works = [self.ticks.step, self.follow.step, self.outcomes.step, self.attribute]
+        works = [self.ticks.step, self.follow.step, self.acting.outages.step, self.outcomes.step, self.attribute]
         if self.notifier is not None:
             works.append(self.notifier.step)
         for work in works:
@@ -159,6 +156,7 @@ class Parts:
             jobs.append(lambda: self._repeat(self.ticks.step, self.ticks.next_due))
         if any(decision.gate or decision.action for decision in declared):
             jobs.append(lambda: self._repeat(self.follow.begin, self.journal.agenda.next_due))
+            jobs.append(lambda: self._repeat(self.acting.outages.step))
         if any(decision.economics for decision in declared):
             jobs.append(lambda: self._repeat(self.outcomes.step, rest=_REST))
         if any(decision.attribution is Attribution.DEFERRED for decision in declared):
@@ -268,8 +266,7 @@ async def assemble(
             ],
             answers=answers,
             stops=stops,
-            effects=acting.effects,
-            workflow=acting.workflow,
+            acting=acting,
             follow=Follow(journal, declared, clock, workflow=acting.workflow, remind=answers.remind, holds=stops.holds),
             ticks=Ticks(prepared, ledger, clock, decider.tick),
             snapshots=snapshots,
@@ -290,7 +287,7 @@ async def _restore(parts: Parts) -> None:
     await parts.ticks.open()
     await parts.stops.open()
     parts.notifier = await open_notifier(parts.settings, parts.journal, _declared(parts), parts.clock)
-    parts.workflow.begins_at = await parts.ledger.size()
+    parts.acting.workflow.begins_at = await parts.ledger.size()
     parts.follow.inherit(parts.views.unfinished())
     for prepared in parts.prepared.values():
         await _publish(parts, prepared, parts.clock.now())

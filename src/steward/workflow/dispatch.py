@@ -11,6 +11,7 @@ from uuid import UUID
 from steward.clock import Clock
 from steward.decision.action import Action
 from steward.decision.steps import Check
+from steward.errors import HeldBack
 from steward.ledger.run import Run
 from steward.records import Receipt
 from steward.workflow.moves import call_of
@@ -111,9 +112,13 @@ class Dispatcher:
         function, choice = getattr(action, verb), plan.read_choice(run.choice)
 
         def begin() -> Any:
-            # Told from when it has its turn, which may be after others.
-            until = self._clock.now() + action.timeout
+            # Counted from when it has its turn, which may be after others.
+            now = self._clock.now()
+            if deadline is not None and now > deadline:
+                raise HeldBack(f"{action.name!r} had no turn before its deadline", code="deadline-passed")
+            until = now + action.timeout
             return function(choice, call_of(plan, run, key, attempt=attempt, deadline=until, undoes=undoes))
 
-        called = self.reach(run.record.decision, action, begin, deadline=deadline, is_reading=verb == "verify")
+        last = None if deadline is None else deadline + action.timeout
+        called = self.reach(run.record.decision, action, begin, deadline=last, is_reading=verb == "verify")
         return await plainly(f"{verb} of {action.name!r}", called, action.timeout)

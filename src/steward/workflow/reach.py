@@ -37,7 +37,7 @@ class Reach(Protocol):
             decision: The decision's name.
             action: Whose function it is; it says how long it may take, and where it goes.
             function: The call.
-            deadline: After this it may not begin; ``None`` if it may wait for ever.
+            deadline: When it is too late for an answer, waiting for a turn included; ``None`` if it may wait for ever.
             is_reading: Whether it only reads the world back, so that it may be repeated freely.
 
         Raises:
