@@ -103,13 +103,14 @@ class Column:
         if self.marks is not None:
             self.marks.merge(times, self.values, merges, oldest)
         merges.squeeze(self.values)
+        self.values = self.values[:]
         for totals in (self.sums, self.squares):
             if totals is not None:
                 merges.squeeze(totals)
-        if isinstance(self.sums, list):
-            self.sums = _from_start(self.sums)
-        if isinstance(self.squares, list):
-            self.squares = _from_start(self.squares)
+        if self.sums is not None:
+            self.sums = self.sums[:] if isinstance(self.sums, array) else _from_start(self.sums)
+        if self.squares is not None:
+            self.squares = self.squares[:] if isinstance(self.squares, array) else _from_start(self.squares)
 
     def dump(self) -> ColumnState:
         """Return plain data for a snapshot; what can be told from it is left out."""

@@ -105,5 +105,6 @@ class Extreme:
             tiles[last] = pick(tiles[first : last + 1])
         merges.squeeze(tiles)
         tiles[0] = 0
+        self.tiles = tiles[:]
         gone = bisect_right(self.stair_times, times[merges.start])
         del self.stairs[:gone], self.stair_times[:gone]

@@ -82,11 +82,17 @@ class KeyState:
         oldest = self.now // self._part_us - ID_PARTS
         self.ids_from = oldest * self._part_us
         self._forget_at = (oldest + ID_PARTS + 1) * self._part_us
-        for part in [part for part in self.id_parts if part < oldest]:
+        gone = [part for part in self.id_parts if part < oldest]
+        for part in gone:
             for id in self.id_parts.pop(part):
                 del self.ids[id]
+        if gone:
+            # A dictionary that only loses and gains would take twice the room; this one has the size it needs.
+            self.ids = dict.fromkeys(self.ids)
         if self._part_from < self.ids_from:
             self._part_from = NEVER
+        for track in self.tracks:
+            track.forget_ids(self.ids_from)
 
     def ends_before(self, time: int, retained: int) -> bool:
         """Return whether at ``time`` nothing here can be read, nor a known event come again in time."""
@@ -98,7 +104,7 @@ class KeyState:
         """Bring everything to the form that depends only on the events and ``now``."""
         self.forget()
         for track in self.tracks:
-            track.compact(self.now, self.ids_from)
+            track.compact(self.now)
 
     def dump(self) -> KeySnapshot:
         """Return plain data for a snapshot, compacted."""
@@ -177,7 +183,7 @@ class StreamState:
             if first == after or values[first] is not None:
                 track.add(event_time, id, values[first:after])
                 if len(track.ids) > track.limit:
-                    track.compact(state.now, state.ids_from)
+                    track.compact(state.now)
         return _APPLIED
 
     def _values(self, event: object) -> list[Any]:

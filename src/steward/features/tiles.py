@@ -92,7 +92,7 @@ class Track:
         last = len(counts) - 1
         return (counts[tile] if tile < last else counts[last] + tile - last) - counts[0]
 
-    def compact(self, now: int, ids_from: int) -> None:
+    def compact(self, now: int) -> None:
         """Merge and forget what no window read at or after ``now - slack`` can tell apart.
 
         The result depends only on the events and ``now``, not on when this was called before.
@@ -106,11 +106,16 @@ class Track:
         counts.extend(range(len(counts) + singles, merges.end + singles))
         for row in (times, ids, counts):
             merges.squeeze(row)
+        # Copies have no room for what was merged away.
+        self.times, self.counts = times[:], counts[:]
         # An event may still come with the time of a tile; only then the id decides which is the later one.
         self.settled = max(self.settled, self._grids.single_from)
-        old = bisect_left(times, ids_from)
-        ids[:old] = [""] * old
         self._limit()
+
+    def forget_ids(self, before: int) -> None:
+        """Forget the ids of events before a time: none can come with the time of one of them any more."""
+        old = bisect_left(self.times, before)
+        self.ids[:old] = [""] * old
 
     def _limit(self) -> None:
         # Each merge costs about as much as ten events, however little there is to merge.
