@@ -15,7 +15,7 @@ from uuid import UUID
 from steward.clock import Clock
 from steward.decision.action import Action
 from steward.decision.steps import Check
-from steward.entries import decode_body
+from steward.entries import Undone, decode_body
 from steward.errors import Conflict, EngineError, HeldBack, StewardError
 from steward.ledger.port import Commit, Committed, Draft, Entry
 from steward.ledger.run import Run
@@ -158,7 +158,7 @@ class EmbeddedWorkflow:
 
     def _unwritten_doubt(self, plan: Plan, run: Run, now: datetime) -> Draft | None:
         """Before a person's abort takes anything back: say so if the step that comes next may have been tried."""
-        if run.aborted is None or run.reverting is not None or run.doubted is not None:
+        if run.aborted is None or run.reverting is not None or run.doubted is not None or _is_turned(run):
             return None
         run_id, following = run.record.decision_id, awaited(plan, run)
         if following is None or not isinstance(following[1], Action):
@@ -338,6 +338,12 @@ def _after(run: Run, drafts: Sequence[Draft]) -> Run:
     for draft in drafts:
         run = run.after(decode_body(draft.body))
     return run
+
+
+def _is_turned(run: Run) -> bool:
+    """Tell whether anything was taken back since a person ended the run."""
+    bodies = [placed.body for placed in run.history]
+    return run.aborted in bodies and any(isinstance(body, Undone) for body in bodies[bodies.index(run.aborted) :])
 
 
 def _look_again(move: WaitUntil | AwaitSignal | Rest) -> datetime | None:
