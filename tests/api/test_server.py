@@ -293,7 +293,7 @@ async def test_a_port_in_use_is_told_clearly(server: Server, runtime: Runtime) -
         await Server.start(runtime, "127.0.0.1", server.port)
     assert (caught.value.code, caught.value.field) == ("port-in-use", "port")
     with pytest.raises(EngineError) as caught:
-        await Server.start(runtime, "203.0.113.7", 0)
+        await Server.start(runtime, "203.0.113.7", 0, invite=lambda key: None)
     assert caught.value.code == "cannot-listen"
 
 

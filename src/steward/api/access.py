@@ -53,11 +53,11 @@ async def whoami(caller: Calling) -> Response:
 )
 async def sign_in(service: Serving, request: Request) -> Response:
     """Open a session of the console for whoever shows a key or token; from the console's own pages only."""
-    headers, peer = headers_of(request), peer_of(request.scope)
-    entrance = service.entrance
+    headers, entrance = headers_of(request), service.entrance
+    address = entrance.address_of(peer_of(request.scope), headers)
     if entrance.is_local:
         raise Conflict("nobody can sign in, as no identities are known yet", fix="steward access claim --id you")
-    opened = await service.runtime.guard.sign_in(headers, method=request.method, address=peer.address)
+    opened = await service.runtime.guard.sign_in(headers, method=request.method, address=address)
     shown = {b"cookie": opened.set_cookie().partition(";")[0].encode()}
     identity = await service.runtime.guard.identify(shown)
     return json_response(accounts.Account.of(identity), {**_NO_STORE, "set-cookie": opened.set_cookie()})
@@ -66,8 +66,9 @@ async def sign_in(service: Serving, request: Request) -> Response:
 @router.delete("/v1/session", status_code=204, responses=_nothing("The session has ended"))
 async def sign_out(service: Serving, request: Request) -> Response:
     """End the session whose cookie the request carries."""
-    headers, peer = headers_of(request), peer_of(request.scope)
-    await service.runtime.guard.sign_out(headers, method=request.method, address=peer.address)
+    headers = headers_of(request)
+    address = service.entrance.address_of(peer_of(request.scope), headers)
+    await service.runtime.guard.sign_out(headers, method=request.method, address=address)
     return Response(status_code=204, headers={"set-cookie": clear_cookie()})
 
 
@@ -78,15 +79,16 @@ async def sign_out(service: Serving, request: Request) -> Response:
 )
 async def claim(service: Serving, request: Request, sent: Annotated[accounts.Claim, reads(accounts.Claim)]) -> Response:
     """Become the first administrator with the one-time key, or without it at the machine itself."""
-    entrance, guard, peer = service.entrance, service.runtime.guard, peer_of(request.scope)
+    entrance, guard = service.entrance, service.runtime.guard
+    headers, peer = headers_of(request), peer_of(request.scope)
     once = sent.one_time_key
     if once is None:
-        caller = await entrance.admit(headers_of(request), request.method, peer)
+        caller = await entrance.admit(headers, request.method, peer)
         made = await guard.bootstrap() if caller.is_local else None
         if made is None:
             raise Conflict("there is an administrator already", fix="ask them to enrol you", code="conflict.claimed")
         once = made.reveal()
-    issued = await guard.exchange(once, id=sent.id, display=sent.display, address=peer.address)
+    issued = await guard.exchange(once, id=sent.id, display=sent.display, address=entrance.address_of(peer, headers))
     return _issued(issued)
 
 

@@ -72,7 +72,10 @@ class Entrance:
     def __init__(self, runtime: Runtime, host: str) -> None:
         self._runtime = runtime
         self._guard = runtime.guard
-        self._local = LocalGuard(host, runtime.clock) if is_loopback(host) else None
+        # Whoever configures issuers knows identities, if only their names elsewhere.
+        alone = is_loopback(host) and not runtime.settings.access
+        self._local = LocalGuard(host, runtime.clock) if alone else None
+        self._proxies = frozenset(runtime.settings.trusted_proxies)
 
     @property
     def guard(self) -> AnyGuard:
@@ -92,8 +95,16 @@ class Entrance:
             Denied: Nobody is recognised; see :meth:`steward.access.guard.Guard.identify`.
         """
         guard = self.guard
-        identity = await guard.identify(headers, method=method, address=peer.address, certificate=peer.certificate)
+        address = self.address_of(peer, headers) if self._proxies else peer.address
+        identity = await guard.identify(headers, method=method, address=address, certificate=peer.certificate)
         return Caller(identity, guard, self._runtime)
+
+    def address_of(self, peer: Peer, headers: Mapping[bytes, bytes]) -> str:
+        """Return where a request comes from: of a trusted proxy, the last address it names that is none itself."""
+        if peer.address not in self._proxies:
+            return peer.address
+        named = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+        return next((each for each in map(str.strip, reversed(named)) if each not in self._proxies), peer.address)
 
 
 class Caller:

@@ -48,6 +48,7 @@ class Shared(ServerState):
         front: The application.
 
     Attributes:
+        max_connections: How many there may be at a time.
         stamp: The headers that every reply has, as bytes.
         heads: The heads of hot requests that were parsed before, by their bytes.
         waited_for: What replies that are made without a task wait for.
@@ -56,6 +57,7 @@ class Shared(ServerState):
     def __init__(self, front: Front) -> None:
         super().__init__()
         self.front = front
+        self.max_connections = front.service.runtime.settings.max_connections
         self.stamp = b""
         self.heads: dict[bytes, _Head] = {}
         self.waited_for: set[asyncio.Future[Any]] = set()
@@ -135,8 +137,11 @@ class Connection(HttpToolsProtocol):
         self._peer = UNKNOWN_PEER
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        """Note who is at the other end."""
+        """Note who is at the other end; refuse it if there are too many already."""
         super().connection_made(transport)
+        if len(self.connections) > self._shared.max_connections:
+            self._end("overloaded", "there are too many connections", "try again in a moment")
+            return
         try:
             certificate = ClientCertificate.of_connection(transport) if self.scheme == "https" else None
         except ContractError:

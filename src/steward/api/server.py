@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -12,11 +13,13 @@ from email.utils import format_datetime
 from typing import Any, Self, TypeVar
 
 from steward.api.app import create_app
+from steward.api.listening import needs_first_key, refuse_strangers, tls_of
 from steward.api.protocol import Connection, connector
 from steward.errors import EngineError
 from steward.runtime.runtime import Runtime
 
 T = TypeVar("T")
+_log = logging.getLogger("steward.api")
 _SWEEP_S = 1.0
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 5.0
@@ -31,27 +34,45 @@ class Server:
         port: The port it listens on.
     """
 
-    def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop, host: str) -> None:
         self._runtime, self._loop = runtime, loop
-        self._state, self._connect = connector(create_app(runtime), loop)
+        self._state, self._connect = connector(create_app(runtime, host), loop)
+        self._guarding: asyncio.Task[None] | None = None
         self._listening: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self.port = 0
 
     @classmethod
-    async def start(cls, runtime: Runtime, host: str, port: int) -> Self:
-        """Listen on ``host`` and ``port`` (0: any free one).
+    async def start(
+        cls, runtime: Runtime, host: str, port: int, *, invite: Callable[[str], object] | None = None
+    ) -> Self:
+        """Listen on ``host`` and ``port`` (0: any free one), with TLS if the settings have a certificate.
+
+        Args:
+            runtime: What is served.
+            host: The address.
+            port: The port.
+            invite: Shows the one-time key to who starts the server, where others reach it and nobody administers yet.
 
         Raises:
+            DeclarationError: Others would reach it, nobody administers yet, and nobody would see the one-time key.
             EngineError: The port is taken (``code`` is ``port-in-use``), or the address cannot be listened on.
         """
-        server = cls(runtime, asyncio.get_running_loop())
+        invites = needs_first_key(runtime, host)
+        if invites and invite is None and not runtime.settings.access:
+            raise refuse_strangers(host)
+        server, tls = cls(runtime, asyncio.get_running_loop(), host), tls_of(runtime.settings)
+        patience_s = None if tls is None else runtime.settings.request_timeout_s
         try:
-            server._listening = await server._loop.create_server(server._connect, host, port, backlog=_BACKLOG)
+            server._listening = await server._loop.create_server(
+                server._connect, host, port, backlog=_BACKLOG, ssl=tls, ssl_handshake_timeout=patience_s
+            )
         except OSError as error:
             raise _refused(host, port, error) from error
         server.port = server._listening.sockets[0].getsockname()[1]
         server._sweep()
+        if invites and invite is not None and (once := await runtime.guard.bootstrap()) is not None:
+            invite(once.reveal())
         return server
 
     def _sweep(self) -> None:
@@ -62,7 +83,16 @@ class Server:
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):
                 connection.tick(limit, idle_limit)
+        if self._guarding is None or self._guarding.done():
+            self._guarding = self._loop.create_task(self._keep_guard())
         self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    async def _keep_guard(self) -> None:
+        """Let the guard write down what it has seen, and learn what other processes have changed."""
+        try:
+            await self._runtime.guard.sweep()
+        except EngineError as error:
+            _log.warning("who was refused is written later: %s", error)
 
     async def stop(self) -> None:
         """Take no more requests, answer those under way, and close; waits for the setting ``drain_s`` at most."""
@@ -76,6 +106,9 @@ class Server:
                     await asyncio.wait(under_way)
         if self._sweeper is not None:
             self._sweeper.cancel()
+        if self._guarding is not None:
+            await self._guarding
+            await self._keep_guard()
         for connection in list(self._state.connections):
             transport = connection.transport
             if transport is not None:
@@ -91,6 +124,7 @@ async def serve(
     port: int | None = None,
     *,
     ready: Callable[[int], object] = lambda port: None,
+    invite: Callable[[str], object] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM (or until cancelled); answer what is under way, then close the runtime.
 
@@ -99,15 +133,20 @@ async def serve(
         host: The address; by default that of the settings.
         port: The port; by default that of the settings; 0 takes a free one.
         ready: Called with the port once the server listens.
+        invite: Called with the one-time key, where others reach the server and nobody administers yet.
 
     Raises:
+        DeclarationError: As :meth:`Server.start`.
         EngineError: The port is taken, the address cannot be listened on, or the background work failed for good. The
             runtime is then closed too.
     """
     settings = runtime.settings
     try:
         server = await Server.start(
-            runtime, settings.host if host is None else host, settings.port if port is None else port
+            runtime,
+            settings.host if host is None else host,
+            settings.port if port is None else port,
+            invite=invite,
         )
         try:
             with _little_garbage(), _signals() as told:

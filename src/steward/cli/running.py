@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ _KNOCK_S = 2.0
 
 
 class ServerFacts(Struct, frozen=True, kw_only=True):
-    """Where a project's server listens.
+    """Where a project's server listens; with ``certificate``, its own certificate's file, it speaks TLS.
 
     Example:
         >>> ServerFacts(host="127.0.0.1", port=8700, pid=17).url
@@ -30,12 +31,14 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     pid: int
+    certificate: str = ""
 
     @property
     def url(self) -> str:
         """The address for browsers and ``curl``."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - not to listen on
-        return f"http://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.port}"
+        scheme = "https" if self.certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host and host[0] != '[' else host}:{self.port}"
 
 
 @contextmanager
@@ -44,7 +47,8 @@ def announced(settings: Settings) -> Iterator[Callable[[int], ServerFacts]]:
     path = settings.path(settings.data_dir) / _FILE
 
     def announce(port: int) -> ServerFacts:
-        facts = ServerFacts(host=settings.host, port=port, pid=os.getpid())
+        certificate = str(settings.path(settings.ssl_certfile)) if settings.ssl_certfile else ""
+        facts = ServerFacts(host=settings.host, port=port, pid=os.getpid(), certificate=certificate)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_name(f"{_FILE}.new")
         fresh.write_bytes(msgspec.json.encode(facts))
@@ -94,17 +98,18 @@ def call(
     body: bytes | None = None,
     *,
     timeout_s: float = _TIMEOUT_S,
-    key: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> tuple[int, bytes]:
     """Send a request to the server; return the status and body of its answer.
 
     Raises:
         EngineError: It does not answer.
     """
-    headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": f'"{key}"'} if key else {})
-    connection = HTTPConnection(facts.url.partition("://")[2], timeout=timeout_s)
+    sent = {"content-type": "application/json", **(headers or {})}
+    connection = None
     try:
-        connection.request(method, path, body, headers)
+        connection = _connection(facts, timeout_s)
+        connection.request(method, path, body, sent)
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, HTTPException) as error:
@@ -115,4 +120,17 @@ def call(
             retryable=True,
         ) from error
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()
+
+
+def _connection(facts: ServerFacts, timeout_s: float) -> HTTPConnection:
+    place = facts.url.partition("://")[2]
+    if not facts.certificate:
+        return HTTPConnection(place, timeout=timeout_s)
+    # It is this project's own server: its very certificate is trusted, and not by the name that others call it by.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(facts.certificate)
+    return HTTPSConnection(place, timeout=timeout_s, context=context)

@@ -14,6 +14,7 @@ from uuid import UUID
 import typer
 
 from steward.cli import output
+from steward.cli.doors import check_command
 from steward.errors import ContractError, EngineError, NotFound
 from steward.runtime.settings import FILE_NAME, Settings, find_file
 
@@ -63,7 +64,8 @@ class Session:
 
 
 def session_of(context: typer.Context) -> Session:
-    """Return the session of this call."""
+    """Return the session of this call; refuses a command that names no permission."""
+    check_command(context.command_path.partition(" ")[2])
     return cast(Session, context.find_root().obj)
 
 

@@ -72,10 +72,18 @@ def serve(
         runtime = await Runtime.open(decisions, settings=settings)
         with announced(settings) as announce:
             runtime.start()
-            await listen(runtime, ready=lambda port: _greet(announce(port), decisions))
+            await listen(runtime, ready=lambda port: _greet(announce(port), decisions), invite=_invite)
 
     run(work())
     output.say("Stopped.")
+
+
+def _invite(one_time_key: str) -> None:
+    """Show the one-time key, to whoever started the server; it is nowhere kept."""
+    output.say(
+        "Nobody administers yet. This one-time key makes you the administrator; it is good for an hour, and once:\n\n"
+        f"  {one_time_key}\n\n  steward access claim --id YOU --display 'Your name'   (asks for it)\n"
+    )
 
 
 def _greet(facts: ServerFacts, decisions: Sequence[AnyDecision]) -> None:

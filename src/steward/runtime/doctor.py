@@ -251,8 +251,11 @@ async def _port(patient: _Patient) -> list[Check]:
     server.close()
     await server.wait_closed()
     if patient.settings.host not in ("127.0.0.1", "::1", "localhost"):
-        why = "everybody who reaches this address may decide and approve: there are no identities yet"
-        return _warn("port", f"{place} is free, and open to the network", why=why, fix="use 127.0.0.1, or a proxy")
+        what = f"{place} is free, and open to the network"
+        if patient.settings.ssl_certfile:
+            return _ok("port", f"{what}, with TLS")
+        why = "without TLS everybody on the way can read keys and decisions"
+        return _warn("port", what, why=why, fix="set ssl_certfile, or use 127.0.0.1 behind a proxy that speaks TLS")
     return _ok("port", f"{place} is free")
 
 

@@ -15,6 +15,8 @@ from steward.runtime.url import masked
 
 FILE_NAME: Final = "steward.toml"
 PREFIX: Final = "STEWARD_"
+SECRETS: Final = frozenset({"STEWARD_KEY", "STEWARD_ONE_TIME_KEY"})
+"""Variables that are no settings, so that no list of settings ever shows them."""
 
 
 def _setting(default: Any, text: str, *, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
@@ -46,6 +48,14 @@ class Settings:
     host: str = _setting("127.0.0.1", "the address that the server listens on")
     port: int = _setting(8700, "the port that the server listens on; 0 takes a free one", low=0, high=65_535)
     host_names: tuple[str, ...] = _setting((), "names that requests may be addressed to, besides the loopback ones")
+    access: str = _setting("", "the file with the issuers of tokens that are believed")
+    policies: str = _setting("", "a file of Cedar policies in the place of the table of roles; needs the extra cedar")
+    origins: tuple[str, ...] = _setting((), "where the console's pages come from: https://steward.example")
+    trusted_proxies: tuple[str, ...] = _setting((), "addresses of proxies whose X-Forwarded-For is believed")
+    ssl_certfile: str = _setting("", "the server's certificate and chain (PEM); plain HTTP without it")
+    ssl_keyfile: str = _setting("", "its key, if that is in a file of its own (PEM, without a password)")
+    ssl_ca_certs: str = _setting("", "the authorities (PEM) whose certificates clients may sign in with")
+    max_connections: int = _setting(10_000, "connections at a time; more are refused", unit="connections", low=1)
     max_body_bytes: int = _setting(1024 * 1024, "the largest request body", unit="bytes", low=1)
     max_batch: int = _setting(1000, "the most events that are decided together", unit="events", low=1, high=100_000)
     max_waiting: int = _setting(10_000, "requests that may wait; more are refused for now", unit="requests", low=1)
@@ -87,7 +97,7 @@ class Settings:
         found = [
             (name[len(PREFIX) :].lower(), value, name)
             for name, value in (environ or {}).items()
-            if name.startswith(PREFIX)
+            if name.startswith(PREFIX) and name not in SECRETS
         ]
         written = [] if file is None else [(name, value, str(file)) for name, value in _read(file).items()]
         for name, value, source in (*written, *found, *given):
