@@ -40,6 +40,22 @@ def make() -> tuple[Jwks, Fetch, VirtualClock]:
     return Jwks("https://id.example/jwks", fetch, clock), fetch, clock
 
 
+async def test_who_has_no_task_may_ask_too() -> None:
+    loop, fetched = asyncio.get_running_loop(), asyncio.Event()
+
+    async def fetch(url: str) -> bytes:
+        async with asyncio.timeout(10):  # which needs a task
+            await asyncio.sleep(0)
+        fetched.set()
+        return document()
+
+    asking = Jwks("https://id.example/jwks", fetch, VirtualClock(NOON)).key("rsa")
+    loop.call_soon(asking.send, None)
+    async with asyncio.timeout(10):
+        await fetched.wait()
+    asking.close()
+
+
 async def test_made_up_kids_do_not_make_us_ask_again_and_again() -> None:
     jwks, fetch, clock = make()
     for number in range(100):

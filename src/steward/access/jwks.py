@@ -117,7 +117,8 @@ class Jwks:
     async def _refresh(self) -> None:
         self._tried_at = self._clock.now()
         try:
-            keys = keys_of(await self._fetch(self.url))
+            # A task of its own: a request that is served without one may be who asks, and a timeout needs one.
+            keys = keys_of(await asyncio.create_task(self._fetch(self.url)))
         except (EngineError, ContractError) as error:
             # What is known stays good until its time is over; then `key` raises, and says this.
             self._failure = error
