@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from steward.cli import case, deciding, output, proving, reading, replaying, starting
+from steward.cli import access, answering, case, deciding, output, proving, reading, replaying, starting, stopping
 from steward.cli.exits import exit_of
 from steward.cli.session import Session, examples, pairs
 from steward.errors import StewardError
@@ -73,7 +73,7 @@ def root(
     context.obj = Session(folder=project, flags=given)
 
 
-for _part in (starting, deciding, reading, replaying, proving, case):
+for _part in (starting, deciding, answering, stopping, reading, replaying, proving, access, case):
     _part.add_to(app)
 
 
