@@ -86,6 +86,7 @@ def test_every_hour_is_decided_acted_metered_and_valued(played: tuple[dict[str, 
         kinds = dict(database.execute("SELECT kind, count(*) FROM entries GROUP BY kind"))
     assert kinds.pop("published") == 1
     asked = result["asked"]
+    assert kinds.pop("stepped") == 4 * 71
     assert kinds == {"decided": 71, "acted": 71, "observed": 71, "valued": 71, "asked": asked, "approved": asked}
     assert asked > 0
     assert result["ledger"] == {"size": 1 + 4 * 71 + 2 * asked, "verified": True}

@@ -17,7 +17,10 @@ CHARGE = Setpoint(power_mw=-10.0)
 
 @pytest.fixture
 def plant() -> SimulatedPlant:
-    return SimulatedPlant("es", MADRID, Battery())
+    plant = SimulatedPlant("es", MADRID, Battery())
+    for hour in (MIDNIGHT, MIDNIGHT + HOUR):
+        plant.take_control(hour, key="control")
+    return plant
 
 
 def test_a_set_point_is_held_for_its_hour_only(plant: SimulatedPlant) -> None:
@@ -81,3 +84,30 @@ def test_a_new_local_day_may_withdraw_again(plant: SimulatedPlant) -> None:
     tomorrow = plant.due(MIDNIGHT + 24 * HOUR)
     assert tomorrow.withdrawn_mwh == 0.0
     assert tomorrow.soc_at_day_start_mwh == tomorrow.soc_mwh > 5
+
+
+def test_an_hour_is_handed_over_once_and_given_back_by_who_has_it(plant: SimulatedPlant) -> None:
+    hour = MIDNIGHT + 2 * HOUR
+    with pytest.raises(EngineError, match="nobody has control"):
+        plant.take(CHARGE, at=hour, key="a")
+    assert plant.has_control(hour, key="c") is None
+    receipt = plant.take_control(hour, key="c")
+    assert plant.take_control(hour, key="c") == plant.has_control(hour, key="c") == receipt
+    plant.release_control(hour, key="somebody else")
+    assert plant.has_control(hour, key="c") == receipt
+    plant.release_control(hour, key="c")
+    assert plant.has_control(hour, key="c") is None
+
+
+def test_no_control_of_an_hour_that_is_over(plant: SimulatedPlant) -> None:
+    plant.run_hour(MIDNIGHT, price_eur_mwh=30.0)
+    with pytest.raises(EngineError, match="is over"):
+        plant.take_control(MIDNIGHT, key="late")
+    assert plant.obstacle(MIDNIGHT) is not None
+    assert plant.obstacle(MIDNIGHT + HOUR) is None
+
+
+def test_what_stands_is_told_whoever_wrote_it(plant: SimulatedPlant) -> None:
+    assert plant.standing(MIDNIGHT) is None
+    receipt = plant.take(CHARGE, at=MIDNIGHT, key="a")
+    assert plant.standing(MIDNIGHT) == receipt

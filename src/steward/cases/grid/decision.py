@@ -26,6 +26,7 @@ from steward.decision.gate import Gate, impact_above
 from steward.decision.model import Models, Pipeline, Skill
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every
+from steward.decision.steps import Check, Steps
 from steward.decision.stream import WindowFeature
 from steward.records import Prediction, Receipt
 
@@ -214,7 +215,7 @@ def make_decision(
             otherwise=HOLD,
             escalate_to="duty-manager",
         ),
-        action=_action(plant),
+        action=_dispatch(plant),
         economics=Economics(
             outcome=MeteredInterval,
             key=("site", "at"),
@@ -265,17 +266,43 @@ def _pipeline(*, has_load: bool, has_temperature: bool, ahead: Sequence[str]) ->
     )
 
 
-def _action(plant: SimulatedPlant) -> Action[Setpoint]:
+def _dispatch(plant: SimulatedPlant) -> Steps[Setpoint]:
+    """Look, take control, write the set-point, and look whether it stands; on failure everything is given back."""
+
+    def hour_is_ahead(choice: Setpoint, call: Call) -> str | None:
+        return plant.obstacle(hour_of(call))
+
+    def take_control(choice: Setpoint, call: Call) -> Receipt:
+        return plant.take_control(hour_of(call), key=call.key)
+
+    def release_control(choice: Setpoint, call: Call) -> Receipt:
+        return plant.release_control(hour_of(call), key=call.undoes or call.key)
+
+    def has_control(choice: Setpoint, call: Call) -> Receipt | None:
+        return plant.has_control(hour_of(call), key=call.key)
+
     def write_setpoint(choice: Setpoint, call: Call) -> Receipt:
         return plant.take(choice, at=hour_of(call), key=call.key)
 
     def restore_hold(choice: Setpoint, call: Call) -> Receipt:
-        return plant.forget(hour_of(call), key=call.key)
+        return plant.forget(hour_of(call), key=call.undoes or call.key)
 
     def read_back(choice: Setpoint, call: Call) -> Receipt | None:
         return plant.read_back(hour_of(call), key=call.key)
 
-    return Action(do=write_setpoint, undo=restore_hold, verify=read_back, timeout=minutes(1))
+    def setpoint_stands(choice: Setpoint, call: Call) -> str | None:
+        written = call.results["write_setpoint"]
+        if plant.obstacle(hour_of(call)) is not None or plant.standing(hour_of(call)) == written:
+            return None
+        return f"the battery does not hold what was written: {written}"
+
+    return Steps(
+        Check(hour_is_ahead),
+        Action(do=take_control, undo=release_control, verify=has_control, timeout=minutes(1)),
+        Action(do=write_setpoint, undo=restore_hold, verify=read_back, timeout=minutes(1)),
+        Check(setpoint_stands),
+        name="dispatch",
+    )
 
 
 def _battery(features: Features) -> Battery:

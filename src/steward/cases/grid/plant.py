@@ -27,8 +27,8 @@ class _Order:
 class SimulatedPlant:
     """A battery that follows one set-point an hour, and holds when it got none.
 
-    It takes each idempotency key once, refuses set-points for hours that are over, and keeps itself inside its
-    limits whatever it is told.
+    It takes each idempotency key once, refuses set-points for hours that are over or that nobody took control of, and
+    keeps itself inside its limits whatever it is told.
 
     Args:
         site: Its name.
@@ -39,6 +39,8 @@ class SimulatedPlant:
         >>> from datetime import UTC
         >>> plant = SimulatedPlant("es", LocalDays("Europe/Madrid"), Battery())
         >>> midnight = datetime(2017, 12, 31, 23, tzinfo=UTC)
+        >>> plant.take_control(midnight, key="run-1/control").reference
+        'control/2017-12-31T23:00:00+00:00'
         >>> plant.take(Setpoint(power_mw=-25.0), at=midnight, key="run-1").detail
         {'power_mw': '-10.0'}
         >>> plant.run_hour(midnight, price_eur_mwh=30.0).energy_mwh, round(plant.state.soc_mwh, 2)
@@ -52,19 +54,48 @@ class SimulatedPlant:
         self._soc_at_day_start_mwh = 0.0
         self._done_until: datetime | None = None
         self._orders: dict[datetime, _Order] = {}
+        self._controls: dict[datetime, str] = {}
 
     # What the decision's action calls
+
+    def obstacle(self, at: datetime) -> str | None:
+        """Tell what keeps the battery from following a set-point in the hour that starts at ``at``, if anything."""
+        if self._done_until is not None and at < self._done_until:
+            return f"the hour of {at.isoformat()} is over"
+        return None
+
+    def take_control(self, at: datetime, *, key: str) -> Receipt:
+        """Let the battery's own controller hand over the hour that starts at ``at``.
+
+        Raises:
+            EngineError: That hour is over.
+        """
+        if self._controls.get(at) != key:
+            self._refuse_if_over(at)
+            self._controls[at] = key
+        return _control(at)
+
+    def has_control(self, at: datetime, *, key: str) -> Receipt | None:
+        """Return the receipt of what was handed over under ``key``, if it was."""
+        return _control(at) if self._controls.get(at) == key else None
+
+    def release_control(self, at: datetime, *, key: str) -> Receipt:
+        """Give an hour back to the battery's own controller; nothing changes if another key has it."""
+        if self._controls.get(at) == key:
+            del self._controls[at]
+        return _control(at)
 
     def take(self, setpoint: Setpoint, *, at: datetime, key: str) -> Receipt:
         """Hold ``setpoint`` in the hour that starts at ``at``; the same key again changes nothing.
 
         Raises:
-            EngineError: That hour is over.
+            EngineError: That hour is over, or nobody took control of it.
         """
         known = self._orders.get(at)
         if known is None or known.key != key:
-            if self._done_until is not None and at < self._done_until:
-                raise EngineError(f"the hour of {at.isoformat()} is over", code="too-late")
+            self._refuse_if_over(at)
+            if at not in self._controls:
+                raise EngineError(f"nobody has control of the hour of {at.isoformat()}", code="no-control")
             self._enter(at)
             held = Setpoint(power_mw=self.battery.feasible(setpoint.power_mw, self.state))
             known = self._orders[at] = _Order(key, at, held)
@@ -74,6 +105,11 @@ class SimulatedPlant:
         """Return the receipt of what was taken under ``key``, if it was."""
         known = self._orders.get(at)
         return _receipt(known) if known is not None and known.key == key else None
+
+    def standing(self, at: datetime) -> Receipt | None:
+        """Return the receipt of the set-point that stands for the hour that starts at ``at``, whoever wrote it."""
+        known = self._orders.get(at)
+        return None if known is None else _receipt(known)
 
     def forget(self, at: datetime, *, key: str) -> Receipt:
         """Take a set-point back: the battery holds in that hour.
@@ -93,6 +129,7 @@ class SimulatedPlant:
         """Let the hour that starts at ``at`` pass, and return what the meter says."""
         self._enter(at)
         order = self._orders.pop(at, None)
+        self._controls.pop(at, None)
         power = self.battery.feasible(order.setpoint.power_mw if order else 0.0, self.state)
         self.state = self.battery.follow(power, self.state)
         self._done_until = at + HOUR
@@ -119,6 +156,10 @@ class SimulatedPlant:
             daily_withdrawal_limit_mwh=battery.daily_withdrawal_mwh,
         )
 
+    def _refuse_if_over(self, at: datetime) -> None:
+        if (why := self.obstacle(at)) is not None:
+            raise EngineError(why, code="too-late")
+
     def _enter(self, at: datetime) -> None:
         day = self.local.day_of(at)
         if day != self._day:
@@ -133,3 +174,7 @@ def hour_of(call: Call) -> datetime:
 
 def _receipt(order: _Order) -> Receipt:
     return Receipt(reference=f"setpoint/{order.at.isoformat()}", detail={"power_mw": str(order.setpoint.power_mw)})
+
+
+def _control(at: datetime) -> Receipt:
+    return Receipt(reference=f"control/{at.isoformat()}")
