@@ -124,7 +124,7 @@ def change(run: Run, said: Said, decision: Decision[Any, Any, Any], choice: obje
         waited_s=_waited_s(run, said.at),
     )
     steps: list[Keyed] = [(changed, answer_key(run.record.decision_id, run.round))]
-    after = run.followed_by(changed)
+    after = run.after(changed)
     assert after.asked is not None
     if gate.four_eyes:
         parts = {said.by: "editor"}

@@ -71,7 +71,7 @@ class Stops:
     async def open(self) -> None:
         """Restore what stands from the ledger."""
         entries = await self._journal.ledger.of_run(STOPS_RUN)
-        self._standing = _folded(entries)
+        self._standing = stops_of(entries)
         self._count = len(entries)
 
     def is_stopped(self, decision: str) -> bool:
@@ -163,7 +163,8 @@ class Stops:
             self._journal.bell.ring()
 
 
-def _folded(entries: Sequence[Entry]) -> dict[str, Stop]:
+def stops_of(entries: Sequence[Entry]) -> dict[str, Stop]:
+    """Fold the entries of :data:`STOPS_RUN` into the stops that stand, by decision, the oldest first."""
     found: dict[str, Stop] = {}
     for entry in entries:
         body = decode_body(entry.body)
