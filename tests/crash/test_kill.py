@@ -72,7 +72,11 @@ def check(folder: Path, told: list[str]) -> None:
     assert set(from_bus.values()) <= {1}
     # Every decision acted in the end, was written down once, and always under its own key.
     assert acted == dict.fromkeys(by_id, 1)
-    assert {str(run_of(key)) for key in effects} == set(by_id)
+    steps = Counter(entry.run_id for entry in entries if entry.kind == "stepped")
+    assert Counter(steps.values()) == {2: len(by_id)}
+    # Every step took effect once, also where the process died before it could write that down.
+    assert set(effects.values()) <= {1}
+    assert Counter(str(run_of(key)) for key in effects) == dict.fromkeys(by_id, 2)
     check_counts(records)
 
 

@@ -1,7 +1,7 @@
 """A process that decides under load until it is killed: ``python -m tests.crash.worker FOLDER ROUND``.
 
 It prints one line for each thing that was acknowledged: ``decided KEY ID`` and ``published EVENT_ID``. Its action
-writes the idempotency key to a file, as a receiver in the outside world would see it.
+writes the idempotency key of each step to a file, as a receiver in the outside world would see it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,21 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from steward import Action, Call, Choice, Decision, Event, Feature, Features, Prediction, Receipt, Risk, Stream, hours
+from steward import (
+    Action,
+    Call,
+    Choice,
+    Decision,
+    Event,
+    Feature,
+    Features,
+    Prediction,
+    Receipt,
+    Risk,
+    Steps,
+    Stream,
+    hours,
+)
 from steward.clock import SystemClock
 from steward.ledger.port import Message
 from steward.runtime.runtime import Runtime
@@ -38,13 +52,23 @@ def allow(features: Features, prediction: Prediction[None]) -> Choice[str]:
 
 
 def decision(effects: Path) -> Decision[Payment, None, str]:
-    """Return the decision, whose action appends its key to a file."""
+    """Return the decision, whose action has two steps; each appends its key to a file, and can read it back."""
 
-    def pay(choice: str, call: Call) -> Receipt:
+    def write(call: Call) -> Receipt:
         target = os.open(effects, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(target, f"{call.key}\n".encode())
         os.close(target)
         return Receipt(reference=call.key)
+
+    def reserve(choice: str, call: Call) -> Receipt:
+        return write(call)
+
+    def pay(choice: str, call: Call) -> Receipt:
+        return write(call)
+
+    def look(choice: str, call: Call) -> Receipt | None:
+        known = effects.read_text().splitlines() if effects.exists() else []
+        return Receipt(reference=call.key) if call.key in known else None
 
     return Decision(
         name="cards.pay",
@@ -54,7 +78,7 @@ def decision(effects: Path) -> Decision[Payment, None, str]:
         event=Payment,
         features=(Feature("amount_eur"), payments.count(over=hours(1))),
         policy=allow,
-        action=Action(do=pay),
+        action=Steps(Action(do=reserve, verify=look), Action(do=pay, verify=look), name="pay"),
     )
 
 
@@ -109,8 +133,8 @@ async def main(folder: Path, turn: str) -> None:
 
 
 def run_of(key: str) -> UUID:
-    """Return the run that an idempotency key belongs to."""
-    return UUID(key.rsplit("/", 1)[1])
+    """Return the run that a step's idempotency key belongs to."""
+    return UUID(key.split("/")[1])
 
 
 if __name__ == "__main__":
