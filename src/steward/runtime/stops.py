@@ -148,6 +148,7 @@ class Stops:
             await self._journal.append(Commit(entries=(draft,), urgent=True))
         except Conflict:
             await self.open()
+            self._let_go()
             return False
         await self.open()
         self._let_go()

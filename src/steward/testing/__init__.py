@@ -1,6 +1,34 @@
-"""Test tools that are shipped to users: faults, simulations by seed, the in-memory runtime, conformance suites."""
+"""Test tools that are shipped to users: faults, simulations by seed, the in-memory runtime, conformance suites.
 
+See ``docs/testing.md``.
+"""
+
+from steward.clock import VirtualClock
 from steward.testing.faults import Faults, FaultyLedger, unwritable
+from steward.testing.simulate import check, simulate
+from steward.testing.simulation.device import Device
+from steward.testing.simulation.disk import SimulatedDisk, SimulatedLedger
+from steward.testing.simulation.loop import VirtualLoop
+from steward.testing.simulation.scenario import Outcome, Scenario
+from steward.testing.simulation.stuck import Deadlock, Livelock, Unsimulated
 from steward.testing.simulation.world import Simulation, Violation
 
-__all__ = ["Faults", "FaultyLedger", "Simulation", "Violation", "unwritable"]
+__all__ = [
+    "Deadlock",
+    "Device",
+    "Faults",
+    "FaultyLedger",
+    "Livelock",
+    "Outcome",
+    "Scenario",
+    "SimulatedDisk",
+    "SimulatedLedger",
+    "Simulation",
+    "Unsimulated",
+    "Violation",
+    "VirtualClock",
+    "VirtualLoop",
+    "check",
+    "simulate",
+    "unwritable",
+]

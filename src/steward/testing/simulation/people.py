@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from steward.errors import Conflict, EngineError, GateExpired, StewardError
+from steward.errors import StewardError
 from steward.ledger.run import Run
+from steward.runtime.answers import Words
 from steward.runtime.runtime import Runtime
+from steward.testing.simulation.clients import insist
 from steward.testing.simulation.server import Server
 from steward.testing.simulation.watch import Watch
 from steward.testing.simulation.world import Simulation
 
+Changes = Callable[[Any], object]
+"""Makes another choice from the one that is asked, both as plain data."""
+_OTHER: Final = "sha256:of-something-else"
 _TRIES: Final = 5
-_PATIENCE_S: Final = 20.0
+_VERBS: Final = {"approve": "approved", "reject": "rejected", "change": "changed"}
 
 
 class People:
@@ -25,8 +30,9 @@ class People:
     Args:
         simulation: Draws their habits.
         server: Where they answer.
-        watch: Hears which answers were taken.
+        watch: Tells what is asked, and hears which answers were taken.
         names: Who they are.
+        changes: What they put in the place of a choice; without it they change nothing.
 
     Example:
         >>> from steward.testing.scenarios.small import SMALL
@@ -34,9 +40,11 @@ class People:
         ('ann', 'bo', 'cy')
     """
 
-    def __init__(self, simulation: Simulation, server: Server, watch: Watch, names: Sequence[str]) -> None:
+    def __init__(
+        self, simulation: Simulation, server: Server, watch: Watch, names: Sequence[str], changes: Changes | None = None
+    ) -> None:
         self._simulation, self._server, self._watch = simulation, server, watch
-        self._names = names
+        self._names, self._changes = names, changes
         watch.told_of_asked = self._begin
 
     def _begin(self, run_id: UUID, asked: dict[str, Any]) -> None:
@@ -45,40 +53,37 @@ class People:
                 self._simulation.outside(self._consider(name, run_id, asked))
 
     async def _consider(self, name: str, run_id: UUID, asked: dict[str, Any]) -> None:
-        chance, gate = self._simulation.chance, asked["gate"]
-        left = datetime.fromisoformat(gate["deadline"]) - self._simulation.machine.now()
+        chance, deadline = self._simulation.chance, datetime.fromisoformat(asked["gate"]["deadline"])
+        left = deadline - self._simulation.machine.now()
         about_late = chance.random() < 0.2
         think = left + timedelta(seconds=chance.uniform(-1, 1)) if about_late else left * chance.random() * 0.8
         await asyncio.sleep(max(think.total_seconds(), 0.0))
-        evidence = str(asked["evidence"]) if chance.random() < 0.9 else "sha256:of-something-else"
-        verb = "approved" if chance.random() < 0.7 else "rejected"
-        answers = [self._answer(name, run_id, verb, evidence)]
+        shown = self._watch.stories[str(run_id)].last("asked", "changed") or asked
+        evidence = str(shown["evidence"]) if chance.random() < 0.9 else _OTHER
+        verbs = [self._verb()]
         if chance.random() < 0.2:  # in two windows, or of two minds
-            other = verb if chance.random() < 0.5 else "rejected" if verb == "approved" else "approved"
-            answers.append(self._answer(name, run_id, other, evidence))
-        await asyncio.gather(*answers)
+            verbs.append(verbs[0] if chance.random() < 0.5 else self._verb())
+        await asyncio.gather(*(self._answer(name, run_id, verb, shown["choice"], evidence) for verb in verbs))
 
-    async def _answer(self, name: str, run_id: UUID, verb: str, evidence: str) -> None:
+    def _verb(self) -> str:
+        drawn = self._simulation.chance.random()
+        if self._changes is not None and drawn < 0.15:
+            return "change"
+        return "approve" if drawn < 0.75 else "reject"
+
+    async def _answer(self, name: str, run_id: UUID, verb: str, choice: object, evidence: str) -> None:
+        words = Words(by=name, reason="I have looked at it", evidence=evidence)
+
         async def work(runtime: Runtime) -> Run:
-            speak = runtime.approve if verb == "approved" else runtime.reject
-            return await speak(run_id, by=name, reason="I have looked at it", evidence=evidence)
+            if verb == "change" and self._changes is not None:
+                return await runtime.answers.change(run_id, self._changes(choice), **words)
+            return await (runtime.approve if verb == "approve" else runtime.reject)(run_id, **words)
 
-        for _ in range(_TRIES):
-            try:
-                await asyncio.wait_for(self._server.call(work), _PATIENCE_S)
-            except (Conflict, GateExpired):
-                return
-            except (ConnectionError, TimeoutError, EngineError):
-                await asyncio.sleep(self._simulation.chance.uniform(0.1, 5.0))
-            else:
-                if evidence.endswith("else"):
-                    self._simulation.violate(f"an answer to what {name} was not shown was taken")
-                self._watch.answered(run_id, verb, name)
-                return
-
-
-def is_passing(error: Exception) -> bool:
-    """Tell whether another try may help."""
-    return isinstance(error, ConnectionError | TimeoutError) or (
-        isinstance(error, StewardError) and getattr(error, "retryable", False)
-    )
+        try:
+            await insist(self._simulation, self._server, work, tries=_TRIES)
+        except (StewardError, ConnectionError, TimeoutError) as error:
+            self._simulation.trace.note("refused", name, verb, getattr(error, "code", type(error).__name__))
+            return
+        if evidence == _OTHER:
+            self._simulation.violate(f"an answer to what {name} was not shown was taken")
+        self._watch.answered(run_id, _VERBS[verb], name)

@@ -13,16 +13,17 @@ from typing import Any, Final
 
 from steward.decision.contract import Event
 from steward.decision.decision import Decision
-from steward.errors import Conflict, StewardError
+from steward.errors import StewardError
+from steward.testing.simulation.clients import Clients
 from steward.testing.simulation.device import Device, attached
-from steward.testing.simulation.people import People, is_passing
+from steward.testing.simulation.operators import Operators
+from steward.testing.simulation.people import Changes, People
 from steward.testing.simulation.server import Server
 from steward.testing.simulation.watch import Watch
 from steward.testing.simulation.world import Simulation
 
 Asks = Callable[[random.Random, int], tuple[Decision[Any, Any, Any], Event]]
 _JUMPS: Final = (timedelta(hours=1), timedelta(hours=-1), timedelta(days=1), timedelta(days=-1))
-_PATIENCE_S: Final = 20.0
 _LOOK_EVERY: Final = timedelta(minutes=10)
 _MOST_LOOKS: Final = 600
 _PROVE_ONE_OF: Final = 8
@@ -70,6 +71,9 @@ class Scenario:
         requests: How many there are at most.
         people: Who is asked.
         lasts: How long things go wrong.
+        changes: What people put in the place of a choice that they are asked about; needs the gate's ``limits``.
+        stops: Whether operators stop decisions, and resume them.
+        undoes: Whether operators take back what was done.
 
     Example:
         >>> from steward.testing.scenarios.small import SMALL
@@ -84,6 +88,9 @@ class Scenario:
     requests: int = 4
     people: tuple[str, ...] = ("ann", "bo", "cy")
     lasts: timedelta = timedelta(minutes=15)
+    changes: Changes | None = None
+    stops: bool = True
+    undoes: bool = True
 
     def run(self, seed: int) -> Outcome:
         """Live through it once; what does not hold is in the outcome."""
@@ -112,14 +119,15 @@ class Scenario:
         device = Device(simulation)
         server = Server(simulation, self._attached)
         watch = Watch(simulation, server.disk, device)
-        People(simulation, server, watch, self.people)
-        loop = asyncio.get_running_loop()
+        People(simulation, server, watch, self.people, self.changes)
+        operators = Operators(simulation, server, watch)
         for work in (server.supervise(), self._trouble(simulation, server, watch)):
             simulation.outside(work)
-        number = simulation.chance.randint(1, self.requests)
-        asking = [self._ask(simulation, server, watch, each) for each in range(number)]
-        await asyncio.gather(*asking)
-        await asyncio.sleep(max(self.lasts.total_seconds() - loop.time(), 0.0))
+        chance, clients = simulation.chance, Clients(simulation, server, watch, self.people)
+        asking = [self._ask(chance, clients, number) for number in range(chance.randint(1, self.requests))]
+        operating = [self._operate(simulation, operators, watch)]
+        await asyncio.gather(*asking, *operating)
+        await asyncio.sleep(max(self.lasts.total_seconds() - simulation.loop.time(), 0.0))
         simulation.faults.calm()
         for _ in range(_MOST_LOOKS):
             await asyncio.sleep(_LOOK_EVERY.total_seconds())
@@ -130,39 +138,31 @@ class Scenario:
             await watch.prove()
         await asyncio.sleep(0)
 
-    async def _ask(self, simulation: Simulation, server: Server, watch: Watch, number: int) -> None:
-        """Ask as a client that does not give up: with a key, again and again, until there is an answer."""
-        chance = simulation.chance
+    async def _ask(self, chance: random.Random, clients: Clients, number: int) -> None:
         await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.5)
-        decision, event = self.asks(chance, number)
-        key = f"request-{number}"
+        await clients.ask(*self.asks(chance, number), number)
 
-        async def once() -> None:
-            while True:
-                try:
-                    call = server.call(lambda runtime: runtime.decide(decision.name, event, key=key))
-                    answer = await asyncio.wait_for(call, _PATIENCE_S)
-                except (StewardError, ConnectionError, TimeoutError) as error:
-                    if not (is_passing(error) or isinstance(error, Conflict)):
-                        raise
-                    await asyncio.sleep(chance.uniform(0.1, 5.0))
-                else:
-                    watch.decided(key, answer.record, answer.index, answer.body)
-                    return
-
-        doubled = simulation.faults.at("network.doubled", 0.3)
-        await asyncio.gather(*(once() for _ in range(2 if doubled else 1)))
+    async def _operate(self, simulation: Simulation, operators: Operators, watch: Watch) -> None:
+        """Let operators do what is in their hands, now and then."""
+        chance, faults = simulation.chance, simulation.faults
+        if self.stops and faults.at("operator.stops", 0.4):
+            await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.5)
+            await operators.stop_and_go(chance.choice(("*", *(decision.name for decision in self.decisions))))
+        if self.undoes and faults.at("operator.undoes", 0.4):
+            await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.5)
+            if acted := [run for run, story in watch.stories.items() if story.last("acted") is not None]:
+                await operators.take_back(chance.choice(acted))
 
     async def _trouble(self, simulation: Simulation, server: Server, watch: Watch) -> None:
         """Kill the server, and let its clock jump, until all is calm."""
         chance, faults = simulation.chance, simulation.faults
         until = self.lasts.total_seconds()
-        while (loop := asyncio.get_running_loop()).time() < until:
+        while True:
             await asyncio.sleep(chance.expovariate(1 / (until / 6)))
+            if simulation.loop.time() > until:
+                return
             if faults.at("server.killed", 0.5):
                 await watch.head()
                 server.kill(after_steps=chance.randint(1, 200))
             elif faults.at("clock.jumped", 0.2):
                 simulation.machine.jump(chance.choice(_JUMPS))
-            if loop.time() > until:
-                return

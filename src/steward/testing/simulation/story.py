@@ -59,6 +59,22 @@ class Story:
         """Whether a person is asked and nothing has settled the question."""
         return self.last("asked") is not None and self.answer is None
 
+    def misses_people(self) -> str:
+        """Return what the last approval lacks of the people that the gate wants; nothing if they are all there."""
+        asked, decided, changed = self.last("asked"), self.decided or {}, self.all("changed")
+        assert asked is not None
+        gate, by = asked["gate"], self.bodies[-1][1]["by"]
+        agreed = {each["by"] for each in self.all("endorsed") if each["round"] == len(changed)}
+        needed, four_eyes = gate.get("approvals", 1), gate.get("four_eyes", False)
+        if (needed > 1 or four_eyes) and len(agreed) < needed:
+            return f"only {sorted(agreed)} agreed, and {needed} are needed"
+        others = {decided.get("provenance", {}).get("by")}
+        if four_eyes:
+            others |= {each["person"] for each in self.all("barred")} | {each["by"] for each in changed[-1:]}
+        if wrong := sorted((agreed | {by}) & others):
+            return f"{', '.join(wrong)} had another part in it"
+        return ""
+
     @property
     def choice(self) -> Any:
         """What is to be done, by what is written."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +51,7 @@ class Watch:
         self._acknowledged: list[tuple[str, int, bytes]] = []
         self._answered: list[tuple[str, str, str]] = []
         self._decided: dict[str, str] = {}
+        self._published: set[str] = set()
         self._read_back: dict[str, bool] = {}
         self._heads: list[tuple[int, bytes]] = []
         self._bodies: list[bytes] = []
@@ -73,8 +75,10 @@ class Watch:
             self._violate(f"the question of {run} was settled twice", f"now by {kind}")
         elif asked is None:
             self._violate(f"{run} was {kind}, but nobody was asked")
-        elif (body["at"] >= asked["gate"]["deadline"]) != (kind == "expired"):
+        elif (_time(body["at"]) >= _time(asked["gate"]["deadline"])) != (kind == "expired"):
             self._violate(f"{run} was {kind} at {body['at']}", f"the deadline was {asked['gate']['deadline']}")
+        elif kind == "approved" and (why := story.misses_people()):
+            self._violate(f"{run} was approved, but {why}")
 
     def _called(self, verb: str, step: str, choice: object, call: Call) -> None:
         self._simulation.trace.note(verb, call.key, step, call.attempt)
@@ -111,6 +115,16 @@ class Watch:
             self._violate(f"the key {key} got two decisions", f"{run} and {self._decided[key]}")
         self._acknowledged.append((run, index, body))
 
+    def published(self, event_id: str) -> None:
+        """Remember that a sender was told that an event is taken in."""
+        self._simulation.trace.note("told published", event_id)
+        self._published.add(event_id)
+
+    def taken_back(self, run: str) -> None:
+        """Remember that an operator was told that a run is taken back."""
+        self._simulation.trace.note("told undone", run)
+        self._answered.append((run, "undone", "operator-1"))
+
     def answered(self, run_id: UUID, verb: str, by: str) -> None:
         """Remember that somebody was told that their answer counts."""
         self._simulation.trace.note("told answered", str(run_id), verb, by)
@@ -136,23 +150,33 @@ class Watch:
         for run, verb, by in self._answered:
             if not any(body["by"] == by for body in self.stories[run].all(verb, "endorsed")):
                 self._violate(f"{by} was told that {run} is {verb}, but the ledger says otherwise")
+        self._events_are_decided()
         self._effects_are_written()
         self._writings_have_effects()
 
+    def _events_are_decided(self) -> None:
+        made = [story.decided["provenance"] for story in self.stories.values() if story.decided is not None]
+        events = Counter(each["event_id"] for each in made if each["source"] == "simulation")
+        for event in sorted(self._published | set(events)):
+            if events[event] != 1:
+                self._violate(f"{event} was decided {events[event]} times")
+
     def _effects_are_written(self) -> None:
-        once: dict[tuple[str, str], str] = {}
+        alive: dict[tuple[str, str], str] = {}
         for key, effect in self._device.effects.items():
+            if effect.undone:
+                continue
             story = self.stories[effect.run]
-            if once.setdefault((effect.run, effect.step), key) != key:
-                self._violate(f"{effect.run} took effect twice", f"under {once[effect.run, effect.step]} and {key}")
+            if alive.setdefault((effect.run, effect.step), key) != key:
+                self._violate(f"{effect.run} took effect twice", f"under {alive[effect.run, effect.step]} and {key}")
             told = story.last("acted") or any(each["step"] == effect.step for each in story.all("stepped"))
-            if effect.arrivals and not effect.undone and not told and story.last("failed", "halted") is None:
+            if not told and story.last("failed", "halted") is None:
                 self._violate(f"{key} took effect, but the ledger does not say so")
 
     def _writings_have_effects(self) -> None:
         for run, story in self.stories.items():
-            acted, key = story.last("acted"), story.key
-            if acted is None or key is None:
+            acted = story.last("acted")
+            if acted is None:
                 continue
             done = [effect for effect in self._device.effects.values() if effect.run == run]
             if not any(effect.choice == acted["choice"] and effect.arrivals for effect in done):
@@ -173,3 +197,7 @@ class Watch:
 
     def _violate(self, what: str, why: str = "") -> None:
         self._simulation.violate(what, why=why)
+
+
+def _time(written: str) -> datetime:
+    return datetime.fromisoformat(written)
