@@ -95,6 +95,8 @@ async def show_metrics(service: Serving, caller: Calling) -> Response:
     gauges = [
         ("steward_ledger_entries", "Entries in the ledger.", float(size)),
         ("steward_approvals_waiting", "Decisions that wait for a person.", float(waiting)),
+        ("steward_stops_standing", "Stops that stand.", float(len(runtime.stops.standing()))),
         ("steward_views_lag_entries", "Entries the views have not seen.", float(size - runtime.views.position)),
     ]
-    return Response(service.metrics.text(gauges, readable), media_type=metrics.MEDIA_TYPE.decode())
+    answered = "\n".join([*metrics.answer_lines(runtime.views.answer_counts(among=readable)), ""])
+    return Response(service.metrics.text(gauges, readable) + answered, media_type=metrics.MEDIA_TYPE.decode())

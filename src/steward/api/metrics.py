@@ -10,6 +10,8 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from steward.insight.answers import AnswerCount
+
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 MAX_SERIES = 1_000
 LATENCY_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -138,6 +140,27 @@ class Metrics:
         for name, about, value in gauges:
             lines += [*_head(name, about, "gauge"), f"{name} {value:.15g}"]
         return "\n".join([*lines, ""])
+
+
+def answer_lines(counted: Iterable[AnswerCount]) -> Iterator[str]:
+    """Tell how people have answered since the ledger began, as the views count it.
+
+    Example:
+        >>> counted = [AnswerCount(decision="pay.release", verdict="approved", answers=3, waited_s=75.0)]
+        >>> [line for line in answer_lines(counted) if not line.startswith("#")][0]
+        'steward_answers_total{decision="pay.release",verdict="approved"} 3'
+    """
+    counts = list(counted)
+    labels = ("decision", "verdict")
+    yield from _head("steward_answers_total", "What people answered; expired is what nobody answered.", "counter")
+    for each in counts:
+        yield f"steward_answers_total{_braces(labels, (each.decision, each.verdict))} {each.answers}"
+    yield from _head("steward_answer_seconds", "From the question to its answer.", "summary")
+    for each in counts:
+        if each.verdict != "expired":
+            braces = _braces(labels, (each.decision, each.verdict))
+            yield f"steward_answer_seconds_sum{braces} {each.waited_s:.9g}"
+            yield f"steward_answer_seconds_count{braces} {each.answers}"
 
 
 def _shown(names: Labels, series: Mapping[Labels, T], decisions: Collection[str] | None) -> Iterator[tuple[Labels, T]]:
