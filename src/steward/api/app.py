@@ -10,7 +10,7 @@ from typing import NamedTuple
 from steward.access.permissions import Permission
 from steward.api.cold import cold_app
 from steward.api.entrance import Entrance, Peer, peer_of
-from steward.api.exchange import App, Exchange, Message, Receive, Reply, Scope, Send, send_reply
+from steward.api.exchange import NOSNIFF, App, Exchange, Message, Receive, Reply, Scope, Send, send_reply
 from steward.api.headers import host_name
 from steward.api.problems import problem_code, problem_reply, unexpected
 from steward.api.routes import HOT, Handle
@@ -126,7 +126,9 @@ class Front:
 
         async def watched(message: Message) -> None:
             nonlocal status
-            status = message.get("status", status)
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], NOSNIFF]
             await send(message)
 
         try:
@@ -134,14 +136,18 @@ class Front:
             self._check_host(exchange.headers.get(b"host"))
             await self._behind(scope, receive, watched)
         except StewardError as error:
-            await send_reply(self._problem(error), watched)
+            status = await self._send_problem(self._problem(error), send)
         except Exception as error:
             # FastAPI answers what it did not foresee by our handler, which logs it, and then raises it again.
             if not status:
-                await send_reply(unexpected(error, self._service.runtime.clock), watched)
+                status = await self._send_problem(unexpected(error, self._service.runtime.clock), send)
         name = getattr(scope.get("route"), "path", "other")
         self._service.metrics.latency.observe((name,), time() - started)
         self._service.metrics.requests.add((name, str(status)))
+
+    async def _send_problem(self, reply: Reply, send: Send) -> int:
+        await send_reply(reply, send)
+        return reply.status
 
     def _problem(self, error: StewardError) -> Reply:
         reply = problem_reply(error)

@@ -127,8 +127,13 @@ class Caller:
             Denied: The caller may not.
         """
         guard = self._guard
-        resource = guard.resource(decision) if decision else WHOLE
-        guard.require(self.identity, permission, resource, missing=lambda: self.unknown(decision))
+        if not decision:
+            guard.require(self.identity, permission, WHOLE)
+        elif decision not in self._runtime.decisions:
+            raise self.unknown(decision)
+        else:
+            resource = guard.resource(decision)
+            guard.require(self.identity, permission, resource, missing=lambda: self.unknown(decision))
 
     def require_run(self, permission: Permission, run: Run, run_id: UUID) -> None:
         """Do the same for a run's decision.
@@ -148,6 +153,11 @@ class Caller:
     def sees(self, decision: str) -> bool:
         """Tell whether a decision exists for the caller."""
         return self.identity.sees(self._guard.resource(decision))
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether no decision is hidden from the caller; then the entries about who may what hide nothing either."""
+        return self.is_local or all(map(self.sees, self._runtime.guard.directory.limits()))
 
     def unknown(self, decision: str) -> NotFound:
         """Return the error for a decision that is unknown, or hidden: the hint is made of what the caller sees."""

@@ -25,7 +25,7 @@ JSON = b"application/json"
 _SINGLE = frozenset(
     b"host content-type content-length idempotency-key authorization cookie origin sec-fetch-site".split()
 )
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Reply(NamedTuple):
@@ -178,6 +178,6 @@ def strictly(decoder: Callable[[bytes], T], body: bytes) -> T:
 async def send_reply(reply: Reply, send: Send) -> None:
     """Send a reply as two ASGI messages."""
     status, body, media_type, headers = reply
-    listed = [(b"content-type", media_type), (b"content-length", b"%d" % len(body)), _NOSNIFF, *headers]
+    listed = [(b"content-type", media_type), (b"content-length", b"%d" % len(body)), NOSNIFF, *headers]
     await send({"type": "http.response.start", "status": status, "headers": listed})
     await send({"type": "http.response.body", "body": body})

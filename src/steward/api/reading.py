@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
+from functools import cache, partial
 from typing import Annotated, Any, cast
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
+from msgspec import Struct
 
+from steward.access.entries import ACCESS_KINDS
+from steward.access.identity import EVERY
 from steward.access.permissions import Permission
 from steward.api.admission import Calling, Serving, TheRun
 from steward.api.answers import LedgerEntry, LedgerPage, run_document
 from steward.api.described import RUN_DOCUMENT, array_of, reference, responses
+from steward.api.entrance import Caller
 from steward.insight.value import summary
 from steward.ledger.bundle import SigningLedger, bundle
 from steward.ledger.port import Entry
@@ -110,9 +116,13 @@ async def show_checkpoint(service: Serving) -> Response:
 
 @router.get("/v1/ledger/entries", responses=responses(reference("LedgerPage"), "Entries in order", [422]))
 async def list_entries(
-    service: Serving, request: Request, start: Annotated[int, Query(ge=0, lt=2**63)] = 0, limit: Limit = 100
+    service: Serving,
+    caller: Calling,
+    request: Request,
+    start: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    limit: Limit = 100,
 ) -> Response:
-    """List the ledger's entries by index; the header `Link` names the next page."""
+    """List the ledger's entries by index, without those of other teams; the header `Link` names the next page."""
     ledger = service.runtime.ledger
     size = await ledger.size()
     entries = _page(await ledger.read(start, limit)) if start < size else []
@@ -120,7 +130,30 @@ async def list_entries(
     if entries and entries[-1].index + 1 < size:
         following = request.url.include_query_params(start=entries[-1].index + 1)
         headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
-    return json_response(LedgerPage(size=size, entries=entries), headers)
+    shown = _shown_to(caller)
+    return json_response(LedgerPage(size=size, entries=[entry for entry in entries if shown(entry)]), headers)
+
+
+class _About(Struct, frozen=True):
+    decision: str = EVERY
+
+
+_decode_about = msgspec.json.Decoder(_About).decode
+
+
+def _shown_to(caller: Caller) -> Callable[[LedgerEntry], bool]:
+    """Return what tells whether an entry is for the caller."""
+    if caller.is_local:
+        return lambda entry: True
+    may = cache(partial(caller.may, Permission.EXPORT))
+    sees_everything = caller.sees_everything
+
+    def shown(entry: LedgerEntry) -> bool:
+        decision = _decode_about(entry.body).decision
+        # Who may what names decisions of all teams.
+        return may(decision) if decision != EVERY else sees_everything or entry.kind not in ACCESS_KINDS
+
+    return shown
 
 
 def _page(entries: Any) -> list[LedgerEntry]:
