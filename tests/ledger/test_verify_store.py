@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
 import pytest
 
 from steward.clock import SystemClock
@@ -14,14 +17,15 @@ from steward.ledger import Commit
 from steward.ledger.merkle import leaf_hash
 from steward.ledger.sqlite import SqliteLedger
 from steward.ledger.verify import Break, verify_store
+from steward.ledger.verify_store import _twice
 from steward.testing.conformance.ledger import draft
 
 
-async def made(path: Path, sizes: list[int]) -> Path:
-    """Make a ledger that was signed at some sizes; entries have no keys but one, which is empty."""
+async def made(path: Path, sizes: list[int], keys: Mapping[int, str] = MappingProxyType({4: ""})) -> Path:
+    """Make a ledger that was signed at some sizes, in which few entries have a key, and one an empty one."""
     ledger = await SqliteLedger.open(path, clock=SystemClock(), checkpoint_every=timedelta(hours=1))
     for start, end in zip([0, *sizes], sizes, strict=False):
-        await ledger.append(Commit(entries=[draft(n, key="" if n == 4 else None) for n in range(start, end)]))
+        await ledger.append(Commit(entries=[draft(n, key=keys.get(n)) for n in range(start, end)]))
         await ledger.checkpoint()
     await ledger.close()
     return path
@@ -102,3 +106,24 @@ async def test_sealed_rows_stand_where_their_first_byte_says(tmp_path: Path) -> 
     assert [str(one) for one in verify_store(path).breaks] == [
         f"row {(first ^ 1) << 32} of the index 'keys' is malformed"
     ]
+
+
+async def test_the_order_of_rows_in_an_index_means_nothing(tmp_path: Path) -> None:
+    path = await made(tmp_path / "ledger.db", [300], {n: f"key {n}" for n in range(0, 300, 7)})
+    with sqlite3.connect(path) as database:
+        (rows,) = database.execute("SELECT rows FROM keys_recent").fetchone()
+    database.close()
+    pieces = [rows[start : start + 24] for start in range(0, len(rows), 24)]
+    change(path, "UPDATE keys_recent SET rows = ?", b"".join(sorted(pieces)))
+    assert verify_store(path).ok
+    change(path, "UPDATE keys_recent SET rows = ?", b"".join([*pieces[1:], pieces[1]]))
+    assert [str(one) for one in verify_store(path).breaks] == [
+        "the index 'keys' lacks number 0",
+        "the index 'keys' has too much for number 7",
+    ]
+
+
+def test_only_all_of_a_digest_makes_two_the_same() -> None:
+    rows = np.array([[5, 1, 0], [9, 2, 1], [9, 3, 2], [1, 1, 3], [9, 2, 4]], np.uint64)
+    assert list(_twice(rows)) == [("0000000000000009", 4)]
+    assert list(_twice(rows[:4])) == []

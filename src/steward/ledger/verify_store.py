@@ -236,7 +236,8 @@ class StoreCheck:
                 if len(rows) % 24 or (part == "sealed" and set(rows[::24]) != {row_id >> 32}):
                     self._report.add(None, f"row {row_id} of the index '{name}' is malformed")
                 stored += rows
-        whole, found = _sorted_rows(expected), _sorted_rows(stored)
+        whole, found = _table(expected), _table(stored)
+        found = found[found[:, 2].argsort()]  # as expected ones are: by number, of which there are no two
         for digest, number in _twice(whole):
             self._report.add(number, f"what identifies it in '{name}' ({digest}…) was taken before")
         if whole.shape != found.shape or (whole != found).any():
@@ -300,19 +301,21 @@ def _blocks(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
         yield block
 
 
-def _sorted_rows(packed: bytearray) -> NDArray[np.uint64]:
-    """Return packed rows as three big-endian words each, sorted: millions of them fit in memory this way."""
+def _table(packed: bytearray) -> NDArray[np.uint64]:
+    """Return packed rows as three words each: millions of them fit in memory this way."""
     import numpy as np  # noqa: PLC0415 - heavy, and only verification needs it here
 
-    table = np.frombuffer(packed, ">u8", len(packed) // 24 * 3).reshape(-1, 3).astype(np.uint64)
-    table = table[np.argsort(table[:, 0])]
-    if (table[1:, 0] == table[:-1, 0]).any():  # 64 equal bits: hardly ever but for true duplicates
-        table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
-    return table
+    return np.frombuffer(packed, ">u8", len(packed) // 24 * 3).reshape(-1, 3).astype(np.uint64)
 
 
 def _twice(rows: NDArray[np.uint64]) -> Iterator[tuple[str, int]]:
-    """Yield digest and number of every row whose digest the row before has too."""
+    """Yield digest and number of every row whose digest one before has too."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    highest = np.sort(rows[:, 0])
+    if not (highest[1:] == highest[:-1]).any():
+        return
+    rows = rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
     same = (rows[1:, 0] == rows[:-1, 0]) & (rows[1:, 1] == rows[:-1, 1])
     for high, _, number in rows[1:][same].tolist():
         yield f"{high:016x}", number
