@@ -18,7 +18,7 @@ from tests.people.mailbox import Mailbox, serving, sign_in
 from steward.errors import DeclarationError, EngineError
 from steward.people.book import Smtp
 from steward.people.notice import Notice
-from steward.people.smtp import SmtpChannel, read_secret
+from steward.people.smtp import SmtpChannel
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOTICE = Notice(
@@ -141,18 +141,3 @@ async def test_it_signs_in_over_tls_only(certificate: Path) -> None:
 def test_no_tls_only_on_this_machine() -> None:
     with pytest.raises(DeclarationError, match="without TLS"):
         SmtpChannel(Smtp(host="192.0.2.1", sender="s@example.org", plain=True))
-
-
-def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "secret"
-    path.write_text("s3cret\n", encoding="utf-8")
-    path.chmod(0o644)
-    with pytest.raises(DeclarationError, match="readable by others"):
-        read_secret(path)
-    path.chmod(0o600)
-    assert read_secret(path) == "s3cret"
-    path.write_text("", encoding="utf-8")
-    with pytest.raises(DeclarationError, match="empty"):
-        read_secret(path)
-    with pytest.raises(DeclarationError, match="cannot be read"):
-        read_secret(tmp_path / "nowhere")

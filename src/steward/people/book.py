@@ -83,6 +83,7 @@ class Hook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Args:
         secret_file: A file with the secret that signs each message.
         allow: Hosts or networks inside that webhooks may reach besides the public internet.
+        ports: Ports that they may reach besides 443 and 80.
 
     Example:
         >>> Hook(secret_file="hook.secret").allow
@@ -91,6 +92,7 @@ class Hook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     secret_file: str
     allow: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
 
 
 class AddressBook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

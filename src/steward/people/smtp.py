@@ -8,7 +8,6 @@ import smtplib
 import ssl
 from email.message import EmailMessage
 from email.policy import SMTP
-from pathlib import Path
 from typing import Final
 
 from steward.errors import DeclarationError, EngineError
@@ -106,23 +105,6 @@ class SmtpChannel:
             if server.user:
                 connection.login(server.user, self._password)
             connection.send_message(message, from_addr=server.sender, to_addrs=[address])
-
-
-def read_secret(path: Path) -> str:
-    """Return the secret that a file holds.
-
-    Raises:
-        DeclarationError: It cannot be read, is empty, or others than its owner may read it.
-    """
-    try:
-        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeclarationError(f"the secret in {path} cannot be read", why=str(error)) from error
-    if mode & 0o077 or not text:
-        raise DeclarationError(
-            f"the secret in {path} is {'readable by others' if text else 'empty'}", fix=f"chmod 600 {path}"
-        )
-    return text
 
 
 def _failed(server: Smtp, why: str, *, retryable: bool) -> EngineError:

@@ -21,6 +21,8 @@ from steward.clock import EPOCH, Clock
 from steward.errors import StewardError
 from steward.ledger.verify import verify_entry
 from steward.models.registry import FolderRegistry
+from steward.people.book import read_book
+from steward.runtime.channels import open_channels, unreached
 from steward.runtime.engines import ENGINES, engine_of, ledger_path
 from steward.runtime.project import load_decisions
 from steward.runtime.reader import LedgerReader
@@ -149,6 +151,20 @@ async def _decisions(patient: _Patient) -> list[Check]:
     return _ok("decisions", ", ".join(decision.name for decision in load_decisions(patient.settings)))
 
 
+async def _people(patient: _Patient) -> list[Check]:
+    if not patient.settings.people:
+        return _ok("people", "no address book is named: nobody is told what needs them (docs/notifications.md)")
+    path = patient.settings.path(patient.settings.people)
+    book = read_book(path)
+    open_channels(book, path.parent, patient.clock)
+    missing = unreached(book, load_decisions(patient.settings))
+    if missing:
+        return [
+            each for what in missing for each in _warn("people", what, why="the address book lacks it", fix="add it")
+        ]
+    return _ok("people", f"{len(book.people)} people in {len(book.groups)} groups can be told")
+
+
 async def _folder(patient: _Patient) -> list[Check]:
     checks: list[Check] = []
     path = ledger_path(patient.settings)
@@ -264,6 +280,7 @@ _LOOKS: Final[dict[str, Callable[[_Patient], Awaitable[Sequence[Check]]]]] = {
     "versions": _versions,
     "engines": _engines,
     "decisions": _decisions,
+    "people": _people,
     "folder": _folder,
     "ledger": _ledger,
     "key": _key,
