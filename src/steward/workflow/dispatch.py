@@ -112,8 +112,10 @@ class Dispatcher:
         function, choice = getattr(action, verb), plan.read_choice(run.choice)
 
         def begin() -> Any:
-            # Counted from when it has its turn, which may be after others.
+            # Counted from when it has its turn, which may be after others, and after a stop.
             now = self._clock.now()
+            if verb != "verify" and self._holds(run.record.decision_id, run.record.decision):
+                raise HeldBack(f"{run.record.decision!r} was stopped before its call had its turn", code="stopped")
             if deadline is not None and now > deadline:
                 raise HeldBack(f"{action.name!r} had no turn before its deadline", code="deadline-passed")
             until = now + action.timeout

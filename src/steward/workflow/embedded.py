@@ -22,7 +22,6 @@ from steward.ledger.run import Run
 from steward.records import Receipt
 from steward.workflow.dispatch import Dispatcher, Effect, Stopped
 from steward.workflow.moves import (
-    NEVER_DONE,
     AwaitSignal,
     Halt,
     Move,
@@ -36,7 +35,7 @@ from steward.workflow.moves import (
     is_revocable,
     next_move,
 )
-from steward.workflow.plan import Plan, Plans
+from steward.workflow.plan import NEVER_DONE, Plan, Plans
 from steward.workflow.reach import TIMED_OUT, checked, may_pass, wait_before
 from steward.workflow.written import Writer
 

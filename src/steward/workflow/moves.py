@@ -21,9 +21,6 @@ from steward.ledger.run import Run
 from steward.records import ActionFacts, Receipt
 from steward.workflow.plan import Plan, Step
 
-NEVER_DONE = "it never took effect"
-"""The reason for an undo that was not needed."""
-
 
 @dataclass(frozen=True)
 class Perform:

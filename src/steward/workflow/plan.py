@@ -11,12 +11,13 @@ import msgspec
 
 from steward.decision.action import Action
 from steward.decision.steps import Check, Signal, Steps, Wait
-from steward.entries import Undone
 from steward.ledger.run import Run
 from steward.records import ActionFacts, Receipt
 
 Step = Action[Any] | Wait[Any] | Signal | Check[Any]
 """One step of a plan."""
+NEVER_DONE = "it never took effect"
+"""The reason for an undo that was not needed."""
 ReadChoice = Callable[[object], Any]
 """Turns a stored choice into the type that the action's functions take."""
 
@@ -67,7 +68,7 @@ class Plan:
         assert isinstance(run.record.action, ActionFacts)
         key = run.record.action.key if self.is_single else f"{run.record.action.key}/{step.name}"
         # A receiver that remembers the key of what was taken back would not do it again.
-        earlier = sum(isinstance(placed.body, Undone) and placed.body.step == step.name for placed in run.history)
+        earlier = sum(undone.step == step.name and undone.reason != NEVER_DONE for undone in run.taken_back)
         return f"{key}/{earlier + 1}" if earlier else key
 
     def results(self, run: Run) -> Mapping[str, object]:

@@ -53,14 +53,14 @@ class Plant:
             self._heard("do", name, call)
             if not self.acts_anyway:
                 self._meet("do", name)
-            self.effects[call.key] = name
+            self._acted(call.key, name)
             self._meet("do", name)
             return Receipt(reference=f"{name} done")
 
         async def take_back(choice: str, call: Call) -> Receipt:
             self._heard("undo", name, call)
             self._meet("undo", name)
-            self.effects.pop(str(call.undoes), None)
+            self._undone(str(call.undoes), name)
             return Receipt(reference=f"{name} undone")
 
         async def look(choice: str, call: Call) -> Receipt | None:
@@ -75,6 +75,12 @@ class Plant:
     def _heard(self, verb: str, name: str, call: Call) -> None:
         self.calls.append(f"{verb} {name}")
         self.told.append(call)
+
+    def _acted(self, key: str, name: str) -> None:
+        self.effects[key] = name
+
+    def _undone(self, key: str, name: str) -> None:
+        self.effects.pop(key, None)
 
     def _meet(self, verb: str, name: str) -> None:
         if errors := self.fails.get(f"{verb} {name}"):
@@ -101,7 +107,8 @@ class Site:
         olds = [(NAME, Plan.of(old, code=old_code)) for old_code, old in former]
         self.plans = Plans({NAME: Plan.of(action, code=code)}, olds)
         self.workflow = await self._make(self.ledger, self.plans, self.clock)
-        self._looks = dict.fromkeys(self._looks, self.clock.now())
+        begun = await self.ledger.read(0, 1_000_000, kind="decided")
+        self._looks = {entry.run_id: self.clock.now() for entry in begun}
         return self.workflow
 
     async def begin(self) -> UUID:
@@ -141,10 +148,11 @@ class Site:
             due = min(self._looks.items(), key=lambda item: item[1], default=None)
             if due is None or due[1] > until:
                 break
-            del self._looks[due[0]]
             self.clock.set(max(due[1], self.clock.now()))
             again = await self.workflow.go_on(await self.run(due[0]))
-            if again is not None:
+            if again is None:
+                del self._looks[due[0]]
+            else:
                 self._looks[due[0]] = again
         self.clock.set(until)
 
