@@ -104,7 +104,8 @@ class Entrance:
         if peer.address not in self._proxies:
             return peer.address
         named = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-        return next((each for each in map(str.strip, reversed(named)) if each not in self._proxies), peer.address)
+        strangers = (each for each in map(str.strip, reversed(named)) if each and each not in self._proxies)
+        return next(strangers, peer.address)
 
 
 class Caller:

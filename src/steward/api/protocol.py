@@ -14,7 +14,6 @@ from functools import partial
 from types import coroutine
 from typing import Any, NamedTuple
 
-import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -23,7 +22,7 @@ from steward.access.certificates import ClientCertificate
 from steward.api.app import Front, Headers, Hot
 from steward.api.entrance import PEER, UNKNOWN_PEER, Peer
 from steward.api.exchange import Reply
-from steward.api.problems import MEDIA_TYPE, problem
+from steward.api.problems import problem_reply
 from steward.errors import ContractError
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -299,8 +298,7 @@ class Connection(HttpToolsProtocol):
             return
         cycle: RequestResponseCycle | _HotCycle | None = self.cycle
         if cycle is None or not cycle.response_started or cycle.response_complete:
-            told = problem(ContractError(what, fix=fix, code=code))
-            reply = Reply(told.status, msgspec.json.encode(told), MEDIA_TYPE)
+            reply = problem_reply(ContractError(what, fix=fix, code=code))
             self.transport.write(encoded(reply, self._shared.stamp, keep_alive=False))
         self.transport.close()
 

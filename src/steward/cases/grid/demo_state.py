@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.references import Market
+from steward.access.entries import ACCESS_KINDS
 from steward.entries import Acted, Approved, Asked, Body, Escalated, Expired, Rejected, Valued, decode_body
 from steward.insight.rows import ApprovalRow
 from steward.records import Record
@@ -132,7 +133,8 @@ class Follower:
         while entries := await self._runtime.ledger.read(self._next, 500):
             self._next = entries[-1].index + 1
             for entry in entries:
-                told += self._take(decode_body(entry.body))
+                if entry.kind not in ACCESS_KINDS:
+                    told += self._take(decode_body(entry.body))
         return told
 
     def _take(self, body: Body) -> Iterator[str]:
