@@ -71,6 +71,7 @@ def test_what_is_called_is_global_by_the_standard_library_too(address: IPv4Addre
 def test_public_addresses_are_called(address: IPv4Address) -> None:
     assert special(address) is None
     assert special(IPv6Address("2606:4700:4700::1111")) is None
+    assert special(IPv6Address(0xFFFF << 32 | int(address))) is None
 
 
 @given(ANY, ANY)
@@ -158,6 +159,7 @@ def test_each_host_has_one_spelling(url: str, host: str, port: int, authority: s
         "https://plant%2eexample/",
         "https://plant..example/",
         "https://-plant.example/",
+        "https://plant.example/\u00fc",
         "https://" + "a" * 64 + ".example/",
         "https://" + "a." * 127 + "example/",
         "https://plant.example:0/",

@@ -107,17 +107,6 @@ async def test_who_was_called_off_is_passed_over() -> None:
     assert bulkhead.under_way == 1
 
 
-async def test_all_who_wait_are_sent_away_and_those_under_way_are_not() -> None:
-    bulkhead = await busy()
-    waits = [asyncio.create_task(bulkhead.enter(lane)) for lane in Lane]
-    await settle()
-    bulkhead.send_away(lambda: HeldBack("spared", code="breaker-open"))
-    ends = await asyncio.gather(*waits, return_exceptions=True)
-    assert [getattr(end, "code", None) for end in ends] == ["breaker-open"] * 3
-    assert len(set(map(id, ends))) == 3  # an exception that many share collects the traces of all
-    assert (bulkhead.under_way, bulkhead.waiting) == (1, 0)
-
-
 class BulkheadAlways(RuleBasedStateMachine):
     """Callers that come, go and are called off in any order: no place is lost, none is given twice."""
 
@@ -166,10 +155,6 @@ class BulkheadAlways(RuleBasedStateMachine):
         place = data.draw(st.integers(0, len(self.tasks) - 1))
         # A caller that had its turn and is called off before it ran gives the place back by itself.
         self.tasks[place][1].cancel()
-
-    @rule()
-    def send_away(self) -> None:
-        self.bulkhead.send_away(lambda: HeldBack("spared"))
 
     @rule()
     def settle_down(self) -> None:

@@ -107,6 +107,21 @@ async def test_fifty_who_come_together_make_one_probe() -> None:
     assert told.lines.facts()[0].state is State.CLOSED
 
 
+async def test_nobody_queues_behind_a_probe() -> None:
+    told, narrow, go = Told(), Destination(name="narrow", at_once=1, failures=1), asyncio.Event()
+    await told.trip(narrow)
+    told.clock.advance(narrow.open_for)
+    probe = asyncio.create_task(told.lines.call(narrow, go.wait))
+    await settle()
+    other = asyncio.create_task(told.lines.call(narrow, well))
+    await settle()
+    assert told.lines.facts()[0].waiting == 0
+    with pytest.raises(HeldBack):
+        await other
+    go.set()
+    await probe
+
+
 async def test_a_probe_that_is_called_off_leaves_the_next_one_to_probe() -> None:
     told = Told()
     await told.trip()
@@ -134,6 +149,25 @@ async def test_when_it_trips_those_who_wait_are_sent_away_at_once() -> None:
     ends = await asyncio.gather(*calls, return_exceptions=True)
     assert [getattr(end, "code", "timed out") for end in ends] == ["timed out"] + ["breaker-open"] * 3
     assert told.lines.facts()[0].held == 3
+
+
+async def test_while_calls_still_hang_nobody_waits_behind_an_open_breaker() -> None:
+    told, fails, touchy = Told(), asyncio.Event(), Destination(name="touchy", at_once=2, failures=1)
+
+    async def fail() -> None:
+        await fails.wait()
+        raise ConnectionResetError
+
+    hung = asyncio.create_task(told.lines.call(touchy, asyncio.Event().wait))
+    failing = asyncio.create_task(told.lines.call(touchy, fail))
+    waits = [asyncio.create_task(told.lines.call(touchy, well)) for _ in range(3)]
+    await settle()
+    fails.set()
+    ends = await asyncio.gather(failing, *waits, return_exceptions=True)
+    assert [getattr(end, "code", "failed") for end in ends] == ["failed"] + ["breaker-open"] * 3
+    assert told.lines.facts()[0].under_way == 1
+    hung.cancel()
+    await asyncio.wait([hung])
 
 
 async def test_what_hangs_is_given_up_and_harms_no_other_line() -> None:

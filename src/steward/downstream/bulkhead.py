@@ -66,7 +66,7 @@ class Bulkhead:
             HeldBack: Nobody more may wait, or somebody more urgent came.
             TimeoutError: There was no place within ``within_s`` seconds.
         """
-        if self.under_way < self._at_once and not self.waiting:
+        if self.under_way < self._at_once:  # then nobody waits: a place that is left goes to who does
             self.under_way += 1
             return
         if within_s is not None and within_s <= 0:
@@ -95,14 +95,6 @@ class Bulkhead:
                     turn.set_result(None)
                     return
         self.under_way -= 1
-
-    def send_away(self, error: Callable[[], Exception]) -> None:
-        """Let all who wait fail, each with an error of its own."""
-        for queue in self._lanes.values():
-            while queue:
-                _, turn = queue.popitem(last=False)
-                if not turn.done():
-                    turn.set_exception(error())
 
     def _make_room(self, lane: Lane) -> None:
         """Send the newest of the least urgent away, if it is less urgent than ``lane``."""

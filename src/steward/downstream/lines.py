@@ -264,7 +264,7 @@ class _Line:
         await self._enter(lane, span)
         try:
             permit = self._breaker.take()
-            if permit is None:
+            if permit is None:  # it opened meanwhile; so all who wait are sent away, one after the other
                 raise self._spared()
             if span.begin():
                 self._calls += 1
@@ -317,7 +317,6 @@ class _Line:
         if self._breaker.state is State.CLOSED:
             self._tell(Restored(decision_id=made, decision="*", at=now, destination=name))
             return
-        self._bulkhead.send_away(self._spared)
         reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_LETTERS]
         failed = self._breaker.failed
         self._tell(Tripped(decision_id=made, decision="*", at=now, destination=name, failures=failed, reason=reason))
