@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 from tests.runtime.shop import Refund, refund
-from tests.runtime.world import MINUTE, NOON, Till, World
+from tests.runtime.world import MINUTE, NOON, SECOND, Till, World
 
-from steward import Status
+from steward import Action, Call, Receipt, Status
 from steward.clock import SystemClock, VirtualClock
 from steward.errors import Conflict, ContractError, EngineError, NotFound, StewardError
 from steward.ledger.memory import MemoryLedger
@@ -217,3 +217,53 @@ async def test_urgent_is_answered_also_when_the_ledger_closes(tmp_path: Path) ->
     await ledger.close()
     done = await asyncio.gather(*tasks)
     assert sorted(committed.first_index for committed in done) == list(range(50))
+
+
+async def test_nothing_is_dispatched_in_the_midst_of_many(world: World, till: Till) -> None:
+    await world.open(refund(till))
+    world.runtime.start()
+    told: list[int] = []
+
+    async def stop() -> None:
+        await world.runtime.stop(by="ana", reason="smoke")
+        told.append(len(till.calls))
+
+    before = [asyncio.create_task(decided(world)) for _ in range(100)]
+    await asyncio.gather(*before[:20])
+    await asyncio.gather(*before, stop(), *(decided(world) for _ in range(100)))
+    await world.later(MINUTE)
+    assert len(till.calls) == told[0] < 200
+    await lift(world)
+    await world.later()
+    assert len(till.effects) == 200
+
+
+async def test_a_slow_look_at_the_world_is_followed_by_no_dispatch(memory: World) -> None:
+    """The stop is asked for right before the effect, not only when the run's turn begins."""
+    done: list[str] = []
+    looked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def do(choice: str, call: Call) -> Receipt:
+        done.append(call.key)
+        if len(done) == 1:
+            raise ConnectionError("the line is bad")
+        return Receipt(reference=call.key)
+
+    async def look(choice: str, call: Call) -> Receipt | None:
+        looked.set()
+        await go_on.wait()
+        return None
+
+    await memory.open(refund(Till(), action=Action(do=do, verify=look, attempts=3, backoff=SECOND)))
+    await decided(memory)
+    await memory.later()
+    memory.clock.advance(MINUTE)
+    under_way = asyncio.create_task(memory.runtime.advance())
+    await looked.wait()
+    await memory.runtime.stop(by="ana", reason="smoke")
+    go_on.set()
+    await under_way
+    assert len(done) == 1
+    await lift(memory)
+    await memory.later(MINUTE)
+    assert len(done) == 2
