@@ -10,6 +10,7 @@ from steward.decision.decision import Decision
 from steward.decision.economics import Economics
 from steward.decision.feature import Feature, Features, days, hours, minutes, seconds
 from steward.decision.gate import Checks, Gate, impact_above
+from steward.decision.lane import Lane
 from steward.decision.model import Attribution, Model, Models, Pipeline, Skill
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every, Missed
@@ -34,6 +35,7 @@ __all__ = [
     "Features",
     "Gate",
     "Interval",
+    "Lane",
     "Missed",
     "Model",
     "Models",

@@ -50,7 +50,7 @@ class Servers:
                 self.now_s, came = heapq.heappop(self.ends)
                 self._tick()
                 self.busy -= 1
-                self.limit.release(timedelta(seconds=self.now_s - came))
+                self.limit.release(self.now_s - came)
                 if self.now_s > warm:
                     took.append(self.now_s - came)
             else:
@@ -99,7 +99,7 @@ def test_it_shrinks_after_a_drop_and_not_below_the_least() -> None:
     for _ in range(40):
         assert limit.try_acquire()
         clock.advance(timedelta(seconds=1))
-        limit.release(timedelta(0), dropped=True)
+        limit.release(None, dropped=True)
     assert limit.limit == 3
 
 
@@ -109,7 +109,7 @@ def test_it_does_not_grow_while_nobody_comes_near_it() -> None:
     for _ in range(2000):
         assert limit.try_acquire()
         clock.advance(timedelta(seconds=1))
-        limit.release(timedelta(milliseconds=1))
+        limit.release(0.001)
         assert limit.limit == 20  # not even for a moment: a burst may come at any time
 
 
@@ -132,11 +132,11 @@ def test_whatever_happens_the_limit_keeps_its_bounds(story: list[tuple[Lane, boo
         if enters:
             limit.try_acquire(lane)
         elif limit.in_flight:
-            limit.release(timedelta(seconds=latency_s), dropped=dropped)
+            limit.release(latency_s, dropped=dropped)
         assert 1 <= limit.limit <= 8
         assert 0 <= limit.in_flight <= 9  # one more for emergencies
     while limit.in_flight:
-        limit.release(timedelta(0))
+        limit.release(None)
     assert limit.try_acquire()
 
 

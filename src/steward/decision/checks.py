@@ -16,6 +16,7 @@ from steward.decision.contract import Contract
 from steward.decision.economics import Economics
 from steward.decision.feature import Feature, Features
 from steward.decision.gate import Gate
+from steward.decision.lane import Lane
 from steward.decision.model import Attribution, Model, Pipeline
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every
@@ -58,6 +59,7 @@ _KINDS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("purpose", str, "pass a text"),
     ("risk", Risk, "pass Risk.LOW, Risk.MEDIUM or Risk.HIGH"),
     ("attribution", Attribution, "pass Attribution.INLINE, Attribution.DEFERRED or Attribution.OFF"),
+    ("lane", Lane, "pass Lane.EMERGENCY, Lane.NORMAL or Lane.BATCH"),
 )
 _PARTS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("gate", Gate, "pass Gate(...)"),

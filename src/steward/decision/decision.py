@@ -15,6 +15,7 @@ from steward.decision.economics import Economics
 from steward.decision.feature import Feature, Features
 from steward.decision.fingerprint import describe, digest, fingerprint, plain
 from steward.decision.gate import Gate
+from steward.decision.lane import Lane
 from steward.decision.model import Attribution, Model, Pipeline
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every
@@ -47,6 +48,8 @@ class Decision(Generic[E, P, C]):
         economics: The outcome and what it was worth.
         schedule: Makes it due by the clock.
         attribution: When each feature's contribution is computed.
+        lane: How urgent it is where not everything can be decided at once: an emergency goes first, a batch waits. It
+            changes no choice, so it is no part of the fingerprint.
 
     Raises:
         DeclarationError: Something does not fit; the message names the argument and the fix.
@@ -78,6 +81,7 @@ class Decision(Generic[E, P, C]):
     economics: Economics[C, Any] | None = None
     schedule: Every[E] | None = None
     attribution: Attribution = Attribution.OFF
+    lane: Lane = Lane.NORMAL
 
     def __post_init__(self) -> None:
         """Check the declaration as a whole."""

@@ -22,15 +22,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from steward.decision.contract import Contract
+from steward.decision.lane import Lane
 from steward.errors import DeclarationError
 
 if TYPE_CHECKING:
     from steward.decision.decision import Decision
 
+_CHANGES_NO_CHOICE = frozenset({"lane"})
+
 
 def fingerprint(decision: Decision[Any, Any, Any]) -> str:
     """Return ``sha256:`` over the plain form of the declaration, functions by their source."""
-    return digest({name: plain(getattr(decision, name)) for name in decision.__dataclass_fields__})
+    names = [name for name in decision.__dataclass_fields__ if name not in _CHANGES_NO_CHOICE]
+    return digest({name: plain(getattr(decision, name)) for name in names})
 
 
 def digest(value: object) -> str:
@@ -201,6 +205,7 @@ class _AnyDataclass(metaclass=_Dataclass):
 
 
 _PLAIN: tuple[tuple[Any, Callable[[Any], object]], ...] = (
+    (Lane, lambda value: value.name.lower()),
     (enum.Enum, lambda value: value.value),
     (timedelta, lambda value: {"seconds": value.total_seconds()}),
     (type, _plain_type),

@@ -5,7 +5,8 @@ the lowest mean known (nothing queues), it grows; when things begin to queue, th
 proportion; when something is dropped, it shrinks at once. The rule is that of Netflix's ``concurrency-limits``
 (``Gradient2Limit``: limit x gradient + queue, smoothed; ``AIMDLimit``: x 0.9 after a drop), see
 https://github.com/Netflix/concurrency-limits. Different is what latency is compared with: there a slow average, which
-an overload of minutes drags along; here the lowest mean, measured again now and then while little is let in.
+an overload of minutes drags along; here the lowest mean, measured again now and then while little is let in: in an
+overload only, as somebody is sent away for it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class AdaptiveLimit:
         window: How long latencies are gathered before the limit is computed again.
         samples: How many latencies a window has at least.
         memory: After how many windows the lowest mean is measured again; at first sooner.
+        unnoticed: A mean latency up to this is never taken for a queue.
 
     Attributes:
         in_flight: How many are under way.
@@ -49,7 +51,7 @@ class AdaptiveLimit:
         >>> limit = AdaptiveLimit(clock.now, first=2)
         >>> [limit.try_acquire() for _ in range(3)], limit.try_acquire(Lane.EMERGENCY)
         ([True, True, False], True)
-        >>> limit.release(timedelta(milliseconds=3))
+        >>> limit.release(0.003)
         >>> limit.in_flight
         2
     """
@@ -65,55 +67,72 @@ class AdaptiveLimit:
         window: timedelta = timedelta(milliseconds=500),
         samples: int = 10,
         memory: int = 600,
+        unnoticed: timedelta = timedelta(0),
     ) -> None:
         if not 1 <= first <= most or not 1 <= least <= most or tolerance < 1 or samples < 1 or memory < 1:
             raise DeclarationError("a limit lies between least and most, at least 1, and tolerance is at least 1")
         self._now, self._least, self._most, self._tolerance = now, least, most, tolerance
         self._window, self._samples, self._memory = window, samples, memory
+        self._unnoticed_s = unnoticed.total_seconds()
         self.in_flight = self._peak = 0
-        self._limit = float(first)
         self._lowest_s = math.inf
         self._age, self._next_probe = 0, min(2, memory)
         self._is_probing, self._before_probe = False, 0
+        self._limit = float(first)
+        self._look_at = samples
+        self._open_rooms()
         self._begin_window()
 
     @property
     def limit(self) -> int:
         """How many may be under way now, in the normal lane."""
-        return math.ceil(math.sqrt(self._limit) / 2) if self._is_probing else int(self._limit)
+        return self._rooms[Lane.NORMAL]
+
+    def has_room(self, lane: Lane = Lane.NORMAL) -> bool:
+        """Tell whether ``try_acquire`` would let one more in."""
+        return self.in_flight < self._rooms[lane]
 
     def try_acquire(self, lane: Lane = Lane.NORMAL) -> bool:
         """Count one more as under way and return ``True``, unless there are too many for its lane."""
-        room = self.limit * _SHARES[lane]
-        if self.in_flight >= (math.ceil(room) if lane is Lane.EMERGENCY else max(int(room), 1)):
+        if self.in_flight >= self._rooms[lane]:
             return False
         self.in_flight += 1
-        self._peak = max(self._peak, self.in_flight)
+        if self.in_flight > self._peak:  # noqa: PLR1730 - this runs for every request, and a call costs more
+            self._peak = self.in_flight
         return True
 
-    def release(self, latency: timedelta, *, dropped: bool = False) -> None:
-        """Say that one ended; ``dropped`` if it ended because there was too much, and its latency says nothing."""
+    def release(self, latency_s: float | None, *, dropped: bool = False) -> None:
+        """Say that one ended.
+
+        Args:
+            latency_s: How long it took, in seconds; ``None`` if that says nothing.
+            dropped: Whether it ended because there was too much.
+        """
         self.in_flight -= 1
-        if self._is_probing and self._before_probe > 0:
+        if self._before_probe > 0:
             self._before_probe -= 1  # it came when more was let in, and waited behind that
             return
         if dropped:
             self._has_dropped = True
-        else:
-            self._sum_s += latency.total_seconds()
+        elif latency_s is not None:
+            self._sum_s += latency_s
             self._count += 1
+        if self._count >= self._look_at or self._has_dropped:
+            # The time is not asked for each one: that would cost more than all else here.
+            self._look_at = self._count + self._samples
+            self._look()
+
+    def _look(self) -> None:
         if self._is_probing:
             if self._count >= self._samples:
                 self._end_probe()
         # A clock that was set back ends the window, too.
-        elif not timedelta(0) <= self._now() - self._began_at < self._window and (
-            self._count >= self._samples or self._has_dropped
-        ):
+        elif not timedelta(0) <= self._now() - self._began_at < self._window:
             self._end_window()
 
     def _begin_window(self) -> None:
         self._began_at = self._now()
-        self._sum_s, self._count = 0.0, 0
+        self._sum_s, self._count, self._look_at = 0.0, 0, self._samples
         self._peak, self._has_dropped = self.in_flight, False
 
     def _end_window(self) -> None:
@@ -129,20 +148,25 @@ class AdaptiveLimit:
         is_old = self._age >= self._next_probe
         if self._peak < self._limit / 2:
             # Nobody came near the limit: nothing is known about a higher one, and nothing queued.
-            if is_old:
+            if is_old and self._peak <= self._few():
                 self._remember(mean_s)
             return
-        if is_old:
+        if is_old and self._peak >= int(self._limit):
             self._is_probing, self._before_probe = True, self.in_flight
-        ratio = self._tolerance * self._lowest_s / mean_s if mean_s > 0 else 1.0
+        ratio = max(self._tolerance * self._lowest_s, self._unnoticed_s) / mean_s if mean_s > 0 else 1.0
         gradient = min(max(ratio, _SMALLEST_GRADIENT), 1.0)
         # Room to grow by the root of the limit: quick when small, careful when large.
         wanted = self._limit * gradient + math.sqrt(self._limit) / 2
         self._set(self._limit + _SMOOTHING * (wanted - self._limit))
 
+    def _few(self) -> int:
+        """Return how many at once are so few that nothing queues."""
+        return math.ceil(math.sqrt(self._limit) / 2)
+
     def _end_probe(self) -> None:
         self._is_probing = False
         self._remember(self._sum_s / self._count)
+        self._open_rooms()
         self._begin_window()
 
     def _remember(self, mean_s: float) -> None:
@@ -151,3 +175,10 @@ class AdaptiveLimit:
 
     def _set(self, limit: float) -> None:
         self._limit = min(max(limit, self._least), self._most)
+        self._open_rooms()
+
+    def _open_rooms(self) -> None:
+        room = self._few() if self._is_probing else int(self._limit)
+        # In the order of lanes; what cannot wait is let in also while it is measured how fast the others could be.
+        emergency = math.ceil(self._limit * _SHARES[Lane.EMERGENCY])
+        self._rooms = (emergency, room, max(int(room * _SHARES[Lane.BATCH]), 1))
