@@ -195,3 +195,9 @@ class TestHealth:
         assert 'steward_http_request_seconds_count{route="decide"} 3' in lines
         assert "steward_approvals_waiting 1" in lines
         assert f"steward_ledger_entries {await runtime.ledger.size()}" in lines
+        await runtime.advance()
+        lines = (await client.get("/metrics")).text.splitlines()
+        assert [line for line in lines if line.startswith("steward_breaker_state{")] == [
+            f'steward_breaker_state{{destination="{each.destination}"}} 0' for each in runtime.lines.facts()
+        ]
+        assert f'steward_downstream_calls_total{{destination="{runtime.lines.facts()[0].destination}"}} 1' in lines

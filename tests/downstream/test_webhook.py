@@ -97,6 +97,19 @@ async def test_every_try_of_one_effect_is_equal_but_for_the_time_of_the_try(rece
     assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
 
 
+@pytest.mark.parametrize("trace_id", [None, "", "0" * 32, "not a trace", "4bf92f3577b34da6a3ce929d0e0e4736\r\nx: y"])
+async def test_what_is_no_trace_is_left_out(receiver: Receiver, trace_id: str | None) -> None:
+    await webhook(receiver)(Setpoint(4.0), replace(CALL, trace_id=trace_id))
+    assert "traceparent" not in receiver.asked[0].headers
+
+
+async def test_the_trace_of_an_event_of_the_bus_goes_on(receiver: Receiver) -> None:
+    whole = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await webhook(receiver)(Setpoint(4.0), replace(CALL, trace_id=whole))
+    assert receiver.asked[0].headers["traceparent"].split("-")[1] == whole.split("-")[1]
+    assert "00f067aa0ba902b7" not in receiver.asked[0].headers["traceparent"]  # this call is a span of its own
+
+
 async def test_what_is_taken_back_says_so(receiver: Receiver) -> None:
     call = replace(CALL, key="grid.dispatch/7/undo", undoes="grid.dispatch/7", results={"open": {"reference": "b7"}})
     await webhook(receiver)(Setpoint(4.0), call)

@@ -98,5 +98,8 @@ async def show_metrics(service: Serving, caller: Calling) -> Response:
         ("steward_stops_standing", "Stops that stand.", float(len(runtime.stops.standing()))),
         ("steward_views_lag_entries", "Entries the views have not seen.", float(size - runtime.views.position)),
     ]
-    answered = "\n".join([*metrics.answer_lines(runtime.views.answer_counts(among=readable)), ""])
-    return Response(service.metrics.text(gauges, readable) + answered, media_type=metrics.MEDIA_TYPE.decode())
+    answered = metrics.answer_lines(runtime.views.answer_counts(among=readable))
+    own = runtime.lines.facts()
+    seen = [line for line in own if readable is None or line.decision is None or line.decision in readable]
+    more = "\n".join([*answered, *metrics.line_lines(seen), ""])
+    return Response(service.metrics.text(gauges, readable) + more, media_type=metrics.MEDIA_TYPE.decode())

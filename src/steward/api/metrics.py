@@ -7,9 +7,10 @@ number of series: a caller cannot make the server remember what it invents.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from steward.downstream.lines import LineFacts
 from steward.insight.answers import AnswerCount
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -161,6 +162,32 @@ def answer_lines(counted: Iterable[AnswerCount]) -> Iterator[str]:
             braces = _braces(labels, (each.decision, each.verdict))
             yield f"steward_answer_seconds_sum{braces} {each.waited_s:.9g}"
             yield f"steward_answer_seconds_count{braces} {each.answers}"
+
+
+def line_lines(facts: Iterable[LineFacts]) -> Iterator[str]:
+    """Tell of the lines to other systems: their breakers, and what is under way and was held back.
+
+    Example:
+        >>> from steward.downstream.breaker import State
+        >>> [line for line in line_lines([LineFacts(destination="plant", state=State.OPEN)]) if "state{" in line]
+        ['steward_breaker_state{destination="plant"} 2']
+    """
+    lines = list(facts)
+    for name, about, kind, value in _LINE_METRICS:
+        yield from _head(name, about, kind)
+        for each in lines:
+            yield f"{name}{_braces(('destination',), (each.destination,))} {value(each)}"
+
+
+_LINE_METRICS: tuple[tuple[str, str, str, Callable[[LineFacts], int]], ...] = (
+    ("steward_breaker_state", "0 closed, 1 half-open, 2 open.", "gauge", lambda line: int(line.state)),
+    ("steward_downstream_calls_under_way", "Calls that have a place.", "gauge", lambda line: line.under_way),
+    ("steward_downstream_calls_waiting", "Calls that wait for a place.", "gauge", lambda line: line.waiting),
+    ("steward_downstream_calls_total", "Calls, without repeats.", "counter", lambda line: line.calls),
+    ("steward_downstream_failures_total", "Tries that found it ill.", "counter", lambda line: line.failed),
+    ("steward_downstream_held_total", "Calls held back.", "counter", lambda line: line.held),
+    ("steward_downstream_repeats_total", "Tries beyond the first of a call.", "counter", lambda line: line.repeated),
+)
 
 
 def _shown(names: Labels, series: Mapping[Labels, T], decisions: Collection[str] | None) -> Iterator[tuple[Labels, T]]:

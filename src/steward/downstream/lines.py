@@ -38,6 +38,7 @@ class LineFacts(Struct, frozen=True, kw_only=True):
 
     Attributes:
         destination: Its name.
+        decision: Whose own line it is; ``None`` if it was declared, and may be shared.
         state: Its breaker's.
         under_way: Calls that have a place.
         waiting: Calls that wait for one.
@@ -53,6 +54,7 @@ class LineFacts(Struct, frozen=True, kw_only=True):
 
     destination: str
     state: State
+    decision: str | None = None
     under_way: int = 0
     waiting: int = 0
     calls: int = 0
@@ -103,6 +105,7 @@ class Lines:
     ) -> None:
         self._clock, self._tell = clock, tell
         self._lines: dict[str, _Line] = {}
+        self._owners: dict[str, str] = {}
         for destination in declared:
             if self._line(destination).destination != destination:
                 raise DeclarationError(
@@ -161,8 +164,11 @@ class Lines:
                 themselves (``idempotent``, as webhooks may), decides whether it is repeated at once.
         """
         acting = [each for each in (action.do, action.undo) if each is not None]
+        destination = destination_of(decision, action)
+        if action.to is None:
+            self._owners[destination.name] = decision
         return await self.call(
-            destination_of(decision, action),
+            destination,
             function,
             timeout=action.timeout,
             deadline=deadline,
@@ -171,7 +177,7 @@ class Lines:
 
     def facts(self) -> list[LineFacts]:
         """Return what each line did, by name."""
-        return [line.facts() for _, line in sorted(self._lines.items())]
+        return [line.facts(self._owners.get(name)) for name, line in sorted(self._lines.items())]
 
     def _line(self, destination: Destination) -> _Line:
         # An earlier release of a decision may declare the same name otherwise: the line is what counts.
@@ -191,9 +197,10 @@ class _Line:
         self._budget = RetryBudget()
         self._calls = self._failed = self._held = self._repeated = 0
 
-    def facts(self) -> LineFacts:
+    def facts(self, decision: str | None) -> LineFacts:
         return LineFacts(
             destination=self.destination.name,
+            decision=decision,
             state=self._breaker.state,
             under_way=self._bulkhead.under_way,
             waiting=self._bulkhead.waiting,

@@ -7,6 +7,7 @@ long we still wait is told with ``Prefer: wait=`` (RFC 7240, section 4.3), relat
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -37,6 +38,7 @@ _MAX_RETRY_AFTER: Final = timedelta(days=1)
 _MAX_REFERENCE_LETTERS: Final = 256
 _MAX_TOLD_LETTERS: Final = 200
 _NO_EFFECT: Final = frozenset({404, 410})
+_TRACE_ID: Final = re.compile(r"(?:00-)?((?!0{32})[0-9a-f]{32})(?:-[0-9a-f]{16}-[0-9a-f]{2})?")
 
 
 @dataclass(frozen=True)
@@ -283,9 +285,9 @@ def _message_id(key: str) -> str:
 
 
 def _traceparent(call: Call) -> str | None:
-    if call.trace_id is None:
-        return None
-    return f"00-{call.trace_id}-{sha256(call.key.encode()).hexdigest()[:16]}-01"
+    # What came over the bus brings the whole traceparent, what came over HTTP its trace id.
+    found = _TRACE_ID.fullmatch(call.trace_id or "")
+    return found and f"00-{found[1]}-{sha256(call.key.encode()).hexdigest()[:16]}-01"
 
 
 def _retry_after(answer: HttpAnswer, now: datetime) -> datetime | None:

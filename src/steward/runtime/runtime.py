@@ -74,6 +74,7 @@ class Runtime:
             parts.stops,
             parts.acting.effects,
         )
+        self.lines = parts.acting.lines
         self.topics = {name: pump.topic.decisions for name, pump in parts.pumps.items()}
         self._keys_under_way: set[str] = set()
         self._tasks: list[asyncio.Future[Any]] = []

@@ -36,7 +36,7 @@ from steward.workflow.moves import (
     next_move,
 )
 from steward.workflow.plan import NEVER_DONE, Plan, Plans
-from steward.workflow.reach import TIMED_OUT, checked, may_pass, wait_before
+from steward.workflow.reach import TIMED_OUT, checked, may_pass, no_earlier, wait_before
 from steward.workflow.written import Writer
 
 _CHECK_ATTEMPTS = 3
@@ -244,7 +244,7 @@ class EmbeddedWorkflow:
     async def _again(self, effect: Effect, move: Perform, tries: _Tries, error: StewardError) -> _Outcome:
         """After a try in vain: try again later, or give up."""
         action, now = effect.action, self._clock.now()
-        when = now + wait_before(action.backoff, tries.attempt, self._clock.chance())
+        when = no_earlier(now + wait_before(action.backoff, tries.attempt, self._clock.chance()), error)
         is_too_late = move.deadline is not None and when > move.deadline
         if not may_pass(error) or tries.attempt >= action.attempts or is_too_late:
             return await self._give_up(effect, move, tries, error)
@@ -319,7 +319,8 @@ class EmbeddedWorkflow:
         except StewardError as error:
             now = self._clock.now()
             if may_pass(error) and tries.attempt < action.attempts:
-                return _Outcome(again=now + wait_before(action.backoff, tries.attempt, self._clock.chance()))
+                when = now + wait_before(action.backoff, tries.attempt, self._clock.chance())
+                return _Outcome(again=no_earlier(when, error))
             question = f"Taking back {action.name!r} failed: {error} Shall it be tried again (redrive)?"
             return _ended([Writer(run, now).of_move(Halt("undo-failed", question))])
         writer = Writer(run, self._clock.now())

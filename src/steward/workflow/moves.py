@@ -216,6 +216,7 @@ def call_of(plan: Plan, run: Run, key: str, **details: Any) -> Call:
         features=Features(run.record.features),
         decided_at=run.record.decided_at,
         results=plan.results(run) if run.stepped else {},
+        trace_id=run.record.provenance.trace_id or None,
         **details,
     )
 

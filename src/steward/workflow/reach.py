@@ -116,10 +116,22 @@ def may_pass(error: StewardError) -> bool:
     """Tell whether another try may succeed.
 
     Example:
-        >>> may_pass(HeldBack("the plant is spared"))
+        >>> may_pass(EngineError("the plant is busy", retryable=True))
         True
     """
     return bool(getattr(error, "retryable", False))
+
+
+def no_earlier(when: datetime, error: StewardError) -> datetime:
+    """Return when to try again: at ``when``, or later if whoever failed asked to be left alone until then.
+
+    Example:
+        >>> noon, one = datetime.fromisoformat("2026-01-01T12:00:00Z"), datetime.fromisoformat("2026-01-01T13:00:00Z")
+        >>> no_earlier(noon, EngineError("busy", retryable=True, held_until=one)) == one
+        True
+    """
+    held_until = error.held_until if isinstance(error, EngineError) else None
+    return when if held_until is None else max(when, held_until)
 
 
 def wait_before(backoff: timedelta, attempt: int, chance: float) -> timedelta:
