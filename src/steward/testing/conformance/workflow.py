@@ -134,18 +134,26 @@ class WorkflowConformance:
         assert plant.calls == ["do a", "do b", "do a", "undo a"]
 
     async def test_doubt_is_read_back(self, site: Site) -> None:
-        """After a time-out, and after a crash, what is there already is not done again."""
-        plant = Plant(fails={"do a": [TimeoutError()]}, acts_anyway=True)
-        steps = Steps(plant.action("a", verify=True), plant.action("b", verify=True), name="switch")
+        """After a time-out, an error and a crash alike; what is not there is not taken back either."""
+        plant = Plant(fails={"do a": [TimeoutError()], "do b": [ConnectionError("lost")]}, acts_anyway=True)
+        steps = Steps(*(plant.action(name, verify=True) for name in "abc"), Wait(MINUTE), name="switch")
         await site.open(steps)
         run_id = await site.begin()
-        run = await site.run(run_id)
-        assert (run.status, plant.calls) == (Status.IN_DOUBT, ["do a"])
-        plant.effects[f"{NAME}/{run_id}/b"] = "b"  # as if the process had died right after it
+        assert (await site.run(run_id)).status is Status.IN_DOUBT
+        plant.fails["do c"] = [ConnectionError("lost")]
+        while "do c" not in plant.calls:
+            await site.later(timedelta(milliseconds=100))
+        assert plant.calls == ["do a", "verify a", "do b", "verify b", "do c"]
         await site.open(steps)
+        await site.later()
+        assert plant.calls[5:] == ["verify c"]
         await site.later(MINUTE)
-        assert plant.calls == ["do a", "verify a", "do b"]
         assert (await site.run(run_id)).status is Status.ACTED
+        plant.fails["do a"], plant.acts_anyway = [TimeoutError()], False
+        absent = await site.begin()
+        await site.abort(absent)
+        assert plant.calls[6:] == ["do a", "verify a"]
+        assert (await site.run(absent)).status is Status.UNDONE
 
     async def test_failed_tries_are_repeated(self, site: Site) -> None:
         """Within the ceiling that doubles, under one key, until the attempts are used up."""

@@ -37,7 +37,7 @@ def is_passing(error: Exception) -> bool:
 
 
 async def insist(
-    simulation: Simulation, server: Server, work: Callable[[Runtime], Coroutine[Any, Any, T]], *, tries: int = 1_000_000
+    simulation: Simulation, server: Server, work: Callable[[Runtime], Coroutine[Any, Any, T]], *, tries: int = 20_000
 ) -> T:
     """Ask a server again and again until it answers.
 

@@ -45,8 +45,9 @@ class Effect:
 class Device:
     """Receives what actions do, under the faults of a simulation; the last stop before the real world.
 
-    Each call travels: the effect may happen although the answer is lost, late, or after the caller gave up. A key that
-    was taken, or taken back, changes nothing when it comes again.
+    Each call travels: the effect may happen although the answer is lost, late, or after the caller has died; only what
+    arrives after the call's deadline is dropped. A key that was taken, or taken back, changes nothing when it comes
+    again.
 
     The points are ``device.down`` (an error, no effect), ``device.deaf`` (no effect, no answer), ``device.slow``,
     ``device.hangs`` (effect, no answer), ``device.answer-lost`` (effect, then an error), ``device.refuses`` (for good).
@@ -89,9 +90,14 @@ class Device:
         return receipt
 
     async def _do(self, step: str, choice: object, call: Call) -> Receipt:
+        left = None if call.deadline is None else call.deadline - self._simulation.machine.now()
+        began_us = self._simulation.loop.now_us
         await self._travel()
         if self._faults.at("device.refuses", 0.02):
+            self.told("refused", step, choice, call)
             raise EngineError("the device refuses", code="device.refused")
+        if left is not None and timedelta(microseconds=self._simulation.loop.now_us - began_us) > left:
+            raise TimeoutError("the call came after its deadline")
         if (known := self.effects.get(call.key)) is None:
             plain = msgspec.to_builtins(choice)
             self.effects[call.key] = Effect(step, plain, str(call.decision_id))
@@ -102,6 +108,7 @@ class Device:
 
     async def _undo(self, step: str, choice: object, call: Call) -> Receipt:
         await self._travel()
+        self.told("undoing", step, choice, call)
         key = call.undoes or call.key
         effect = self.effects.setdefault(key, Effect(step, msgspec.to_builtins(choice), str(call.decision_id), 0))
         if not effect.undone:

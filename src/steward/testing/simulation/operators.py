@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 from uuid import UUID
 
 from steward.errors import Conflict, StewardError
+from steward.ledger.run import Run
 from steward.runtime.runtime import Runtime
 from steward.runtime.stops import Stop
 from steward.testing.simulation.clients import insist
@@ -14,7 +16,7 @@ from steward.testing.simulation.server import Server
 from steward.testing.simulation.watch import Watch
 from steward.testing.simulation.world import Simulation
 
-_TRIES: Final = 5
+_TRIES: Final = 50
 _LIFTERS: Final = ("operator-1", "operator-2")
 
 
@@ -68,13 +70,27 @@ class Operators:
 
     async def take_back(self, run: str) -> None:
         """Undo a run, if it has acted."""
+        if await self._tell(run, "undo", lambda runtime: runtime.undo(UUID(run), by=_LIFTERS[0], reason="a mistake")):
+            self._watch.undone(run)
 
-        async def work(runtime: Runtime) -> object:
-            return await runtime.undo(UUID(run), by=_LIFTERS[0], reason="a mistake")
+    async def abort(self, run: str) -> None:
+        """End a run that is under way."""
+        await self._tell(run, "abort", lambda runtime: runtime.abort(UUID(run), by=_LIFTERS[0], reason="a storm"))
 
+    async def redrive(self, run: str) -> None:
+        """Let a failed or halted run go on."""
+        await self._tell(run, "redrive", lambda runtime: runtime.redrive(UUID(run), by=_LIFTERS[0], reason="mended"))
+
+    async def signal(self, run: str, name: str, *, after_s: float) -> None:
+        """Tell a run what it waits for."""
+        await asyncio.sleep(after_s)
+        await self._tell(run, "signal", lambda runtime: runtime.signal(UUID(run), name, {"clear": True}, by="crew-3"))
+
+    async def _tell(self, run: str, verb: str, work: Callable[[Runtime], Coroutine[Any, Any, Run]]) -> bool:
         try:
-            await insist(self._simulation, self._server, work)
-        except StewardError as error:
-            self._simulation.trace.note("not undone", run, error.code)
-        else:
-            self._watch.taken_back(run)
+            await insist(self._simulation, self._server, work, tries=_TRIES)
+        except (StewardError, ConnectionError, TimeoutError) as error:
+            self._simulation.trace.note("refused", verb, run, getattr(error, "code", type(error).__name__))
+            return False
+        self._simulation.trace.note("told", verb, run)
+        return True

@@ -73,7 +73,8 @@ class Scenario:
         lasts: How long things go wrong.
         changes: What people put in the place of a choice that they are asked about; needs the gate's ``limits``.
         stops: Whether operators stop decisions, and resume them.
-        undoes: Whether operators take back what was done.
+        undoes: Whether operators take back what was done, end what is under way, and let go on what has failed.
+        signals: What runs wait for; crews say it in time, late or never.
 
     Example:
         >>> from steward.testing.scenarios.small import SMALL
@@ -91,6 +92,7 @@ class Scenario:
     changes: Changes | None = None
     stops: bool = True
     undoes: bool = True
+    signals: tuple[str, ...] = ()
 
     def run(self, seed: int) -> Outcome:
         """Live through it once; what does not hold is in the outcome."""
@@ -118,14 +120,16 @@ class Scenario:
     async def _world(self, simulation: Simulation) -> None:
         device = Device(simulation)
         server = Server(simulation, self._attached)
-        watch = Watch(simulation, server.disk, device)
+        watch = Watch(simulation, server.disk, device, self.decisions)
         People(simulation, server, watch, self.people, self.changes)
         operators = Operators(simulation, server, watch)
         for work in (server.supervise(), self._trouble(simulation, server, watch)):
             simulation.outside(work)
         chance, clients = simulation.chance, Clients(simulation, server, watch, self.people)
         asking = [self._ask(chance, clients, number) for number in range(chance.randint(1, self.requests))]
-        operating = [self._operate(simulation, operators, watch)]
+        operating = [self._stop(simulation, operators), self._correct(simulation, operators, watch)]
+        if self.signals:
+            simulation.outside(self._signal(simulation, operators, watch))
         await asyncio.gather(*asking, *operating)
         await asyncio.sleep(max(self.lasts.total_seconds() - simulation.loop.time(), 0.0))
         simulation.faults.calm()
@@ -142,16 +146,40 @@ class Scenario:
         await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.5)
         await clients.ask(*self.asks(chance, number), number)
 
-    async def _operate(self, simulation: Simulation, operators: Operators, watch: Watch) -> None:
-        """Let operators do what is in their hands, now and then."""
+    async def _correct(self, simulation: Simulation, operators: Operators, watch: Watch) -> None:
+        """Let operators take things back, end them, or let them go on, now and then."""
+        chance, faults = simulation.chance, simulation.faults
+        if not self.undoes:
+            return
+        for point, wanted, correct in (
+            ("operator.aborts", "decided", operators.abort),
+            ("operator.undoes", "acted", operators.take_back),
+            ("operator.redrives", "failed", operators.redrive),
+        ):
+            if not faults.at(point, 0.5):
+                continue
+            await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.3)
+            if found := [run for run, story in watch.stories.items() if story.key and story.last(wanted)]:
+                await correct(chance.choice(found))
+
+    async def _stop(self, simulation: Simulation, operators: Operators) -> None:
+        """Let operators stop everything for a while, now and then."""
         chance, faults = simulation.chance, simulation.faults
         if self.stops and faults.at("operator.stops", 0.4):
             await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.5)
             await operators.stop_and_go(chance.choice(("*", *(decision.name for decision in self.decisions))))
-        if self.undoes and faults.at("operator.undoes", 0.4):
-            await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.5)
-            if acted := [run for run, story in watch.stories.items() if story.last("acted") is not None]:
-                await operators.take_back(chance.choice(acted))
+
+    async def _signal(self, simulation: Simulation, operators: Operators, watch: Watch) -> None:
+        """Let crews say, to some runs, what they wait for."""
+        chance, told = simulation.chance, set[str]()
+        while simulation.loop.time() < self.lasts.total_seconds():
+            await asyncio.sleep(chance.uniform(5.0, 30.0))
+            for run, story in list(watch.stories.items()):
+                if story.key is not None and run not in told:
+                    told.add(run)
+                    for name in self.signals:
+                        if chance.random() < 0.8:
+                            simulation.outside(operators.signal(run, name, after_s=chance.expovariate(1 / 100)))
 
     async def _trouble(self, simulation: Simulation, server: Server, watch: Watch) -> None:
         """Kill the server, and let its clock jump, until all is calm."""

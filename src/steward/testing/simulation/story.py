@@ -10,6 +10,7 @@ from steward.ledger.port import Entry
 
 ANSWERS = ("approved", "rejected", "expired")
 ENDED = ("acted", "failed", "undone", "halted")
+GOES_ON = ("redriven", "aborted")
 Body = dict[str, Any]
 
 
@@ -19,9 +20,9 @@ class Story:
     Example:
         >>> from uuid import UUID
         >>> story = Story()
-        >>> story.add(Entry(0, "decided", UUID(int=1), b'{"choice":"pay","action":{"key":"k"}}'))
+        >>> story.add(Entry(0, "decided", UUID(int=1), b'{"decision":"pay","choice":"yes","action":{"key":"k"}}'))
         >>> story.choice, story.must_wait, story.ended
-        ('pay', False, False)
+        ('yes', False, False)
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,11 @@ class Story:
     def decided(self) -> Body | None:
         """The decision itself."""
         return self.last("decided")
+
+    @property
+    def name(self) -> str:
+        """Which decision it is a run of."""
+        return "" if self.decided is None else str(self.decided["decision"])
 
     @property
     def key(self) -> str | None:
@@ -90,5 +96,24 @@ class Story:
         """Whether nothing more is to be done, or an operator is asked."""
         if self.decided is None or self.key is None:
             return not self.must_wait
-        kinds = [kind for kind, body in self.bodies if kind in (*ENDED, "redriven") and not body.get("step")]
-        return bool(kinds) and kinds[-1] != "redriven"
+        kinds = [kind for kind, body in self.bodies if kind in (*ENDED, *GOES_ON) and not body.get("step")]
+        return bool(kinds) and kinds[-1] not in GOES_ON
+
+    @property
+    def is_turned_back(self) -> bool:
+        """Whether what was done is to be taken back, so that nothing more may be done."""
+        turns = [kind for kind, _ in self.bodies if kind in ("reverting", "redriven")]
+        return turns[-1:] == ["reverting"]
+
+    def done(self, single: str | None) -> dict[str, Body]:
+        """Return the steps that are done and not taken back; ``single`` is the name of a plain action."""
+        done: dict[str, Body] = {}
+        for kind, body in self.bodies:
+            if kind == "stepped":
+                done[body["step"]] = body
+            elif kind == "acted" and single is not None:
+                done[single] = body
+            elif kind == "undone":
+                for step in [body["step"]] if body.get("step") else list(done):
+                    done.pop(step, None)
+        return done

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from steward.decision.action import Call
+from steward.decision.action import Action, Call
+from steward.decision.decision import Decision
 from steward.ledger.merkle import holds_consistency, holds_inclusion, leaf_hash
 from steward.ledger.port import Entry
 from steward.records import Record
@@ -35,6 +36,7 @@ class Watch:
         simulation: Ended with a :class:`~steward.testing.Violation` when something does not hold.
         disk: What is durable.
         device: What was done.
+        decisions: What is run.
 
     Example:
         >>> simulation = Simulation(seed=1)
@@ -43,7 +45,13 @@ class Watch:
         []
     """
 
-    def __init__(self, simulation: Simulation, disk: SimulatedDisk, device: Device) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        disk: SimulatedDisk,
+        device: Device,
+        decisions: Sequence[Decision[Any, Any, Any]] = (),
+    ) -> None:
         self.stories: dict[str, Story] = defaultdict(Story)
         self.stopped: set[str] = set()
         self.told_of_asked: Callable[[UUID, dict[str, Any]], object] = lambda run_id, asked: None
@@ -52,11 +60,28 @@ class Watch:
         self._answered: list[tuple[str, str, str]] = []
         self._decided: dict[str, str] = {}
         self._published: set[str] = set()
+        self._undone: list[str] = []
         self._read_back: dict[str, bool] = {}
         self._heads: list[tuple[int, bytes]] = []
         self._bodies: list[bytes] = []
+        self._singles: dict[str, str] = {}
+        self._actions: set[str] = set()
+        self._revocable: set[str] = set()
+        for decision in decisions:
+            self._know(decision)
         disk.written = self._written
         device.told = self._called
+
+    def _know(self, decision: Decision[Any, Any, Any]) -> None:
+        action = decision.action
+        if isinstance(action, Action):
+            self._singles[decision.name] = action.name
+        steps = (action,) if isinstance(action, Action) else action.steps if action is not None else ()
+        for step in steps:
+            if isinstance(step, Action):
+                self._actions.add(step.name)
+                if step.undo is not None:
+                    self._revocable.add(step.name)
 
     def _written(self, entry: Entry) -> None:
         self._bodies.append(entry.body)
@@ -87,8 +112,10 @@ class Watch:
             if self._read_back.get(call.key) is False:
                 self._violate(f"{call.key} was tried again before the world was read back")
             self._read_back[call.key] = False
-        elif verb == "verified":
+        elif verb in {"verified", "refused"}:
             self._read_back[call.key] = True
+        elif verb == "undoing":
+            self._may_undo(call.undoes or call.key)
 
     def _may_do(self, step: str, choice: object, call: Call) -> None:
         run, story = str(call.decision_id), self.stories[str(call.decision_id)]
@@ -102,8 +129,20 @@ class Watch:
             self._violate(f"{run} does {choice!r}", f"what was decided or agreed to is {story.choice!r}")
         elif story.ended:
             self._violate(f"{run} acts after it has ended")
+        elif story.is_turned_back:
+            self._violate(f"{run} goes on with {step}, but it is being taken back")
         elif {call.decision, "*"} & self.stopped:
             self._violate(f"{run} acts after a stop")
+
+    def _may_undo(self, key: str) -> None:
+        effects = list(self._device.effects.items())
+        place = next((place for place, (known, _) in enumerate(effects) if known == key), None)
+        if place is None:
+            return
+        run = effects[place][1].run
+        for later, effect in effects[place + 1 :]:
+            if effect.run == run and not effect.undone and effect.step in self._revocable:
+                self._violate(f"{key} is taken back before {later}, which was done after it")
 
     # What the world was told
 
@@ -120,10 +159,9 @@ class Watch:
         self._simulation.trace.note("told published", event_id)
         self._published.add(event_id)
 
-    def taken_back(self, run: str) -> None:
-        """Remember that an operator was told that a run is taken back."""
-        self._simulation.trace.note("told undone", run)
-        self._answered.append((run, "undone", "operator-1"))
+    def undone(self, run: str) -> None:
+        """Remember that an operator was told that a run is taken back, or will be."""
+        self._undone.append(run)
 
     def answered(self, run_id: UUID, verb: str, by: str) -> None:
         """Remember that somebody was told that their answer counts."""
@@ -150,6 +188,9 @@ class Watch:
         for run, verb, by in self._answered:
             if not any(body["by"] == by for body in self.stories[run].all(verb, "endorsed")):
                 self._violate(f"{by} was told that {run} is {verb}, but the ledger says otherwise")
+        for run in self._undone:
+            if self.stories[run].last("undone", "aborted", "halted") is None:
+                self._violate(f"the ledger does not know that {run} is taken back")
         self._events_are_decided()
         self._effects_are_written()
         self._writings_have_effects()
@@ -166,23 +207,26 @@ class Watch:
         for key, effect in self._device.effects.items():
             if effect.undone:
                 continue
-            story = self.stories[effect.run]
-            if alive.setdefault((effect.run, effect.step), key) != key:
-                self._violate(f"{effect.run} took effect twice", f"under {alive[effect.run, effect.step]} and {key}")
-            told = story.last("acted") or any(each["step"] == effect.step for each in story.all("stepped"))
-            if not told and story.last("failed", "halted") is None:
+            story, place = self.stories[effect.run], (effect.run, effect.step)
+            if alive.setdefault(place, key) != key:
+                self._violate(f"{effect.run} took effect twice", f"under {alive[place]} and {key}")
+            if effect.step in story.done(self._singles.get(story.name)):
+                continue
+            if story.last("failed", "halted") is None:
                 self._violate(f"{key} took effect, but the ledger does not say so")
+            elif any(body.get("step") == effect.step for body in story.all("undone")):
+                self._violate(f"{key} is in effect, but the ledger says that it was taken back")
 
     def _writings_have_effects(self) -> None:
         for run, story in self.stories.items():
-            acted = story.last("acted")
-            if acted is None:
-                continue
-            done = [effect for effect in self._device.effects.values() if effect.run == run]
-            if not any(effect.choice == acted["choice"] and effect.arrivals for effect in done):
-                self._violate(f"the ledger says that {run} has acted, but nothing was done")
-            if (story.last("undone") is not None) != all(effect.undone for effect in done):
-                self._violate(f"the ledger and the world differ about what of {run} was taken back")
+            if story.bodies[-1][0] == "halted":
+                continue  # an operator is asked, as nobody knows
+            effects = [effect for effect in self._device.effects.values() if effect.run == run and not effect.undone]
+            for step, body in story.done(self._singles.get(story.name)).items():
+                if step in self._actions and step not in {effect.step for effect in effects}:
+                    self._violate(f"the ledger says that {step} of {run} was done, but nothing is")
+                if any(effect.choice != body.get("choice", effect.choice) for effect in effects if effect.step == step):
+                    self._violate(f"the ledger and the world differ about what {step} of {run} did")
 
     async def prove(self) -> None:
         """Check that every entry is in the tree, and that the tree only ever grew."""
