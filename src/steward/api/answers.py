@@ -97,6 +97,40 @@ class SnoozeIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     by: Person | UnsetType = UNSET
 
 
+class Reasoning(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's wish about a run or an event, and why.
+
+    Attributes:
+        reason: Why.
+        by: Who. Once identities are known that is whoever sends it.
+    """
+
+    reason: Text
+    by: Person | UnsetType = UNSET
+
+
+class RedriveIn(Reasoning, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person lets a failed or halted run go on.
+
+    Attributes:
+        adopt_current_code: Whether it goes on with today's code instead of that it began with.
+    """
+
+    adopt_current_code: bool = False
+
+
+class SignalIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person, a device or a webhook tells a run.
+
+    Attributes:
+        payload: Any JSON; later steps are given it.
+        by: Who says so. Once identities are known that is whoever sends it.
+    """
+
+    payload: Any = None
+    by: Person | UnsetType = UNSET
+
+
 class StopIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A person stops a decision, or wants a stop to be lifted.
 

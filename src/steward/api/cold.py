@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from steward.api import access, answering, docs, health, oversight, reading
+from steward.api import access, acting, answering, docs, health, oversight, reading
 from steward.api.admission import Calling, admit, service_of
 from steward.api.exchange import Reply
 from steward.api.openapi import description
@@ -29,8 +29,8 @@ def cold_app(service: Service) -> FastAPI:
         dependencies=[Depends(admit)],
     )
     app.state.service = service
-    for router in (health.router, reading.router, answering.router, oversight.router, access.router, docs.router):
-        app.include_router(router)
+    for room in (health, reading, answering, acting, oversight, access, docs):
+        app.include_router(room.router)
     app.add_api_route("/openapi.json", _Description(app, service), methods=["GET"], include_in_schema=False)
     for route in HOT:
         app.add_api_route(route.path, _served_in_front, methods=["POST"], include_in_schema=False)

@@ -14,6 +14,7 @@ from steward.insight.rows import RunRow
 from steward.insight.value import ValueSummary
 from steward.loop.asks import Approval
 from steward.records import Record
+from steward.runtime.deadletters import DeadLettersNow
 
 JsonSchema = dict[str, Any]
 _TEMPLATE = "#/components/schemas/{name}"
@@ -34,11 +35,15 @@ _DESCRIBED: tuple[type[Any], ...] = (
     answers.EscalationIn,
     answers.PersonsAnswer,
     answers.QuestionIn,
+    answers.Reasoning,
+    answers.RedriveIn,
     answers.ReplyIn,
+    answers.SignalIn,
     answers.SnoozeIn,
     answers.StopIn,
     answers.StopsNow,
     Approval,
+    DeadLettersNow,
     PeopleReport,
     accounts.Account,
     accounts.AccountChange,

@@ -95,6 +95,12 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("POST", "/v1/stops"): Door(_P.STOP, Of.EACH),
     ("POST", "/v1/stops/resume"): Door(_P.STOP, Of.EACH),
     ("POST", "/v1/decisions/{decision_id}/undo"): Door(_P.STOP, Of.RUN),
+    # Effects
+    ("POST", "/v1/decisions/{decision_id}/abort"): Door(_P.STOP, Of.RUN),
+    ("POST", "/v1/decisions/{decision_id}/redrive"): Door(_P.STOP, Of.RUN),
+    ("POST", "/v1/decisions/{decision_id}/signals/{signal}"): Door(_P.INVOKE, Of.RUN),
+    ("GET", "/v1/dead-letters"): Door(_P.READ, Of.EACH),
+    ("POST", "/v1/dead-letters/{offset}/redrive"): Door(_P.STOP, Of.WHOLE),
     # Who is there, and who may what
     ("GET", "/v1/whoami"): _OWN,
     ("POST", "/v1/session"): _PUBLIC,

@@ -8,7 +8,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from steward.cli import access, answering, case, deciding, output, proving, reading, replaying, starting, stopping
+from steward.cli import (
+    access,
+    acting,
+    answering,
+    case,
+    deciding,
+    output,
+    proving,
+    reading,
+    replaying,
+    starting,
+    stopping,
+)
 from steward.cli.exits import exit_of
 from steward.cli.session import Session, examples, pairs
 from steward.errors import StewardError
@@ -73,7 +85,7 @@ def root(
     context.obj = Session(folder=project, flags=given)
 
 
-for _part in (starting, deciding, answering, stopping, reading, replaying, proving, access, case):
+for _part in (starting, deciding, answering, acting, stopping, reading, replaying, proving, access, case):
     _part.add_to(app)
 
 

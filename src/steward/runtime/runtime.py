@@ -24,7 +24,9 @@ from steward.loop.receive import Incoming
 from steward.loop.run import Answer
 from steward.models.registry import Registry
 from steward.records import Record
+from steward.runtime.admission import batch_lane
 from steward.runtime.answers import Words, approvals
+from steward.runtime.deadletters import DeadLetters
 from steward.runtime.parts import DIRECTLY, Origin, Parts, assemble
 from steward.runtime.settings import Settings
 from steward.runtime.stops import EVERY, Stop
@@ -44,6 +46,7 @@ class Runtime:
         guard: Who may what; the faces ask it.
         answers: What people answer when they are asked.
         stops: What is stopped now.
+        admission: How many requests the faces let in at once, and whom.
         topics: The names of the decisions that each topic of the bus has a part in.
 
     Example:
@@ -75,7 +78,11 @@ class Runtime:
             parts.acting.effects,
         )
         self.lines = parts.acting.lines
+        self.admission = parts.admission
         self.topics = {name: pump.topic.decisions for name, pump in parts.pumps.items()}
+        self.dead_letters = DeadLetters(
+            parts.journal, parts.views, parts.clock, publish=self.publish, topics=self.topics
+        )
         self._keys_under_way: set[str] = set()
         self._tasks: list[asyncio.Future[Any]] = []
         self._closed = False
@@ -154,7 +161,7 @@ class Runtime:
         """
         self._prepared(name)
         if key is None:
-            return await self._parts.gathers[name].ask(origin.incoming(event, None))
+            return await self._parts.gathers[name].ask(origin.incoming(event, None), self.decisions[name].lane)
         unique = f"once:{name}:{key}"
         if unique in self._keys_under_way:
             raise Conflict("a request with this idempotency key is under way", code="idempotency-in-flight")
@@ -167,10 +174,19 @@ class Runtime:
     async def decide_batch(
         self, name: str, events: Sequence[bytes | object], *, origin: Origin = DIRECTLY
     ) -> Sequence[Answer | StewardError]:
-        """Decide many events with one model call and one commit; each gets its answer or its error."""
-        prepared = self._prepared(name)
-        batch = [origin.incoming(event, None) for event in events]
-        return await self._parts.decider.batch(prepared, batch)
+        """Decide many events together; each gets its answer or its error.
+
+        It is one model call and one commit, unless more urgent events wait: those go first, and it goes in parts. Only
+        where the decision is an emergency, its batches are one, too.
+
+        Raises:
+            NotFound: No such decision.
+            EngineError: Too many wait.
+        """
+        self._prepared(name)
+        lane = batch_lane(self.decisions[name].lane)
+        answers = await self._parts.gathers[name].ask_all([origin.incoming(event, None) for event in events], lane)
+        return [_told(answer) for answer in answers]
 
     async def publish(self, messages: Sequence[Message]) -> Accepted:
         """Put events on the bus; they are durable before this returns.
@@ -293,7 +309,7 @@ class Runtime:
         stored = await self.ledger.by_key(unique)
         if stored is None:
             try:
-                return await self._parts.gathers[name].ask(origin.incoming(event, unique))
+                return await self._parts.gathers[name].ask(origin.incoming(event, unique), self.decisions[name].lane)
             except Conflict:
                 stored = await self.ledger.by_key(unique)
                 if stored is None:
@@ -313,3 +329,10 @@ class Runtime:
                 field="Idempotency-Key",
             )
         return Answer(record, stored.index, stored.body, replayed=True)
+
+
+def _told(answer: Answer | Exception) -> Answer | StewardError:
+    """Return what a sender is told; what nobody foresaw is raised."""
+    if isinstance(answer, Answer | StewardError):
+        return answer
+    raise answer
