@@ -13,6 +13,7 @@ from tests.runtime.world import Till
 from steward import (
     Action,
     Attribution,
+    Checks,
     Choice,
     Every,
     Feature,
@@ -38,6 +39,7 @@ PIPELINE: Any = Pipeline
 EVERY: Any = Every
 STEP: Any = Skill
 UNTYPED_GATE: Any = Gate
+CHECKS: Any = Checks
 UNTYPED_PAYMENTS: Any = payments
 CHOICE: Any = Choice
 GATE: Any = Gate(
@@ -150,6 +152,8 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"policy": slow_policy}, "policy", "is a coroutine"),
     ({"economics": None}, "economics", "a gate weighs money"),
     ({"gate": replace(GATE, impact=one)}, "gate.impact", "features, prediction and choice"),
+    ({"gate": replace(GATE, limits=one)}, "gate.limits", "what is wanted"),
+    ({"gate": replace(GATE, checks=CHECKS(rate=0.5, wrong=one))}, "gate.checks", "features and choice"),
     ({"gate": replace(GATE, needed=lambda: True)}, "gate.needed", "the impact"),
     ({"gate": replace(GATE, otherwise=7)}, "gate.otherwise", "pass a str"),
     ({"gate": replace(GATE, otherwise=None)}, "gate.otherwise", "pass a str"),
@@ -229,6 +233,9 @@ PARTS: list[tuple[Any, str, str]] = [
         "gate.otherwise",
         r"pass otherwise=\.\.\.",
     ),
+    (lambda: CHECKS(rate=0.0, wrong=one), "gate.checks", "above 0"),
+    (lambda: CHECKS(rate=float("nan"), wrong=one), "gate.checks", "above 0"),
+    (lambda: CHECKS(rate=1.1, wrong=one), "gate.checks", "at most 1"),
     (lambda: impact_above(float("nan")), "gate.needed", "0 or more"),
     (lambda: impact_above(float("inf")), "gate.needed", "0 or more"),
     (lambda: impact_above(-1), "gate.needed", "0 or more"),

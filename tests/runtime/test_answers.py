@@ -95,7 +95,7 @@ async def test_an_answer_says_how_long_it_took(memory: World, till: Till) -> Non
     assert await memory.kinds(run_id) == ["decided", "asked", "approved"]
 
 
-@pytest.mark.parametrize("by", ["", " ", "ana ", "system"])
+@pytest.mark.parametrize("by", ["", " ", "ana ", "system", "a" * 201])
 async def test_whoever_answers_has_a_name(memory: World, till: Till, by: str) -> None:
     run_id = await asked(memory, till)
     error = await refused(memory.runtime.approve(run_id, by=by, reason="known"))

@@ -220,6 +220,10 @@ def _check_gate(decision: Decision[Any, Any, Any]) -> None:
         )
     _check_arity(gate.impact, 3, "gate.impact", "features, prediction and choice")
     _check_arity(gate.needed, 1, "gate.needed", "the impact")
+    if gate.limits is not None:
+        _check_arity(gate.limits, 3, "gate.limits", "features, what is proposed and what is wanted")
+    if gate.checks is not None:
+        _check_arity(gate.checks.wrong, 2, "gate.checks", "features and choice")
     for argument in ("impact", "needed"):
         _check_plain(getattr(gate, argument), f"gate.{argument}")
     chosen = _choice_type(decision.policy)

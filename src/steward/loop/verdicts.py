@@ -45,6 +45,9 @@ from steward.loop.gate import (
 ALL_GROUPS: Final = frozenset({"*"})
 """The groups of whoever is not told apart: where no identities are configured."""
 
+_LONGEST_NAME: Final = 200
+"""In letters; it stands in keys of the ledger."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
@@ -248,7 +251,7 @@ def _open(run: Run, said: Said, *, members: bool = True) -> Asked:
     for name, value in (("by", said.by), ("reason", said.reason)):
         if not value.strip():
             raise ContractError(f"an answer needs {name}", fix="say who answers and why", field=name)
-    if said.by != said.by.strip() or said.by == SYSTEM:
+    if said.by != said.by.strip() or said.by == SYSTEM or len(said.by) > _LONGEST_NAME:
         raise ContractError(f"{said.by!r} is nobody's name", fix="write the person's id as it is", field="by")
     if run.asked is None or not run.is_waiting:
         raise run.answered_by()
