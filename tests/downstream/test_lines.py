@@ -74,8 +74,7 @@ async def test_it_trips_is_held_back_and_is_restored_by_one_probe() -> None:
     with pytest.raises(HeldBack) as caught:
         await told.lines.call(PLANT, well)
     assert caught.value.code == "breaker-open"
-    assert caught.value.held_until is not None
-    assert START + PLANT.open_for <= caught.value.held_until < START + 2 * PLANT.open_for
+    assert caught.value.held_until == START + PLANT.open_for
     told.clock.advance(PLANT.open_for)
     assert await told.lines.call(PLANT, well) == "done"
     tripped, restored = told.bodies
@@ -85,6 +84,26 @@ async def test_it_trips_is_held_back_and_is_restored_by_one_probe() -> None:
     assert tripped.reason == "ConnectionRefusedError: nobody listens"
     assert (restored.destination, restored.at) == ("plant", START + PLANT.open_for)
     assert tripped.decision_id != restored.decision_id
+
+
+async def held_until(told: Told) -> datetime:
+    with pytest.raises(HeldBack) as caught:
+        await told.lines.call(PLANT, well)
+    assert caught.value.held_until is not None
+    return caught.value.held_until
+
+
+async def test_those_held_back_come_again_one_after_the_other() -> None:
+    told = Told()
+    await told.trip()
+    turns = [await held_until(told) for _ in range(1000)]
+    assert turns == [START + PLANT.open_for + n * timedelta(milliseconds=10) for n in range(1000)]
+    told.clock.set(START - timedelta(days=1))  # its time counts as over, but the first to come is called off
+    probe = asyncio.create_task(told.lines.call(PLANT, asyncio.Event().wait))
+    await settle()
+    assert await held_until(told) == told.clock.now() + PLANT.open_for
+    probe.cancel()
+    await asyncio.wait([probe])
 
 
 async def test_fifty_who_come_together_make_one_probe() -> None:

@@ -59,7 +59,7 @@ class Destination:
     Args:
         name: For example ``plant-gateway``; it stands in metrics and in the ledger.
         at_once: How many calls may be under way; more wait.
-        waiting: How many may wait; more are tried again later.
+        waiting: How many may wait; more wait in the ledger, which costs less, and are looked at again later.
         failures: How many failures in a row open the breaker.
         open_for: How long no call is made then; afterwards a single one probes.
 
@@ -70,7 +70,7 @@ class Destination:
 
     name: str
     at_once: int = 16
-    waiting: int = 1000
+    waiting: int = 200
     failures: int = 5
     open_for: timedelta = timedelta(seconds=5)
 

@@ -28,8 +28,14 @@ REPEATS: Final = 2
 """How often an idempotent call is repeated at once, at most; later tries are the action's own."""
 _BACKOFF_S: Final = 0.1
 _MOST_BACKOFF_S: Final = 2.0
-_BUSY: Final = timedelta(seconds=1)
-"""How long a full queue is left alone, at most."""
+_BUSY: Final = timedelta(milliseconds=500)
+"""How long a full queue is left alone, at least."""
+_APART_WHEN_SPARED: Final = timedelta(milliseconds=10)
+_APART_WHEN_FULL: Final = timedelta(milliseconds=2)
+"""How far apart those held back come again: to look at ten thousand runs in one moment would hold up all others."""
+_MOST_SPREAD: Final = timedelta(minutes=10)
+_OWN_WAITING: Final = 100
+"""How many may wait for an action that is the only one to go where it goes; more wait in the ledger, for less."""
 _MAX_REASON_LETTERS: Final = 500
 
 
@@ -71,7 +77,7 @@ def destination_of(decision: str, action: Action[Any]) -> Destination:
         >>> destination_of("pay.release", Action(do=pay)).name
         'pay.release/pay'
     """
-    return action.to or Destination(name=f"{decision}/{action.name}")
+    return action.to or Destination(name=f"{decision}/{action.name}", waiting=_OWN_WAITING)
 
 
 class Lines:
@@ -195,6 +201,7 @@ class _Line:
         self._breaker = Breaker(failures=destination.failures, open_for=destination.open_for, now=clock.now)
         self._bulkhead = Bulkhead(at_once=destination.at_once, waiting=destination.waiting, full=self._full)
         self._budget = RetryBudget()
+        self._last_turn = clock.now()
         self._calls = self._failed = self._held = self._repeated = 0
 
     def facts(self, decision: str | None) -> LineFacts:
@@ -300,21 +307,26 @@ class _Line:
                 f"a call to {self.destination.name} found no place before its deadline", code="deadline-passed"
             ) from None
 
+    def _next_turn(self, earliest: datetime, apart: timedelta) -> datetime:
+        """Return a time for one who is held back, a little after that of the one before."""
+        turn = self._last_turn + apart
+        # Also after the clock was set back, nobody waits long after the time at which it makes sense.
+        self._last_turn = turn if earliest <= turn < earliest + _MOST_SPREAD else earliest
+        return self._last_turn
+
     def _full(self) -> HeldBack:
         return HeldBack(
             f"the queue to {self.destination.name} is full",
             why=f"{self.destination.at_once} calls are under way and {self.destination.waiting} wait",
-            held_until=self._clock.now() + _BUSY * (1 + self._clock.chance()) / 2,
+            held_until=self._next_turn(self._clock.now() + _BUSY, _APART_WHEN_FULL),
             code="bulkhead-full",
         )
 
     def _spared(self) -> HeldBack:
-        # One of many comes first and probes; the others come one by one, not all in the same moment.
-        until = self._breaker.held_until + self.destination.open_for * self._clock.chance()
         return HeldBack(
             f"{self.destination.name} is spared: its breaker is open",
             why=f"{self._breaker.failed} calls in a row failed",
-            held_until=until,
+            held_until=self._next_turn(self._breaker.held_until, _APART_WHEN_SPARED),
             fix="nothing: it is probed by itself, and goes on when it answers",
             code="breaker-open",
         )
