@@ -32,6 +32,7 @@ from steward.loop.run import Answer
 from steward.models.registry import FolderRegistry, Registry
 from steward.runtime.access import open_guard
 from steward.runtime.acting import Acting, open_acting
+from steward.runtime.admission import Admission
 from steward.runtime.answers import Answers
 from steward.runtime.channels import open_notifier
 from steward.runtime.decider import Decider
@@ -119,6 +120,7 @@ class Parts:
     ticks: Ticks
     snapshots: Snapshots
     gathers: Mapping[str, Gather[Incoming, Answer]]
+    admission: Admission
     notifier: Notifier | None = None
 
     async def step(self) -> int:
@@ -226,57 +228,72 @@ async def assemble(
     loaded = {d.name: {m.name: registry.load(m) for m in d.models} for d in decisions}
     online = _online([window for d in decisions for window in d.windows])
     prepared = {d.name: prepare(d, loaded[d.name], online) for d in decisions}
-    topics = topics_of(prepared.values())
     ledger = ledger or await open_ledger(settings.ledger, settings, clock)
     try:
         prepared = {name: await _with_author(each, ledger, settings) for name, each in prepared.items()}
-        agenda = Agenda()
-        journal = Journal(ledger, agenda)
-        views = Views(views_path(settings))
-        bus = await open_bus(settings.bus, settings, ledger)
-        journal.wake = bus.wake
-        snapshots = Snapshots(online, ledger, _features_path(settings))
-        outcomes = Outcomes({d.name: d for d in decisions}, journal, views, clock)
-        declared = {d.name: d for d in decisions}
-        stops = Stops(journal, declared, clock)
-        answers = Answers(journal, declared, clock, stops.is_stopped)
-        acting = open_acting(journal, decisions, former, clock, stops)
-        decider = Decider(prepared, journal, online, clock, snapshots.restore)
-        pumps = {
-            name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock, restore=snapshots.restore)
-            for name, topic in topics.items()
-        }
-        snapshots.pumps, snapshots.observe_again = pumps, decider.observe_again
-        parts = Parts(
-            settings=settings,
-            clock=clock,
-            ledger=ledger,
-            bus=bus,
-            registry=registry,
-            views=views,
-            prepared=prepared,
-            journal=journal,
-            guard=await open_guard(settings, ledger, journal, clock),
-            decider=decider,
-            outcomes=outcomes,
-            pumps=pumps,
-            consumers=[
-                Consumer(bus, journal, cursor_name(name), name, pump.handle, clock=clock)
-                for name, pump in pumps.items()
-            ],
-            answers=answers,
-            stops=stops,
-            acting=acting,
-            follow=Follow(journal, declared, clock, workflow=acting.workflow, remind=answers.remind, holds=stops.holds),
-            ticks=Ticks(prepared, ledger, clock, decider.tick),
-            snapshots=snapshots,
-            gathers={name: _gather(decider, ready, settings) for name, ready in prepared.items()},
+        parts = await _wired(
+            prepared, former=former, online=online, ledger=ledger, settings=settings, clock=clock, registry=registry
         )
         await _restore(parts)
     except BaseException:
         await ledger.close()
         raise
     return parts
+
+
+async def _wired(
+    prepared: Mapping[str, Prepared],
+    *,
+    former: Sequence[Decision[Any, Any, Any]],
+    online: OnlineFeatures,
+    ledger: Ledger,
+    settings: Settings,
+    clock: Clock,
+    registry: Registry,
+) -> Parts:
+    """Make each part and hand it what it knows."""
+    declared = {name: each.decision for name, each in prepared.items()}
+    agenda = Agenda()
+    journal = Journal(ledger, agenda)
+    views = Views(views_path(settings))
+    bus = await open_bus(settings.bus, settings, ledger)
+    journal.wake = bus.wake
+    snapshots = Snapshots(online, ledger, _features_path(settings))
+    outcomes = Outcomes(declared, journal, views, clock)
+    stops = Stops(journal, declared, clock)
+    answers = Answers(journal, declared, clock, stops.is_stopped)
+    acting = open_acting(journal, list(declared.values()), former, clock, stops)
+    decider = Decider(prepared, journal, online, clock, snapshots.restore)
+    pumps = {
+        name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock, restore=snapshots.restore)
+        for name, topic in topics_of(prepared.values()).items()
+    }
+    snapshots.pumps, snapshots.observe_again = pumps, decider.observe_again
+    return Parts(
+        settings=settings,
+        clock=clock,
+        ledger=ledger,
+        bus=bus,
+        registry=registry,
+        views=views,
+        prepared=prepared,
+        journal=journal,
+        guard=await open_guard(settings, ledger, journal, clock),
+        decider=decider,
+        outcomes=outcomes,
+        pumps=pumps,
+        consumers=[
+            Consumer(bus, journal, cursor_name(name), name, pump.handle, clock=clock) for name, pump in pumps.items()
+        ],
+        answers=answers,
+        stops=stops,
+        acting=acting,
+        follow=Follow(journal, declared, clock, workflow=acting.workflow, remind=answers.remind, holds=stops.holds),
+        ticks=Ticks(prepared, ledger, clock, decider.tick),
+        snapshots=snapshots,
+        gathers={name: _gather(decider, ready, settings) for name, ready in prepared.items()},
+        admission=_admission(settings, clock),
+    )
 
 
 async def _restore(parts: Parts) -> None:
@@ -345,6 +362,10 @@ def _gather(decider: Decider, prepared: Prepared, settings: Settings) -> Gather[
         return decider.batch(prepared, batch)
 
     return Gather(work, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
+
+
+def _admission(settings: Settings, clock: Clock) -> Admission:
+    return Admission(clock, most=settings.max_waiting, unnoticed=timedelta(milliseconds=settings.unnoticed_ms))
 
 
 def _online(windows: Sequence[WindowFeature]) -> OnlineFeatures:
