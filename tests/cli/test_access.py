@@ -180,7 +180,7 @@ def test_no_secret_is_written_anywhere(shell: Shell, caplog: pytest.LogCaptureFi
     ):
         shell.run(*command)
     Path(".steward/key").unlink()
-    files = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    files: dict[object, bytes] = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     assert len(files) > 8
     searched: dict[object, bytes] = {**files, "said": shell.written.encode(), "logged": caplog.text.encode()}
     for key in (first, shop, fresh, once):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from steward.access.attempts import Notes
 from steward.access.authorizer import Authorizer, Verdict
@@ -14,6 +15,7 @@ from steward.clock import Clock
 from steward.errors import Denied, NotFound
 
 _log = logging.getLogger("steward.access")
+MAX_REMEMBERED: Final = 10_000
 _FAILED = Verdict(False, "the authorizer failed, which counts as a no")
 _HIDDEN = Verdict(False, "it belongs to another team or tenant")
 _OUT_OF_SCOPE = Verdict(False, "the credential's scope does not reach that far")
@@ -46,6 +48,8 @@ class Asking:
     def __init__(self, authorizer: Authorizer, directory: Directory, notes: Notes, clock: Clock) -> None:
         self._authorizer, self._directory = authorizer, directory
         self._notes, self._clock = notes, clock
+        self._allowed: dict[tuple[int, Permission, str], Identity] = {}
+        self._allowed_as_of = -1
 
     def resource(self, decision: str = "", tenant: str = "") -> Resource:
         """Return a decision as a resource, limited to its teams and, if its data are one tenant's, to that one."""
@@ -73,6 +77,23 @@ class Asking:
                 decision=resource.decision or "*",
             )
             return _FAILED
+
+    def allows(self, identity: Identity, permission: Permission, decision: str) -> bool:
+        """Tell whether somebody may do something with a decision, as :meth:`may` does.
+
+        A yes is remembered until anything changes in who may what, so that it costs next to nothing, whoever decides.
+        """
+        if self._allowed_as_of != self._directory.number or len(self._allowed) >= MAX_REMEMBERED:
+            self._allowed.clear()
+            self._allowed_as_of = self._directory.number
+        # It is kept as long as its id is, so that nobody else can have that.
+        key = (id(identity), permission, decision)
+        if self._allowed.get(key) is identity:
+            return True
+        allowed = self.may(identity, permission, self._directory.resource(decision)).allowed
+        if allowed:
+            self._allowed[key] = identity
+        return allowed
 
     def require(
         self,

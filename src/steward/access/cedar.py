@@ -10,8 +10,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from steward.access.authorizer import Verdict
-from steward.access.identity import EVERY, Identity, Resource
+from steward.access.identity import EVERY, Identity, Resource, covers
 from steward.access.permissions import TABLE, Permission, Role
 from steward.errors import DeclarationError
 
@@ -19,23 +21,25 @@ if TYPE_CHECKING:
     from cedarpy import Entities
 
 _CACHED: Final = 1_000
-_ROLES = {role: role.replace("-", "_") for role in Role}
-_FIELDS = "".join(f'    "{name}": Set<Group>,\n' for name in _ROLES.values())
 _ACTIONS = ", ".join(f'"{permission}"' for permission in Permission)
 SCHEMA: Final = f"""
 entity Group;
+entity Role;
 entity Decision in [Group] = {{ "teams": Set<String>, "tenant": String }};
-entity Identity = {{
+entity Identity in [Role] = {{
     "kind": String,
     "teams": Set<String>,
     "tenants": Set<String>,
     "scoped": Bool,
     "scope_permissions": Set<String>,
-    "scope_decisions": Set<Group>,
-{_FIELDS}}};
+}};
 action {_ACTIONS} appliesTo {{ principal: [Identity], resource: [Decision], context: {{ "permission": String }} }};
 """
-"""What policies can speak of. A decision is in the groups of all patterns that cover it: ``grid.*`` and ``*``."""
+"""What policies can speak of.
+
+An identity is in the roles that it holds of the very decision that is asked about. A decision is in the groups of all
+patterns that cover it: ``grid.*`` and ``*``. A scope that does not cover the decision has no permissions.
+"""
 
 _ISOLATION = f"""
 @id("it belongs to another team")
@@ -48,8 +52,7 @@ forbid (principal, action, resource) unless {{
 }};
 @id("the credential's scope does not reach that far")
 forbid (principal, action, resource) unless {{
-    !principal.scoped ||
-    (principal.scope_permissions.contains(context.permission) && resource in principal.scope_decisions)
+    !principal.scoped || principal.scope_permissions.contains(context.permission)
 }};
 """
 
@@ -58,14 +61,13 @@ def policies_of(table: Mapping[Role, frozenset[Permission]] = TABLE) -> str:
     """Return the policies that say what a table of roles says.
 
     Example:
-        >>> print(policies_of({Role.SERVICE: frozenset({Permission.INVOKE})}).splitlines()[-4])
+        >>> print(policies_of({Role.SERVICE: frozenset({Permission.INVOKE})}).splitlines()[-3])
         @id("service")
     """
     permits = [
         f'@id("{role}")\n'
-        f"permit (principal, action in [{', '.join(f'Action::{json.dumps(each)}' for each in sorted(permissions))}], "
-        "resource)\n"
-        f"when {{ resource in principal.{_ROLES[role]} }};\n"
+        f'permit (principal in Role::"{role}",\n'
+        f"action in [{', '.join(f'Action::{json.dumps(each)}' for each in sorted(permissions))}], resource);\n"
         for role, permissions in table.items()
         if permissions
     ]
@@ -108,7 +110,6 @@ class CedarAuthorizer:
                 field="policies",
             )
         self._ask, self._entities_of = cedarpy.is_authorized, cedarpy.Entities.from_json_str
-        self._schema = cedarpy.Schema.from_str(SCHEMA)
         self._policies = cedarpy.PolicySet.from_str(text)
         self._cached: OrderedDict[tuple[Identity, Resource], Entities] = OrderedDict()
 
@@ -120,7 +121,8 @@ class CedarAuthorizer:
             "resource": {"type": "Decision", "id": resource.decision},
             "context": {"permission": permission.value},
         }
-        result = self._ask(request, self._policies, self._entities(identity, resource), schema=self._schema)
+        # The policies are checked against the schema once; what they are asked about is made here, to fit it.
+        result = self._ask(request, self._policies, self._entities(identity, resource))
         diagnostics = result.diagnostics
         if diagnostics.errors:
             return Verdict(False, "a policy failed, which counts as a no")
@@ -132,18 +134,17 @@ class CedarAuthorizer:
         key = (identity, resource)
         known = self._cached.get(key)
         if known is None:
-            listed = [_principal(identity), *_decision(resource)]
-            known = self._cached[key] = self._entities_of(json.dumps(listed), schema=self._schema)
+            listed = msgspec.json.encode([_principal(identity, resource), _decision(resource)])
+            known = self._cached[key] = self._entities_of(listed.decode())
             if len(self._cached) > _CACHED:
                 self._cached.popitem(last=False)
         return known
 
 
-def _principal(identity: Identity) -> dict[str, Any]:
-    scope = identity.scope
-    held: dict[str, list[Any]] = {name: [] for name in _ROLES.values()}
-    for assignment in identity.roles:
-        held[_ROLES[assignment.role]] += map(_group, assignment.decisions)
+def _principal(identity: Identity, resource: Resource) -> dict[str, Any]:
+    name, scope = resource.decision, identity.scope
+    roles = dict.fromkeys(held.role for held in identity.roles if covers(held.decisions, name))
+    reaches = scope is not None and covers(scope.decisions, name)
     return {
         "uid": {"type": "Identity", "id": identity.id},
         "attrs": {
@@ -151,27 +152,21 @@ def _principal(identity: Identity) -> dict[str, Any]:
             "teams": sorted(identity.teams),
             "tenants": sorted(identity.tenants),
             "scoped": scope is not None,
-            "scope_permissions": [] if scope is None else sorted(scope.permissions),
-            "scope_decisions": [] if scope is None else [_group(pattern) for pattern in scope.decisions],
-            **held,
+            "scope_permissions": sorted(scope.permissions) if scope is not None and reaches else [],
         },
-        "parents": [],
+        "parents": [{"type": "Role", "id": role} for role in roles],
     }
 
 
-def _decision(resource: Resource) -> list[dict[str, Any]]:
+def _decision(resource: Resource) -> dict[str, Any]:
     name = resource.decision
     parts = name.split(".")
     covering = [EVERY] if not name else [EVERY, name, *(".".join(parts[:n]) + ".*" for n in range(1, len(parts)))]
     attrs = {"teams": sorted(resource.teams), "tenant": resource.tenant}
-    groups = [{"uid": _uid(pattern), "attrs": {}, "parents": []} for pattern in covering]
+    # The groups themselves have nothing to say, so they need not be listed.
     parents = [_uid(pattern) for pattern in covering]
-    return [{"uid": {"type": "Decision", "id": name}, "attrs": attrs, "parents": parents}, *groups]
+    return {"uid": {"type": "Decision", "id": name}, "attrs": attrs, "parents": parents}
 
 
 def _uid(pattern: str) -> dict[str, str]:
     return {"type": "Group", "id": pattern}
-
-
-def _group(pattern: str) -> dict[str, Any]:
-    return {"__entity": _uid(pattern)}

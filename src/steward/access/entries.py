@@ -137,6 +137,8 @@ class Used(_Access, frozen=True, kw_only=True, tag="used", forbid_unknown_fields
 
 
 AccessBody = Granted | Revoked | Refused | Used
+ACCESS_KINDS: Final = frozenset({"granted", "revoked", "refused", "used"})
+"""The kinds of the entries about access; no run of a decision has them."""
 decode_access = msgspec.json.Decoder(AccessBody).decode
 """Decode the bytes of an entry about access, strictly; raises ``msgspec.ValidationError``."""
 

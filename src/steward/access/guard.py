@@ -142,6 +142,14 @@ class Guard(Asking):
             append=append or ledger.append,
         )
 
+    def recognise(self, headers: Headers, address: str = "") -> Identity | None:
+        """Return who shows a good key, without waiting; ``None`` if only :meth:`identify` can tell."""
+        authorization = headers.get(b"authorization")
+        if authorization is None or authorization[: len(_KEY_HEADER)] != _KEY_HEADER:
+            return None
+        found = self._by_key(authorization[len(_BEARER) :].decode("latin-1"))
+        return found if isinstance(found, Identity) else None
+
     async def identify(
         self,
         headers: Mapping[bytes, bytes],

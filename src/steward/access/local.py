@@ -28,6 +28,7 @@ LOCAL: Final = Identity(
 )
 """Everybody, where no identities are configured."""
 _PROXIES: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
+_UNUSUAL: Final = _PROXIES | {b"origin", b"sec-fetch-site"}
 _EVERYTHING: Final = Verdict(True, "whoever is at this machine may do everything")
 
 
@@ -66,6 +67,10 @@ class LocalGuard(Asking):
         super().__init__(TableAuthorizer(), Directory(), Notes(), clock)
         self._near = {"", "127.0.0.1"}
 
+    def recognise(self, headers: Mapping[bytes, bytes], address: str = "") -> Identity | None:
+        """Return ``local`` for a program of this machine; ``None`` if only :meth:`identify` can tell."""
+        return LOCAL if address in self._near and _UNUSUAL.isdisjoint(headers) else None
+
     async def identify(
         self,
         headers: Mapping[bytes, bytes],
@@ -94,6 +99,10 @@ class LocalGuard(Asking):
     def may(self, identity: Identity, permission: Permission, resource: Resource = WHOLE) -> Verdict:
         """Return that ``local`` may do everything, and nobody else anything."""
         return _EVERYTHING if identity is LOCAL else super().may(identity, permission, resource)
+
+    def allows(self, identity: Identity, permission: Permission, decision: str) -> bool:
+        """Tell that ``local`` may do everything."""
+        return identity is LOCAL
 
     def is_current(self, identity: Identity) -> bool:
         """Tell whether somebody is still known: ``local`` always is."""

@@ -17,7 +17,7 @@ class Permission(StrEnum):
     """
 
     INVOKE = "invoke"
-    """Ask for decisions, send events and outcomes."""
+    """Ask for decisions, send events, outcomes and signals; take back, end or let go on what was begun."""
     READ = "read"
     """See decisions, records, approvals and values."""
     APPROVE = "approve"

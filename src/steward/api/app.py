@@ -13,9 +13,12 @@ from steward.api.entrance import Entrance, Peer, peer_of
 from steward.api.exchange import NOSNIFF, App, Exchange, Message, Receive, Reply, Scope, Send, send_reply
 from steward.api.headers import host_name
 from steward.api.problems import problem_code, problem_reply, unexpected
+from steward.api.refusals import Refusals
 from steward.api.routes import HOT, Handle
 from steward.api.service import Service, known_hosts
+from steward.decision.lane import Lane
 from steward.errors import ContractError, StewardError
+from steward.runtime.admission import Reason
 from steward.runtime.runtime import Runtime
 
 
@@ -27,6 +30,7 @@ class Hot(NamedTuple):
     waits_once: bool
     permission: Permission
     decision: str
+    lane: Lane | None
 
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -58,6 +62,7 @@ class Front:
 
     def __init__(self, service: Service, behind: App) -> None:
         self._service, self._behind, self._entrance = service, behind, service.entrance
+        self._admission, self._refusals = service.runtime.admission, Refusals()
         self._hot = dict(_bound(service))
         self.limit_bytes = service.runtime.settings.max_body_bytes
         self._hosts = known_hosts(service.runtime.settings)
@@ -95,7 +100,10 @@ class Front:
         Raises:
             ConnectionResetError: The client went away; nobody waits for a reply.
         """
-        name = hot.name
+        name, lane = hot.name, hot.lane
+        if lane is not None and self._admission.is_full(lane):
+            # Before all else: what is refused must not cost what the others wait for.
+            return self._refused(name, Reason.FULL)
         time = asyncio.get_running_loop().time
         started = time()
         try:
@@ -104,10 +112,21 @@ class Front:
             if host not in self._host_ok:
                 self._check_host(host)
             # Whoever may not gets no further: not even the body is looked at.
-            exchange.caller = caller = await self._entrance.admit(exchange.headers, "POST", peer)
+            headers = exchange.headers
+            caller = self._entrance.admit_at_once(headers, peer) or await self._entrance.admit(headers, "POST", peer)
+            exchange.caller = caller
             if hot.decision:
                 caller.require(hot.permission, hot.decision)
-            reply = await hot.handle(self._service, exchange)
+            if lane is None:
+                reply = await hot.handle(self._service, exchange)
+            elif (reason := self._admission.enter(lane, caller.identity.id)) is not None:
+                return self._refused(name, reason)
+            else:
+                try:
+                    reply = await hot.handle(self._service, exchange)
+                finally:
+                    # How long a batch or a list of events takes is up to who sends it; it says nothing about the load.
+                    self._admission.leave(caller.identity.id, time() - started if hot.waits_once else None)
         except StewardError as error:
             reply = self._problem(error)
         except Exception as error:
@@ -118,6 +137,11 @@ class Front:
         metrics = self._service.metrics
         metrics.latency.observe((name,), time() - started)
         metrics.requests.add((name, str(reply.status)))
+        return reply
+
+    def _refused(self, name: str, reason: Reason) -> Reply:
+        reply = self._refusals.reply(reason)
+        self._service.metrics.requests.add((name, str(reply.status)))
         return reply
 
     async def _cold(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,10 +197,11 @@ def _bound(service: Service) -> Iterator[tuple[str, Hot]]:
     for route in HOT:
         needed = route.permission
         if not route.of_decision:
-            yield route.path, Hot(route.name, route.handle, route.waits_once, needed, "")
+            yield route.path, Hot(route.name, route.handle, route.waits_once, needed, "", route.lane)
             continue
-        for name in service.runtime.decisions:
-            yield route.at(name), Hot(route.name, partial(route.handle, name=name), route.waits_once, needed, name)
+        for name, decision in service.runtime.decisions.items():
+            handle, lane = partial(route.handle, name=name), route.lane_of(decision)
+            yield route.at(name), Hot(route.name, handle, route.waits_once, needed, name, lane)
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -88,6 +88,13 @@ class Entrance:
         """Whether no identities are known, so that everybody at the machine may do everything."""
         return self._local is not None and not self._guard.directory.claimed
 
+    def admit_at_once(self, headers: Mapping[bytes, bytes], peer: Peer) -> Caller | None:
+        """Return who sends a request where that is known without waiting; else :meth:`admit` has to tell."""
+        guard = self.guard
+        # Behind a proxy all come from its address, which is no reason to take them for somebody at this machine.
+        identity = None if self._proxies else guard.recognise(headers, peer.address)
+        return None if identity is None else Caller(identity, guard, self._runtime)
+
     async def admit(self, headers: Mapping[bytes, bytes], method: str, peer: Peer) -> Caller:
         """Return who sends a request.
 
@@ -128,6 +135,8 @@ class Caller:
             Denied: The caller may not.
         """
         guard = self._guard
+        if decision in self._runtime.decisions and guard.allows(self.identity, permission, decision):
+            return
         if not decision:
             guard.require(self.identity, permission, WHOLE)
         elif decision not in self._runtime.decisions:
@@ -148,8 +157,7 @@ class Caller:
 
     def may(self, permission: Permission, decision: str) -> bool:
         """Tell whether the caller may do something with a decision; for lists, as nothing is noted."""
-        guard = self._guard
-        return guard.may(self.identity, permission, guard.resource(decision)).allowed
+        return self._guard.allows(self.identity, permission, decision)
 
     def sees(self, decision: str) -> bool:
         """Tell whether a decision exists for the caller."""

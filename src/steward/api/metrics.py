@@ -11,7 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TypeVar
 
 from steward.downstream.lines import LineFacts
+from steward.decision.lane import Lane
 from steward.insight.answers import AnswerCount
+from steward.runtime.admission import AdmissionFacts, Reason
 
 MEDIA_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 MAX_SERIES = 1_000
@@ -188,6 +190,27 @@ _LINE_METRICS: tuple[tuple[str, str, str, Callable[[LineFacts], int]], ...] = (
     ("steward_downstream_held_total", "Calls held back.", "counter", lambda line: line.held),
     ("steward_downstream_repeats_total", "Tries beyond the first of a call.", "counter", lambda line: line.repeated),
 )
+
+
+def admission_lines(facts: AdmissionFacts) -> Iterator[str]:
+    """Tell how many requests are let in at once, how many are, and who was sent away.
+
+    Example:
+        >>> told = list(admission_lines(AdmissionFacts(100, 3, {(Lane.BATCH, Reason.FULL): 7})))
+        >>> [line for line in told if not line.startswith("#")][:2]
+        ['steward_admission_limit 100', 'steward_admission_in_flight 3']
+        >>> 'steward_admission_refused_total{lane="batch",reason="full"} 7' in told
+        True
+    """
+    yield from _head("steward_admission_limit", "Requests that may be under way, as learnt.", "gauge")
+    yield f"steward_admission_limit {facts.limit}"
+    yield from _head("steward_admission_in_flight", "Requests under way.", "gauge")
+    yield f"steward_admission_in_flight {facts.in_flight}"
+    yield from _head("steward_admission_refused_total", "Requests that were sent away.", "counter")
+    for lane in Lane:
+        for reason in Reason:
+            braces = _braces(("lane", "reason"), (lane.name.lower(), reason.value))
+            yield f"steward_admission_refused_total{braces} {facts.refused.get((lane, reason), 0)}"
 
 
 def _shown(names: Labels, series: Mapping[Labels, T], decisions: Collection[str] | None) -> Iterator[tuple[Labels, T]]:

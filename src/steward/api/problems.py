@@ -78,10 +78,15 @@ _BY_CODE: dict[str, tuple[int, str]] = {
     "contract.not-json": (400, "The body is not JSON"),
     "contract.too-large": (413, "The body is too large"),
     "overloaded": (503, "The server is busy"),
+    "bus.full": (503, "The server is busy"),
     "unauthenticated": (401, "Nobody is signed in"),
     "too-many-attempts": (429, "Too many failed sign-ins"),
+    "over-share": (429, "Too many requests at once"),
     "no-outcome": (422, "The data does not fit its contract"),
 }
+
+_NO_FAILURE = frozenset({"overloaded", "bus.full"})
+"""Codes of 5xx that are no failure of an engine: there is only too much at once, which the metrics tell."""
 
 
 def problem(error: StewardError) -> Problem:
@@ -140,7 +145,7 @@ def _status(error: StewardError, code: str) -> tuple[int, str]:
 def problem_reply(error: StewardError, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
     """Return an error as a reply; a failing engine (5xx) is also logged, as its operator must act."""
     body = problem(error)
-    if body.status >= 500 and body.code != "overloaded":
+    if body.status >= 500 and body.code not in _NO_FAILURE:
         _log.error("%s: %s", body.code, error, exc_info=error)
     if body.status in (429, 503):
         headers = (*headers, (b"retry-after", b"%d" % (error.retry_after_s or RETRY_AFTER_S)))

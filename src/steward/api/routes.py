@@ -15,9 +15,11 @@ from steward.api.headers import KEY_MAX_LENGTH
 from steward.api.intake import take_events, take_outcome
 from steward.api.service import Service
 from steward.api.stopping import resume, stop
+from steward.decision.decision import Decision
 from steward.decision.lane import Lane
 from steward.errors import DeclarationError
 from steward.records import Record
+from steward.runtime.admission import batch_lane
 
 Handle = Callable[[Service, Exchange], Awaitable[Reply]]
 COMMON_PROBLEMS = (400, 401, 403, 408, 413, 415, 421, 422, 429, 431, 500, 503)
@@ -56,7 +58,8 @@ class Route:
         problems: The statuses of the problems it may answer with.
         takes: The struct of its body; ``None`` where the contract of the decision tells, or CloudEvents.
         parameters: Its headers, as OpenAPI says them.
-        lane: What is refused first where not everything can be served; the stop switch last of all.
+        lane: What is refused first where not everything can be served; of a decision, its own lane counts instead.
+            ``None``: it is never refused. That is the stop switch's reserved lane.
         waits_once: Whether all it waits for is its batch; it is then served without a task of its own, and must not use
             what needs one (a timeout, a task group) before that.
 
@@ -74,7 +77,7 @@ class Route:
     takes: type[Any] | None = None
     parameters: tuple[Mapping[str, Any], ...] = ()
     waits_once: bool = False
-    lane: Lane = Lane.NORMAL
+    lane: Lane | None = Lane.NORMAL
 
     @property
     def permission(self) -> Permission:
@@ -88,6 +91,10 @@ class Route:
     def of_decision(self) -> bool:
         """Whether there is one for each decision."""
         return "{name}" in self.path
+
+    def lane_of(self, decision: Decision[Any, Any, Any]) -> Lane | None:
+        """Return its lane for a decision."""
+        return batch_lane(decision.lane) if self.lane is Lane.BATCH else decision.lane
 
     def at(self, decision: str) -> str:
         """Return its path for a decision."""
@@ -112,6 +119,7 @@ DECIDE_BATCH = Route(
     answers={200: None},
     problems=(*COMMON_PROBLEMS, 404),
     parameters=(TRACEPARENT,),
+    lane=Lane.BATCH,
 )
 EVENTS = Route(
     "events",
@@ -138,7 +146,7 @@ STOP = Route(
     answers={200: StopsNow},
     problems=(*COMMON_PROBLEMS, 404),
     takes=StopIn,
-    lane=Lane.EMERGENCY,
+    lane=None,
 )
 RESUME = Route(
     "resume",
@@ -148,7 +156,7 @@ RESUME = Route(
     answers={200: StopsNow},
     problems=(*COMMON_PROBLEMS, 404, 409),
     takes=StopIn,
-    lane=Lane.EMERGENCY,
+    lane=None,
 )
 HOT = (DECIDE, DECIDE_BATCH, EVENTS, OUTCOMES, STOP, RESUME)
 """Every hot route."""
