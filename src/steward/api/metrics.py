@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from steward.downstream.lines import LineFacts
 from steward.decision.lane import Lane
+from steward.downstream.lines import LineFacts
 from steward.insight.answers import AnswerCount
 from steward.runtime.admission import AdmissionFacts, Reason
 

@@ -58,7 +58,8 @@ class Settings:
     max_connections: int = _setting(10_000, "connections at a time; more are refused", unit="connections", low=1)
     max_body_bytes: int = _setting(1024 * 1024, "the largest request body", unit="bytes", low=1)
     max_batch: int = _setting(1000, "the most events that are decided together", unit="events", low=1, high=100_000)
-    max_waiting: int = _setting(10_000, "requests that may wait; more are refused for now", unit="requests", low=1)
+    max_waiting: int = _setting(10_000, "requests that may wait in a lane; more are refused", unit="requests", low=1)
+    unnoticed_ms: float = _setting(20.0, "a mean time to the answer up to this is never an overload", unit="ms", low=0)
     max_lag: int = _setting(
         1_000_000, "messages that consumers may be behind; more are refused", unit="messages", low=1
     )
