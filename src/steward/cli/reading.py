@@ -117,6 +117,9 @@ def _show_run(settings: Settings, wanted: UUID, as_json: bool) -> None:
         ],
         right=("entry",),
     )
+    if run["status"] == "halted":
+        asked = next(step["facts"]["question"] for step in reversed(history) if step["kind"] == "halted")
+        output.say(f"It stands still: {asked}\n  steward redrive {wanted} --reason '...'")
     output.say(f"Its proof: steward verify {wanted}")
 
 

@@ -30,7 +30,7 @@ _BACKOFF_S: Final = 0.1
 _MOST_BACKOFF_S: Final = 2.0
 _BUSY: Final = timedelta(milliseconds=500)
 """How long a full queue is left alone, at least."""
-_APART_WHEN_SPARED: Final = timedelta(milliseconds=10)
+_APART_WHEN_SPARED: Final = timedelta(milliseconds=20)
 _APART_WHEN_FULL: Final = timedelta(milliseconds=2)
 """How far apart those held back come again: to look at ten thousand runs in one moment would hold up all others."""
 _MOST_SPREAD: Final = timedelta(minutes=10)
@@ -285,9 +285,11 @@ class _Line:
                 self._budget.pay_in()
             error: BaseException | None = None
             try:
+                result = function()
+                if not inspect.isawaitable(result):
+                    return result  # it has ended: there is nothing to be given up
                 async with asyncio.timeout_at(span.ends_at_s):
-                    result = function()
-                    return await result if inspect.isawaitable(result) else result
+                    return await result
             except BaseException as raised:
                 error = raised
                 raise

@@ -28,7 +28,8 @@ def plan_of(decision: Decision[Any, Any, Any]) -> Plan | None:
     """Return what a decision's action does, ready to be run; ``None`` if it has none."""
     if decision.action is None:
         return None
-    return Plan.of(decision.action, code=decision.action_code, read_choice=partial(typed_choice, decision))
+    kind = _choice_type(decision.policy)  # found once: it takes longer than most actions
+    return Plan.of(decision.action, code=decision.action_code, read_choice=partial(_typed, decision.name, kind))
 
 
 def typed_choice(decision: Decision[Any, Any, Any], stored: object) -> Any:
@@ -37,14 +38,17 @@ def typed_choice(decision: Decision[Any, Any, Any], stored: object) -> Any:
     Raises:
         DeclarationError: It is of another type, as an earlier release's choice may be.
     """
-    kind = _choice_type(decision.policy)
+    return _typed(decision.name, _choice_type(decision.policy), stored)
+
+
+def _typed(decision: str, kind: Any, stored: object) -> Any:
     if kind is None or (isinstance(kind, type) and isinstance(stored, kind)):
         return stored
     try:
         return msgspec.json.decode(msgspec.json.encode(stored), type=kind, dec_hook=_read_other)
     except msgspec.ValidationError as error:
         raise DeclarationError(
-            f"the stored choice {stored!r} is not what the policy of {decision.name!r} returns now",
+            f"the stored choice {stored!r} is not what the policy of {decision!r} returns now",
             why=str(error),
             fix="let the policy's new type read the old choices too",
             code="choice-outdated",

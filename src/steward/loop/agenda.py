@@ -10,7 +10,9 @@ from uuid import UUID
 
 from steward.ledger.port import Draft
 
-_FOLLOWED = frozenset({"asked", "endorsed", "approved", "rejected", "expired", "signalled", "aborted", "redriven"})
+_FOLLOWED = frozenset(
+    {"asked", "changed", "endorsed", "approved", "rejected", "expired", "signalled", "aborted", "redriven"}
+)
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 """Due by any clock, also by one that has just jumped back."""
 

@@ -76,6 +76,8 @@ class Stops:
 
     def is_stopped(self, decision: str) -> bool:
         """Tell whether nothing of a decision may be dispatched; asked right before each dispatch."""
+        if not self._standing and not self._unwritten:
+            return False
         return any(name in stops for stops in (self._standing, self._unwritten) for name in (decision, EVERY))
 
     def holds(self, run_id: UUID, decision: str) -> bool:
