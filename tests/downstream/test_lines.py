@@ -97,7 +97,7 @@ async def test_those_held_back_come_again_one_after_the_other() -> None:
     told = Told()
     await told.trip()
     turns = [await held_until(told) for _ in range(1000)]
-    assert turns == [START + PLANT.open_for + n * timedelta(milliseconds=10) for n in range(1000)]
+    assert turns == [START + PLANT.open_for + n * timedelta(milliseconds=20) for n in range(1000)]
     told.clock.set(START - timedelta(days=1))  # its time counts as over, but the first to come is called off
     probe = asyncio.create_task(told.lines.call(PLANT, asyncio.Event().wait))
     await settle()
