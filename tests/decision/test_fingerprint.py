@@ -207,3 +207,27 @@ def test_it_is_the_same_in_every_process() -> None:
     }
     here = [refund(Till()).fingerprint, CARDS.fingerprint, HOURLY.fingerprint, source_hash(known)]
     assert printed == {"\n".join([*here, source_hash(policy_of(5)), digest(plain(WORDS)), ""])}
+
+
+class Posts:
+    """Ships with a library, and says itself when it does something else."""
+
+    code_version = "1"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __call__(self, choice: str) -> str:
+        return self.url + choice
+
+
+def test_a_class_that_names_its_version_is_known_by_it() -> None:
+    plain = {"a": Posts("a"), "b": Posts("b")}
+    before = {name: source_hash(each) for name, each in plain.items()}
+    assert before["a"] != before["b"]
+    Posts.code_version = "2"
+    try:
+        assert all(source_hash(each) != before[name] for name, each in plain.items())
+    finally:
+        Posts.code_version = "1"
+    assert {name: source_hash(each) for name, each in plain.items()} == before

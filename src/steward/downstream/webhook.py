@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote
 
 import msgspec
@@ -187,6 +187,7 @@ class Webhook(_Endpoint):
 
     _: KW_ONLY
     idempotent: bool = False
+    code_version: ClassVar[str] = "1"
 
     async def __call__(self, choice: object, call: Call) -> Receipt:
         """Send the request and return its receipt.
@@ -214,6 +215,8 @@ class ReadBack(_Endpoint):
         >>> ReadBack("https://plant.example/setpoints/{key}", secret=FromEnvironment("PLANT_SECRET")).idempotent
         True
     """
+
+    code_version: ClassVar[str] = "1"
 
     @property
     def idempotent(self) -> bool:
