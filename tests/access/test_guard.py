@@ -277,3 +277,69 @@ async def test_attempts_are_bounded_and_forget_by_the_clock() -> None:
 
 def test_the_example_of_a_secret_is_typed() -> None:
     assert not isinstance(Secret("x"), str), "a secret must not be formatted, joined or encoded as text by mistake"
+
+
+async def test_a_yes_is_remembered_until_anything_changes_in_who_may_what(world: World) -> None:
+    secret = await world.add(person("bob", Role.OPERATOR, teams="grid"))
+    guard, office, headers = world.guard, world.guard.administration, bearer(secret)
+    place = "grid.dispatch"
+
+    def may_bob() -> bool:
+        bob = guard.recognise(headers)
+        assert bob is not None
+        return guard.allows(bob, Permission.INVOKE, place)
+
+    assert may_bob()
+    assert may_bob()
+    await office.limit(world.ada, place, ["other"])
+    assert not may_bob()
+    await office.limit(world.ada, place, ["grid"])
+    assert may_bob()
+    await office.alter(world.ada, person("bob", Role.AUDITOR, teams="grid"))
+    assert not may_bob()
+    await office.alter(world.ada, person("bob", Role.OPERATOR, teams="other"))
+    assert not may_bob()
+    await office.alter(world.ada, person("bob", Role.OPERATOR, teams="grid"))
+    assert may_bob()
+    await office.revoke_identity(world.ada, "bob", reason="has left")
+    assert guard.recognise(headers) is None
+
+
+async def test_a_yes_is_that_of_one_credential_only(world: World) -> None:
+    await world.add(person("bob", Role.OPERATOR))
+    scope = Scope(frozenset({Permission.READ}))
+    narrow = (await world.guard.administration.issue_key(world.ada, "bob", label="narrow", scope=scope)).secret
+    wide = (await world.guard.administration.issue_key(world.ada, "bob", label="wide")).secret
+    for secret, allowed in ((wide, True), (narrow, False), (wide, True), (narrow, False)):
+        bob = world.guard.recognise(bearer(secret))
+        assert bob is not None
+        assert world.guard.allows(bob, Permission.INVOKE, "grid.dispatch") is allowed
+
+
+async def test_what_other_processes_change_ends_a_yes_too(world: World) -> None:
+    secret = await world.add(person("bob", Role.OPERATOR))
+    other = await Guard.open(world.ledger, world.clock)
+    bob = other.recognise(bearer(secret))
+    assert bob is not None
+    assert other.allows(bob, Permission.INVOKE, "grid.dispatch")
+    await world.guard.administration.limit(world.ada, "grid.dispatch", ["grid"])
+    await other.sweep()
+    assert not other.allows(bob, Permission.INVOKE, "grid.dispatch")
+
+
+async def test_yeses_are_remembered_in_bounded_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steward.access.asking.MAX_REMEMBERED", 10)
+    for number in range(50):
+        who = person(f"p{number}", Role.OPERATOR)
+        assert world.guard.allows(who, Permission.INVOKE, "grid.dispatch")
+        assert not world.guard.allows(who, Permission.ADMINISTER, "grid.dispatch")
+        assert len(world.guard._allowed) <= 10
+
+
+async def test_only_good_keys_are_recognised_without_waiting(world: World) -> None:
+    secret = await world.add(person("bob", Role.OPERATOR))
+    good = bearer(secret)
+    assert (await world.guard.identify(good)) == world.guard.recognise(good)
+    wrong = good[b"authorization"][:-1] + (b"A" if good[b"authorization"][-1:] != b"A" else b"B")
+    for shown in ({}, {b"authorization": wrong}, {b"authorization": b"Basic x"}, {b"cookie": b"__Host-steward=x"}):
+        assert world.guard.recognise(shown) is None

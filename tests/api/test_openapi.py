@@ -87,6 +87,16 @@ def test_every_hot_route_is_described(document: dict[str, Any]) -> None:
             assert {int(status) for status in operation["responses"]} == expected
 
 
+def test_the_document_says_who_may(document: dict[str, Any]) -> None:
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "session", "certificate"}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            public = operation.get("security") == []
+            assert public or path in ("/v1/whoami",) or operation["x-permission"], (method, path)
+            if not public:
+                assert {"401", "403", "429"} <= operation["responses"].keys(), (method, path)
+
+
 def test_the_document_is_openapi_31(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
     names = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]

@@ -9,8 +9,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import steward
+from steward.access.cookies import COOKIE
 from steward.api import described
 from steward.api.described import JsonSchema, answer, array_of, body, hoisted, problems, reference
+from steward.api.doors import DOORS, Of
 from steward.api.routes import DECIDE_BATCH, EVENTS, HOT, Route
 from steward.api.service import Service
 from steward.decision.contract import Contract
@@ -19,6 +21,11 @@ _ABOUT = (
     "Declared decisions, from event to value, in one provable ledger. "
     "Errors are problem details (RFC 9457); their `code` is stable."
 )
+_SIGN_IN: JsonSchema = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key (`stw_...`), or a token of an issuer."},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "The console's: POST /v1/session."},
+    "certificate": {"type": "mutualTLS", "description": "Of an identity whose subject is enrolled."},
+}
 _EVENT: JsonSchema = {
     "type": "object",
     "description": "A CloudEvent 1.0 with JSON data.",
@@ -43,18 +50,35 @@ def description(app: FastAPI, service: Service, seen: Collection[str]) -> JsonSc
     paths: dict[str, JsonSchema] = {}
     for route in HOT:
         if not route.of_decision:
-            paths[route.path] = {"post": _operation(route, _takes(route))}
+            paths[route.path] = {"post": _operation(route, _takes(route)) | needs("POST", route.path)}
     for name in sorted(seen):
         decision = service.runtime.decisions[name]
         event = _contract_schema(decision.contract, name, schemas)
         for route in HOT:
             if route.of_decision:
                 takes = body({"type": "array", "items": event} if route is DECIDE_BATCH else event)
-                paths[route.at(name)] = {"post": _operation(route, takes, name)}
+                paths[route.at(name)] = {"post": _operation(route, takes, name) | needs("POST", route.path)}
     cold = _without_validation_error(document["paths"])
+    for path, operations in cold.items():
+        for method, operation in operations.items():
+            operation.update(needs(method.upper(), path))
     document["paths"] = {path: paths.get(path, {}) | cold.get(path, {}) for path in {**paths, **cold}}
-    document["components"] = {"schemas": schemas}
+    document["components"] = {"schemas": schemas, "securitySchemes": _SIGN_IN}
+    document["security"] = [{name: []} for name in _SIGN_IN]
     return document
+
+
+def needs(method: str, path: str) -> JsonSchema:
+    """Return what the table of doors says of a route, as part of its operation.
+
+    Example:
+        >>> needs("POST", "/v1/events"), needs("GET", "/healthz")
+        ({'x-permission': 'invoke'}, {'security': []})
+    """
+    door = DOORS[method, path]
+    if door.of is Of.ANYBODY:
+        return {"security": []}
+    return {} if door.permission is None else {"x-permission": door.permission.value}
 
 
 def _contract_schema(contract: Contract[Any], decision: str, schemas: dict[str, JsonSchema]) -> JsonSchema:
