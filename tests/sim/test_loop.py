@@ -95,7 +95,7 @@ def test_deadlock_tells_who_waits_where() -> None:
 
 def test_livelock_is_found() -> None:
     async def main() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - a task that never lets time pass
             await asyncio.sleep(0)
 
     with pytest.raises(Livelock, match="callbacks ran at 0"):

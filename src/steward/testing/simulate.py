@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -152,6 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="only this one, with the end of its trace")
     parser.add_argument("--json", action="store_true", help="print one object")
     given = parser.parse_args(arguments)
+    logging.disable(logging.CRITICAL)  # what is logged about faults is of no interest here
     scenario, clock = named(given.scenario), SystemClock()
     seeds = range(given.start, given.start + given.seeds) if given.seed is None else (given.seed,)
     scenario.run(seeds[0])  # what is made once for all seeds does not count

@@ -16,7 +16,7 @@ from steward.testing.simulation.stuck import Deadlock, Livelock, Unsimulated, wa
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-MOST_CALLBACKS: Final = 100_000
+MOST_CALLBACKS: Final = 50_000
 """So many without time moving are a livelock."""
 _REFUSED: Final = (
     *("add_reader", "remove_reader", "add_writer", "remove_writer", "add_signal_handler", "remove_signal_handler"),
@@ -163,7 +163,7 @@ class VirtualLoop(_Loop):
 
         Raises:
             Deadlock: Everybody waits for somebody.
-            Livelock: 100,000 callbacks ran without time moving.
+            Livelock: 50,000 callbacks ran without time moving.
         """
         main: asyncio.Future[T] = asyncio.ensure_future(cast("Awaitable[T]", future), loop=self)
         around = asyncio._get_running_loop()

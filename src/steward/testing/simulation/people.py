@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from steward.access.permissions import Permission
 from steward.errors import StewardError
 from steward.ledger.run import Run
 from steward.runtime.answers import Words
 from steward.runtime.runtime import Runtime
 from steward.testing.simulation.clients import insist
+from steward.testing.simulation.door import OUTSIDER, Door
 from steward.testing.simulation.server import Server
 from steward.testing.simulation.watch import Watch
 from steward.testing.simulation.world import Simulation
@@ -44,7 +46,7 @@ class People:
         self, simulation: Simulation, server: Server, watch: Watch, names: Sequence[str], changes: Changes | None = None
     ) -> None:
         self._simulation, self._server, self._watch = simulation, server, watch
-        self._names, self._changes = names, changes
+        self._names, self._changes, self._door = (*names, OUTSIDER), changes, Door(simulation)
         watch.told_of_asked = self._begin
 
     def _begin(self, run_id: UUID, asked: dict[str, Any]) -> None:
@@ -72,9 +74,11 @@ class People:
         return "approve" if drawn < 0.75 else "reject"
 
     async def _answer(self, name: str, run_id: UUID, verb: str, choice: object, evidence: str) -> None:
+        decision = self._watch.stories[str(run_id)].name
         words = Words(by=name, reason="I have looked at it", evidence=evidence)
 
         async def work(runtime: Runtime) -> Run:
+            self._door.require(name, Permission.APPROVE, decision)
             if verb == "change" and self._changes is not None:
                 return await runtime.answers.change(run_id, self._changes(choice), **words)
             return await (runtime.approve if verb == "approve" else runtime.reject)(run_id, **words)

@@ -96,8 +96,17 @@ class Story:
         """Whether nothing more is to be done, or an operator is asked."""
         if self.decided is None or self.key is None:
             return not self.must_wait
+        return self._turn in ENDED
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether it stands still for an operator's answer."""
+        return self._turn == "halted"
+
+    @property
+    def _turn(self) -> str:
         kinds = [kind for kind, body in self.bodies if kind in (*ENDED, *GOES_ON) and not body.get("step")]
-        return bool(kinds) and kinds[-1] not in GOES_ON
+        return kinds[-1] if kinds else ""
 
     @property
     def is_turned_back(self) -> bool:

@@ -17,6 +17,7 @@ from steward.ledger.port import Entry
 from steward.records import Record
 from steward.testing.simulation.device import Device
 from steward.testing.simulation.disk import SimulatedDisk
+from steward.testing.simulation.door import OUTSIDER
 from steward.testing.simulation.story import ANSWERS, Story
 from steward.testing.simulation.world import Simulation
 
@@ -28,6 +29,7 @@ class Watch:
     * No effect without the approval it needed, and no other than the one that was decided or agreed to.
     * Nothing is done again before the world was read back.
     * What was acknowledged is in the ledger, whatever crashed afterwards.
+    * Nobody does what they may not.
     * One answer settles a question, given in time by somebody who was asked.
     * After a stop was acknowledged nothing is dispatched.
     * In the end the ledger tells what was done, and every run has ended.
@@ -87,6 +89,8 @@ class Watch:
         self._bodies.append(entry.body)
         story = self.stories[str(entry.run_id)]
         story.add(entry)
+        if story.bodies[-1][1].get("by") == OUTSIDER:
+            self._violate(f"{OUTSIDER} may do nothing, but {entry.kind} stands in the ledger in that name")
         if entry.kind in ANSWERS:
             self._settled(str(entry.run_id), entry.kind, story)
         elif entry.kind == "asked":
@@ -219,7 +223,7 @@ class Watch:
 
     def _writings_have_effects(self) -> None:
         for run, story in self.stories.items():
-            if story.bodies[-1][0] == "halted":
+            if story.is_halted:
                 continue  # an operator is asked, as nobody knows
             effects = [effect for effect in self._device.effects.values() if effect.run == run and not effect.undone]
             for step, body in story.done(self._singles.get(story.name)).items():
