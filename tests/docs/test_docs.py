@@ -39,7 +39,7 @@ def test_commands_run(path: Path, tmp_path: Path) -> None:
     blocks = CONSOLE.findall(path.read_text(encoding="utf-8"))
     lines = [line[2:] for block in blocks for line in re.findall(r"^\$ (?:.*\\\n)*.*", block, re.M)]
     port = free_port()
-    script = "\n".join(["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT", *lines])
+    script = "\n".join(["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT", *lines])
     done = subprocess.run(
         ["bash", "-c", script.replace("8700", port)],
         cwd=tmp_path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -76,12 +77,18 @@ def claim(
     The key may also be in the variable STEWARD_ONE_TIME_KEY. At the machine itself, where the server listens to nobody
     else, none is needed: leave it empty.
     """
-    once = os.environ.get(_ONE_TIME) or typer.prompt(
-        "One-time key (empty at the machine itself)", default="", hide_input=True, show_default=False, err=True
-    )
-    body = {"id": id, "display": display, **({"one_time_key": once.strip()} if once.strip() else {})}
+    once = (os.environ.get(_ONE_TIME) or _asked_for()).strip()
+    body = {"id": id, "display": display, **({"one_time_key": once} if once else {})}
     settings = session_of(context).settings()
     _tell_key(settings, open_desk(settings).send("POST", "/v1/access/claim", body), keep=keep, as_json=as_json)
+
+
+def _asked_for() -> str:
+    """Ask for the one-time key without showing it, or read it from what is not a terminal."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline()
+    asked: str = typer.prompt("One-time key (empty at the machine itself)", "", hide_input=True, show_default=False)
+    return asked
 
 
 def recover(context: typer.Context) -> None:
