@@ -22,6 +22,7 @@ from tests.api.people import populate
 from steward.access.entries import Refused, decode_access
 from steward.access.identity import Assignment, Identity, Kind
 from steward.access.permissions import Role
+from steward.api import protocol
 from steward.api.entrance import Entrance, Peer
 from steward.api.server import Server
 from steward.clock import VirtualClock
@@ -209,15 +210,32 @@ async def test_tokens_of_a_configured_issuer_are_believed(
         assert (await client.get("/v1/whoami", headers=forged)).status_code == 401
 
 
-async def test_too_many_connections_are_refused_before_anything_is_read(clock: VirtualClock) -> None:
+async def test_too_many_connections_are_refused_but_for_what_is_never_refused(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "SPARE_CONNECTIONS", 1)
     async with served(clock, max_connections=2) as (_, url, _shown):
         port = int(url.rpartition(":")[2])
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+
+        async def sent(path: str, body: bytes = b"") -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n"
+            writer.write(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+        stopped = await sent("/v1/stops", b'{"by":"ana","reason":"smoke"}')
+        assert stopped.startswith(b"HTTP/1.1 200")
+        refused = [await sent(DECIDE, json.dumps(REFUND).encode())]
+        held.append(await asyncio.open_connection("127.0.0.1", port))
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        answer = await reader.read()
-        assert answer.startswith(b"HTTP/1.1 503")
-        assert b"retry-after: 1" in answer
-        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "overloaded"
+        refused.append(await reader.read())  # before anything is read
+        for answer in refused:
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b"retry-after: 1" in answer
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "overloaded"
         for each in (*[pair[1] for pair in held], writer):
             each.close()
 

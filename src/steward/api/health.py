@@ -101,5 +101,6 @@ async def show_metrics(service: Serving, caller: Calling) -> Response:
     answered = metrics.answer_lines(runtime.views.answer_counts(among=readable))
     own = runtime.lines.facts()
     seen = [line for line in own if readable is None or line.decision is None or line.decision in readable]
-    more = "\n".join([*answered, *metrics.line_lines(seen), ""])
+    admitted = metrics.admission_lines(runtime.admission.facts())
+    more = "\n".join([*answered, *metrics.line_lines(seen), *admitted, ""])
     return Response(service.metrics.text(gauges, readable) + more, media_type=metrics.MEDIA_TYPE.decode())

@@ -27,6 +27,8 @@ from steward.errors import ContractError
 
 MAX_HEAD_BYTES = 64 * 1024
 """The longest request line and headers together."""
+SPARE_CONNECTIONS = 100
+"""How many more there may be for what is never refused: who wants to press the stop switch has to get through."""
 MAX_KNOWN_HEADS = 1_024
 """How many heads are remembered; a client sends the same one again and again."""
 MAX_KNOWN_HEAD_BYTES = 1_024
@@ -134,13 +136,16 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._ticks = 0
         self._peer = UNKNOWN_PEER
+        self._is_spare = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Note who is at the other end; refuse it if there are too many already."""
         super().connection_made(transport)
         if len(self.connections) > self._shared.max_connections:
-            self._end("overloaded", "there are too many connections", "try again in a moment")
-            return
+            self._is_spare = True
+            if len(self.connections) > self._shared.max_connections + SPARE_CONNECTIONS:
+                self._end_as_too_many()
+                return
         try:
             certificate = ClientCertificate.of_connection(transport) if self.scheme == "https" else None
         except ContractError:
@@ -217,6 +222,10 @@ class Connection(HttpToolsProtocol):
 
     def _start(self, cycle: _HotCycle) -> None:
         """Begin to make a reply."""
+        if self._is_spare and cycle.hot.lane is not None:
+            cycle.response_started = False
+            self._end_as_too_many()
+            return
         cycle.response_started = True
         making = self._shared.front.answer(cycle.hot, cycle.headers, None, bytes(cycle.body), self._peer)
         if cycle.hot.waits_once:
@@ -292,6 +301,9 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP; named by uvicorn."""
         self._end("http.bad-request", "the request is not HTTP/1.1", "see RFC 9112")
+
+    def _end_as_too_many(self) -> None:
+        self._end("overloaded", "there are too many connections", "try again in a moment")
 
     def _end(self, code: str, what: str, fix: str) -> None:
         if self.transport.is_closing():

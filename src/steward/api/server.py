@@ -7,9 +7,12 @@ import errno
 import gc
 import logging
 import signal
+import socket
+import ssl
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from email.utils import format_datetime
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from steward.api.app import create_app
@@ -22,6 +25,9 @@ T = TypeVar("T")
 _log = logging.getLogger("steward.api")
 _SWEEP_S = 1.0
 _BACKLOG = 2048
+_DOORS = 16
+"""How often an address is listened on. Through each, uvloop lets one connection in a turn of the loop, and a turn is
+long under load: with one, whoever wants to press the stop switch then may wait for seconds."""
 _KEEP_ALIVE_S = 5.0
 """How long a connection may rest between an answer and its next request."""
 _GARBAGE_OBJECTS = 50_000
@@ -38,7 +44,7 @@ class Server:
         self._runtime, self._loop = runtime, loop
         self._state, self._connect = connector(create_app(runtime, host), loop)
         self._guarding: asyncio.Task[None] | None = None
-        self._listening: asyncio.Server | None = None
+        self._listening: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self.port = 0
 
@@ -61,19 +67,32 @@ class Server:
         invites = needs_first_key(runtime, host)
         if invites and invite is None and not runtime.settings.access:
             raise refuse_strangers(host)
-        server, tls = cls(runtime, asyncio.get_running_loop(), host), tls_of(runtime.settings)
-        patience_s = None if tls is None else runtime.settings.request_timeout_s
+        server = cls(runtime, asyncio.get_running_loop(), host)
+        tls = tls_of(runtime.settings)
         try:
-            server._listening = await server._loop.create_server(
-                server._connect, host, port, backlog=_BACKLOG, ssl=tls, ssl_handshake_timeout=patience_s
-            )
+            await server._listen(host, port, tls)
         except OSError as error:
             raise _refused(host, port, error) from error
-        server.port = server._listening.sockets[0].getsockname()[1]
+        server.port = server._listening[0].sockets[0].getsockname()[1]
         server._sweep()
         if invites and invite is not None and (once := await runtime.guard.bootstrap()) is not None:
             invite(once.reveal())
         return server
+
+    async def _listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        create = partial(
+            self._loop.create_server,
+            self._connect,
+            backlog=_BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else self._runtime.settings.request_timeout_s,
+        )
+        first = await create(host, port)
+        self._listening.append(first)
+        for each in first.sockets:
+            for _ in range(_DOORS - 1):
+                again = socket.fromfd(each.fileno(), each.family, each.type)
+                self._listening.append(await create(sock=again))
 
     def _sweep(self) -> None:
         date = format_datetime(self._runtime.clock.now(), usegmt=True).encode()
@@ -96,8 +115,8 @@ class Server:
 
     async def stop(self) -> None:
         """Take no more requests, answer those under way, and close; waits for the setting ``drain_s`` at most."""
-        if self._listening is not None:
-            self._listening.close()
+        for listening in self._listening:
+            listening.close()
         for connection in list(self._state.connections):
             connection.shutdown()
         with suppress(TimeoutError):

@@ -23,6 +23,8 @@ _SHARES: Final = {Lane.EMERGENCY: 1.1, Lane.NORMAL: 1.0, Lane.BATCH: 0.7}
 """The share of the limit that a lane may fill: batches leave room for all, and emergencies find some left."""
 _SMOOTHING: Final = 0.2
 _SMALLEST_GRADIENT: Final = 0.5
+_LARGEST_GRADIENT: Final = 2.0
+"""As long as nobody notices: in a full house the latency grows with the limit, so what is missing to it is known."""
 _AFTER_DROP: Final = 0.9
 
 
@@ -151,10 +153,11 @@ class AdaptiveLimit:
             if is_old and self._peak <= self._few():
                 self._remember(mean_s)
             return
-        if is_old and self._peak >= int(self._limit):
+        is_unnoticed = mean_s <= self._unnoticed_s
+        if is_old and self._peak >= int(self._limit) and not is_unnoticed:
             self._is_probing, self._before_probe = True, self.in_flight
         ratio = max(self._tolerance * self._lowest_s, self._unnoticed_s) / mean_s if mean_s > 0 else 1.0
-        gradient = min(max(ratio, _SMALLEST_GRADIENT), 1.0)
+        gradient = min(max(ratio, _SMALLEST_GRADIENT), _LARGEST_GRADIENT if is_unnoticed else 1.0)
         # Room to grow by the root of the limit: quick when small, careful when large.
         wanted = self._limit * gradient + math.sqrt(self._limit) / 2
         self._set(self._limit + _SMOOTHING * (wanted - self._limit))
