@@ -34,6 +34,10 @@ PUBLIC = {
 """What anybody may use; a new one is written down here too, on purpose."""
 
 
+_ASKING = [("POST", path) for path in ("/v1/events", "/v1/outcomes", "/v1/stops", "/v1/stops/resume")]
+"""Routes that ask for themselves, for the decision in their body."""
+
+
 @pytest.fixture
 async def people(runtime: Runtime) -> People:
     return await populate(runtime)
@@ -89,6 +93,8 @@ class Ask:
             "/v1/decisions/{name}": event,
             "/v1/decisions/{name}/batch": [event],
             "/v1/outcomes": {"decision": decision, "outcome_id": "o", "outcome": outcome},
+            "/v1/stops": {"decision": decision, **reason},
+            "/v1/stops/resume": {"decision": decision, **reason},
             "/v1/access/identities": {"id": "eve", "display": "Eve"},
             "/v1/access/keys": {"identity": "victim", "label": "x"},
             "/v1/access/limits/{decision}": {"teams": ["desk"]},
@@ -129,7 +135,7 @@ async def test_all_routes_for_all_roles_and_teams_as_the_table_says(people: Peop
     ask, asked, wrong = Ask(runs, people.runtime.topics), 0, []
     callers = [(name, who) for name, who in people.identities.items() if name != "victim"]
     named = [(route, door) for route, door in DOORS.items() if door.of not in (Of.ANYBODY, Of.EACH)]
-    named += [(route, DOORS[route]) for route in (("POST", "/v1/events"), ("POST", "/v1/outcomes"))]
+    named += [(route, DOORS[route]) for route in _ASKING]
     for (name, who), (route, door), decision in itertools.product(callers, named, (HIDDEN, SHOWN)):
         async with people.client(name) as client:
             response = await client.request(**ask.of(route, decision))

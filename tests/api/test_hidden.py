@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from tests.api.conftest import BIG, NOON, REFUND
+from tests.api.conftest import BIG, NOON, REFUND, greeting, refund
 from tests.api.people import HIDDEN, SHOWN, People, populate
 
 from steward.api.doors import DOORS
+from steward.clock import VirtualClock
 from steward.runtime.runtime import Runtime
+from steward.runtime.settings import Settings
 
 MADE_UP = "shop.refunq"
 NO_RUN = str(UUID(int=7))
@@ -135,3 +138,16 @@ async def test_no_list_tells_of_what_is_hidden(people: People, runtime: Runtime,
         assert all(HIDDEN in each.text for each in shown), "the search finds what is there"
         assert SHOWN in (await other.get("/v1/decisions")).text
     assert asked > 20
+
+
+async def test_a_topic_that_also_feeds_a_hidden_decision_is_hidden_with_it(clock: VirtualClock) -> None:
+    secret = replace(greeting, name="shop.secret-offer")
+    chosen = Settings(ledger="memory://")
+    async with await Runtime.open([refund, greeting, secret], settings=chosen, clock=clock) as runtime:
+        people = await populate(runtime)
+        await runtime.guard.administration.limit(people.ada, secret.name, ["desk"])
+        assert runtime.topics["shop.visits"] == {greeting.name, secret.name}
+        async with people.client("operator.other") as client:
+            same([await send(client, "shop.visits"), await send(client, "made.up")], "shop.visits", "made.up")
+        async with people.client("operator.desk") as client:
+            assert (await send(client, "shop.visits")).status_code != 404
