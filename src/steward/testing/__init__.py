@@ -5,8 +5,9 @@ See ``docs/testing.md``.
 
 from steward.clock import VirtualClock
 from steward.testing.faults import Faults, FaultyLedger, unwritable
+from steward.testing.memory import InMemory, in_memory
 from steward.testing.simulate import check, simulate
-from steward.testing.simulation.device import Device
+from steward.testing.simulation.device import Device, attached
 from steward.testing.simulation.disk import SimulatedDisk, SimulatedLedger
 from steward.testing.simulation.loop import VirtualLoop
 from steward.testing.simulation.scenario import Outcome, Scenario
@@ -18,6 +19,7 @@ __all__ = [
     "Device",
     "Faults",
     "FaultyLedger",
+    "InMemory",
     "Livelock",
     "Outcome",
     "Scenario",
@@ -28,7 +30,9 @@ __all__ = [
     "Violation",
     "VirtualClock",
     "VirtualLoop",
+    "attached",
     "check",
+    "in_memory",
     "simulate",
     "unwritable",
 ]

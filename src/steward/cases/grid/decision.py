@@ -204,7 +204,7 @@ def make_decision(
         purpose="Charge or discharge the battery for the next hour",
         risk=Risk.HIGH,
         event=DispatchDue,
-        features=(*_windows(has_load=has_load, has_temperature=has_temperature, ahead=ahead), *_ROWS),
+        features=(*_windows(has_load=has_load, has_temperature=has_temperature, ahead=ahead), *ROWS),
         predict=_pipeline(has_load=has_load, has_temperature=has_temperature, ahead=ahead),
         policy=follow_plan_inside_limits,
         gate=Gate(
@@ -230,7 +230,7 @@ def make_decision(
     )
 
 
-_ROWS: tuple[Feature[DispatchDue], ...] = (
+ROWS: tuple[Feature[DispatchDue], ...] = (
     *(Feature[DispatchDue](name) for name in ("site", "zone")),
     Feature(local_day),
     Feature(interval_start),

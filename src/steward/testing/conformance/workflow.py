@@ -31,7 +31,12 @@ _DAY = timedelta(days=1)
 
 
 class WorkflowConformance:
-    """The promises of every engine; a subclass named ``Test…`` gives the fixture ``ledger`` and the method ``make``."""
+    """The promises of every engine; a subclass named ``Test…`` gives the fixture ``ledger`` and the method ``make``.
+
+    Example:
+        >>> sum(name.startswith("test_") for name in vars(WorkflowConformance))
+        15
+    """
 
     async def make(self, ledger: Ledger, plans: Plans, clock: Clock) -> Workflow:
         """Return an engine on a ledger, as a process that begins now has it."""

@@ -14,15 +14,21 @@ import msgspec
 from steward.decision.action import Action, Call
 from steward.decision.decision import Decision
 from steward.decision.steps import Steps
-from steward.errors import EngineError
+from steward.errors import EngineError, StewardError
 from steward.records import Receipt
 from steward.testing.simulation.world import Simulation
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Decision[Any, Any, Any])
 Told = Callable[[str, str, object, Call], object]
+Really = Callable[[Any, Call], Receipt]
+"""Does something in the world, at once."""
 _CURRENT: ContextVar[Device] = ContextVar("steward_simulated_device")
 _SLOW: Final = timedelta(seconds=90)
+
+
+def _promptly(choice: object, call: Call) -> Receipt:
+    return Receipt(reference=call.key)
 
 
 @dataclass
@@ -30,13 +36,14 @@ class Effect:
     """What a device did under one key.
 
     Example:
-        >>> Effect(step="pay", choice="pay", run="7").arrivals
+        >>> Effect(step="pay", choice="pay", run="7", receipt=Receipt(reference="r1")).arrivals
         1
     """
 
     step: str
     choice: object
     run: str
+    receipt: Receipt
     arrivals: int = 1
     undone: bool = False
     read_back: bool = False
@@ -71,15 +78,15 @@ class Device:
         self._simulation, self._faults = simulation, simulation.faults
         _CURRENT.set(self)
 
-    async def do(self, step: str, choice: object, call: Call) -> Receipt:
-        """Take what is to be done under the call's key."""
+    async def do(self, step: str, choice: object, call: Call, really: Really = _promptly) -> Receipt:
+        """Take what is to be done under the call's key; ``really`` does it."""
         self.told("do", step, choice, call)
-        return await self._simulation.outside(self._do(step, choice, call))
+        return await self._simulation.outside(self._do(step, choice, call, really))
 
-    async def undo(self, step: str, choice: object, call: Call) -> Receipt:
+    async def undo(self, step: str, choice: object, call: Call, really: Really = _promptly) -> Receipt:
         """Take back what was done under the key that the call undoes, or will not be done under it any more."""
         self.told("undo", step, choice, call)
-        return await self._simulation.outside(self._undo(step, choice, call))
+        return await self._simulation.outside(self._undo(step, choice, call, really))
 
     async def verify(self, step: str, choice: object, call: Call) -> Receipt | None:
         """Tell whether something was done under the call's key, and not taken back."""
@@ -89,7 +96,7 @@ class Device:
             self.told("verified", step, choice, call)
         return receipt
 
-    async def _do(self, step: str, choice: object, call: Call) -> Receipt:
+    async def _do(self, step: str, choice: object, call: Call, really: Really) -> Receipt:
         left = None if call.deadline is None else call.deadline - self._simulation.machine.now()
         began_us = self._simulation.loop.now_us
         await self._travel()
@@ -98,23 +105,34 @@ class Device:
             raise EngineError("the device refuses", code="device.refused")
         if left is not None and timedelta(microseconds=self._simulation.loop.now_us - began_us) > left:
             raise TimeoutError("the call came after its deadline")
-        if (known := self.effects.get(call.key)) is None:
+        if (effect := self.effects.get(call.key)) is None:
             plain = msgspec.to_builtins(choice)
-            self.effects[call.key] = Effect(step, plain, str(call.decision_id))
+            receipt = self._done("do", step, choice, call, really)
+            effect = self.effects[call.key] = Effect(step, plain, str(call.decision_id), receipt, arrivals=0)
             self._simulation.trace.note("effect", call.key, step, repr(plain))
-        else:
-            known.arrivals += 1
-        return await self._answered(Receipt(reference=call.key))
+        effect.arrivals += 1
+        return await self._answered(effect.receipt)
 
-    async def _undo(self, step: str, choice: object, call: Call) -> Receipt:
+    def _done(self, verb: str, step: str, choice: object, call: Call, really: Really) -> Receipt:
+        try:
+            return really(choice, call)
+        except StewardError:
+            self.told("refused", step, choice, call)
+            raise
+
+    async def _undo(self, step: str, choice: object, call: Call, really: Really) -> Receipt:
         await self._travel()
         self.told("undoing", step, choice, call)
         key = call.undoes or call.key
-        effect = self.effects.setdefault(key, Effect(step, msgspec.to_builtins(choice), str(call.decision_id), 0))
+        receipt = Receipt(reference=call.key)
+        plain = msgspec.to_builtins(choice)
+        effect = self.effects.setdefault(key, Effect(step, plain, str(call.decision_id), receipt, arrivals=0))
         if not effect.undone:
+            if effect.arrivals:
+                receipt = really(choice, call)
             effect.undone = True
             self._simulation.trace.note("taken back", key, step)
-        return await self._answered(Receipt(reference=call.key))
+        return await self._answered(receipt)
 
     async def _verify(self, call: Call) -> Receipt | None:
         await self._travel()
@@ -122,7 +140,7 @@ class Device:
         if effect is None:
             return await self._answered(None)
         effect.read_back = True
-        return await self._answered(None if effect.undone else Receipt(reference=call.key))
+        return await self._answered(None if effect.undone else effect.receipt)
 
     async def _travel(self) -> None:
         if self._faults.at("device.down"):
@@ -140,8 +158,12 @@ class Device:
         return receipt
 
 
-def attached(decision: D) -> D:
+def attached(decision: D, *, really: bool = False) -> D:
     """Return the decision with the current simulation's device in the place of all that its action calls.
+
+    Args:
+        decision: What is declared.
+        really: Whether the device passes on what arrives to the functions that stood there; they must be plain.
 
     Example:
         >>> from steward.testing.scenarios.small import refund
@@ -151,19 +173,21 @@ def attached(decision: D) -> D:
     """
     action = decision.action
     if isinstance(action, Steps):
-        steps = (_replaced(step) if isinstance(step, Action) else step for step in action.steps)
+        steps = (_replaced(step, really=really) if isinstance(step, Action) else step for step in action.steps)
         return replace(decision, action=Steps(*steps, name=action.name, within=action.within))
-    return decision if action is None else replace(decision, action=_replaced(action))
+    return decision if action is None else replace(decision, action=_replaced(action, really=really))
 
 
-def _replaced(action: Action[Any]) -> Action[Any]:
+def _replaced(action: Action[Any], *, really: bool) -> Action[Any]:
     step = action.name
+    really_do: Any = action.do if really else _promptly
+    really_undo: Any = action.undo if really else _promptly
 
     async def do(choice: Any, call: Call) -> Receipt:
-        return await _CURRENT.get().do(step, choice, call)
+        return await _CURRENT.get().do(step, choice, call, really_do)
 
     async def undo(choice: Any, call: Call) -> Receipt:
-        return await _CURRENT.get().undo(step, choice, call)
+        return await _CURRENT.get().undo(step, choice, call, really_undo)
 
     async def verify(choice: Any, call: Call) -> Receipt | None:
         return await _CURRENT.get().verify(step, choice, call)

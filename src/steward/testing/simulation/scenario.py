@@ -67,7 +67,7 @@ class Scenario:
     Args:
         name: What it is called.
         decisions: What is run; their actions are done by a simulated device.
-        asks: Makes the next request from chance and its number.
+        asks: Makes the next request from chance and its number; without it the clock alone asks.
         requests: How many there are at most.
         people: Who is asked.
         lasts: How long things go wrong.
@@ -84,8 +84,8 @@ class Scenario:
     """
 
     name: str
-    decisions: Sequence[Decision[Any, Any, Any]]
-    asks: Asks
+    decisions: Sequence[Decision[Any, Any, Any]] = ()
+    asks: Asks | None = None
     requests: int = 4
     people: tuple[str, ...] = ("ann", "bo", "cy")
     lasts: timedelta = timedelta(minutes=15)
@@ -112,6 +112,13 @@ class Scenario:
             last=tuple(trace.last(40)),
         )
 
+    def made_for(self, simulation: Simulation) -> Sequence[Decision[Any, Any, Any]]:
+        """Return the decisions that are run; a scenario whose world is another for each seed makes its own."""
+        return self._attached
+
+    async def beside(self, simulation: Simulation, server: Server) -> None:
+        """Do what else happens in the world; nothing, unless a scenario says so."""
+
     @cached_property
     def _attached(self) -> Sequence[Decision[Any, Any, Any]]:
         """The decisions as they are run; made once, as it takes longer than a run."""
@@ -119,15 +126,16 @@ class Scenario:
 
     async def _world(self, simulation: Simulation) -> None:
         device = Device(simulation)
-        server = Server(simulation, self._attached)
-        watch = Watch(simulation, server.disk, device, self.decisions)
+        decisions = self.made_for(simulation)
+        server = Server(simulation, decisions)
+        watch = Watch(simulation, server.disk, device, decisions)
         People(simulation, server, watch, self.people, self.changes)
         operators = Operators(simulation, server, watch)
-        for work in (server.supervise(), self._trouble(simulation, server, watch)):
+        for work in (server.supervise(), self._trouble(simulation, server, watch), self.beside(simulation, server)):
             simulation.outside(work)
         chance, clients = simulation.chance, Clients(simulation, server, watch, self.people)
         asking = [self._ask(chance, clients, number) for number in range(chance.randint(1, self.requests))]
-        operating = [self._stop(simulation, operators), self._correct(simulation, operators, watch)]
+        operating = [self._stop(simulation, operators, decisions), self._correct(simulation, operators, watch)]
         if self.signals:
             simulation.outside(self._signal(simulation, operators, watch))
         await asyncio.gather(*asking, *operating)
@@ -144,7 +152,8 @@ class Scenario:
 
     async def _ask(self, chance: random.Random, clients: Clients, number: int) -> None:
         await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.5)
-        await clients.ask(*self.asks(chance, number), number)
+        if self.asks is not None:
+            await clients.ask(*self.asks(chance, number), number)
 
     async def _correct(self, simulation: Simulation, operators: Operators, watch: Watch) -> None:
         """Let operators take things back, end them, or let them go on, now and then."""
@@ -162,12 +171,14 @@ class Scenario:
             if found := [run for run, story in watch.stories.items() if story.key and story.last(wanted)]:
                 await correct(chance.choice(found))
 
-    async def _stop(self, simulation: Simulation, operators: Operators) -> None:
+    async def _stop(
+        self, simulation: Simulation, operators: Operators, decisions: Sequence[Decision[Any, Any, Any]]
+    ) -> None:
         """Let operators stop everything for a while, now and then."""
         chance, faults = simulation.chance, simulation.faults
         if self.stops and faults.at("operator.stops", 0.4):
             await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.5)
-            await operators.stop_and_go(chance.choice(("*", *(decision.name for decision in self.decisions))))
+            await operators.stop_and_go(chance.choice(("*", *(decision.name for decision in decisions))))
 
     async def _signal(self, simulation: Simulation, operators: Operators, watch: Watch) -> None:
         """Let crews say, to some runs, what they wait for."""

@@ -1,0 +1,21 @@
+"""Several steps, four eyes, signals, a destination with one place: by seed."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.testing import check
+from steward.testing.scenarios.switching import SWITCHING
+
+
+def test_switching_100_seeds() -> None:
+    happened = check(SWITCHING, range(100)).happened
+    assert happened["effect"] > 200
+    for thing in ("died", "taken back", "operator.aborts", "operator.redrives", "told stopped", "authorizer.broken"):
+        assert happened[thing] > 10, thing
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("part", range(4))
+def test_switching_4_000_seeds(part: int) -> None:
+    check(SWITCHING, range(1000 * part, 1000 * (part + 1)))
