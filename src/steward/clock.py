@@ -16,6 +16,18 @@ from uuid import UUID, SafeUUID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+Chance = random.Random
+"""Where a simulation draws from."""
+
+
+def seeded(seed: int) -> Chance:
+    """Return chances that are the same again for the same seed.
+
+    Example:
+        >>> seeded(1).random() == seeded(1).random()
+        True
+    """
+    return random.Random(seed)  # noqa: S311 - repeatable on purpose
 
 
 class Clock(Protocol):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from steward.clock import Chance
 from steward.errors import EngineError, StewardError
 from steward.ledger.port import Checkpoint, Commit, Committed, Entry, Ledger, StoredMessage
 
@@ -31,7 +31,8 @@ class Faults:
         fired: How often each point has fired.
 
     Example:
-        >>> faults = Faults(random.Random(3), live=1.0)
+        >>> from steward.clock import seeded
+        >>> faults = Faults(seeded(3), live=1.0)
         >>> [faults.at("gateway.lost", 0.5) for _ in range(6)]
         [False, True, False, False, True, True]
         >>> faults.fired
@@ -39,7 +40,7 @@ class Faults:
     """
 
     def __init__(
-        self, chance: random.Random, *, live: float = 0.5, told: Callable[[str], object] = lambda point: None
+        self, chance: Chance, *, live: float = 0.5, told: Callable[[str], object] = lambda point: None
     ) -> None:
         self.fired: Counter[str] = Counter()
         self._chance, self._live, self._told = chance.random, live, told

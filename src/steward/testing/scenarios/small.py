@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
+from steward.clock import Chance
 from steward.decision.action import Action, Call
 from steward.decision.choice import Choice
 from steward.decision.contract import Event
@@ -94,7 +94,7 @@ refund: Decision[RefundAsked, None, str] = Decision(
 )
 
 
-def somebody_asks(chance: random.Random, number: int) -> tuple[Decision[Any, Any, Any], Event]:
+def somebody_asks(chance: Chance, number: int) -> tuple[Decision[Any, Any, Any], Event]:
     """Return the next request; about two of three need a person."""
     return refund, RefundAsked(order=f"A-{number}", amount_eur=round(chance.uniform(10.0, 280.0), 2))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 from typing import Any
 
+from steward.clock import Chance
 from steward.decision.action import Action, Call, Destination
 from steward.decision.choice import Choice
 from steward.decision.contract import Event
@@ -132,7 +132,7 @@ switching: Decision[SwitchAsked, None, int] = Decision(
 )
 
 
-def somebody_asks(chance: random.Random, number: int) -> tuple[Decision[Any, Any, Any], Event]:
+def somebody_asks(chance: Chance, number: int) -> tuple[Decision[Any, Any, Any], Event]:
     """Return the next request; most need two people."""
     return switching, SwitchAsked(feeder=f"F-{number}", load_mw=chance.randint(1, 12))
 

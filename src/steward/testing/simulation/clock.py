@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from asyncio import Future
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from steward.clock import VirtualClock
+from steward.clock import Chance, VirtualClock
 from steward.testing.simulation.loop import VirtualLoop
 
 NEW_YEAR: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,13 +23,14 @@ class Machine:
         start: What is shown at first.
 
     Example:
-        >>> machine = Machine(VirtualLoop(random.Random(1)), random.Random(1))
+        >>> from steward.clock import seeded
+        >>> machine = Machine(VirtualLoop(seeded(1)), seeded(1))
         >>> machine.jump(timedelta(hours=1))
         >>> machine.now().isoformat()
         '2026-01-01T01:00:00+00:00'
     """
 
-    def __init__(self, loop: VirtualLoop, chance: random.Random, start: datetime = NEW_YEAR) -> None:
+    def __init__(self, loop: VirtualLoop, chance: Chance, start: datetime = NEW_YEAR) -> None:
         self._loop, self._chance, self._start = loop, chance, start
         self._sleepers: dict[Future[None], None] = {}
 
@@ -65,7 +65,8 @@ class LoopClock(VirtualClock):
         seed: The seed of its ids and chances.
 
     Example:
-        >>> clock = LoopClock(Machine(VirtualLoop(random.Random(1)), random.Random(1)), seed=1)
+        >>> from steward.clock import seeded
+        >>> clock = LoopClock(Machine(VirtualLoop(seeded(1)), seeded(1)), seed=1)
         >>> clock.now().isoformat(), clock.new_id() < clock.new_id()
         ('2026-01-01T00:00:00+00:00', True)
     """

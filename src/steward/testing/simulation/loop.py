@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import random
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, TypeVarTuple, cast
 
+from steward.clock import Chance
 from steward.testing.simulation.process import CURRENT, Process
 from steward.testing.simulation.stuck import Deadlock, Livelock, Unsimulated, waiting_for
 
@@ -65,14 +65,15 @@ class VirtualLoop(_Loop):
         steps: How many callbacks have run.
 
     Example:
+        >>> from steward.clock import seeded
         >>> async def main() -> float:
         ...     await asyncio.sleep(86_400)
         ...     return asyncio.get_running_loop().time()
-        >>> VirtualLoop(random.Random(1)).run_until_complete(main())
+        >>> VirtualLoop(seeded(1)).run_until_complete(main())
         86400.0
     """
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: Chance) -> None:
         self.steps = 0
         self._chance = chance.random
         self._ready: list[_Ready | _Timer] = []

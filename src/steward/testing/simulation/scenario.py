@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Final
 
+from steward.clock import Chance
 from steward.decision.contract import Event
 from steward.decision.decision import Decision
 from steward.errors import StewardError
@@ -22,7 +22,7 @@ from steward.testing.simulation.server import Server
 from steward.testing.simulation.watch import Watch
 from steward.testing.simulation.world import Simulation
 
-Asks = Callable[[random.Random, int], tuple[Decision[Any, Any, Any], Event]]
+Asks = Callable[[Chance, int], tuple[Decision[Any, Any, Any], Event]]
 _JUMPS: Final = (timedelta(hours=1), timedelta(hours=-1), timedelta(days=1), timedelta(days=-1))
 _LOOK_EVERY: Final = timedelta(minutes=10)
 _MOST_LOOKS: Final = 600
@@ -150,7 +150,7 @@ class Scenario:
             await watch.prove()
         await asyncio.sleep(0)
 
-    async def _ask(self, chance: random.Random, clients: Clients, number: int) -> None:
+    async def _ask(self, chance: Chance, clients: Clients, number: int) -> None:
         await asyncio.sleep(chance.random() * self.lasts.total_seconds() * 0.5)
         if self.asks is not None:
             await clients.ask(*self.asks(chance, number), number)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from steward.clock import seeded
 from steward.errors import StewardError
 from steward.testing.faults import Faults
 from steward.testing.simulation.clock import LoopClock, Machine
@@ -52,11 +52,11 @@ class Simulation:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-        self.loop = VirtualLoop(random.Random(self._draw()))  # noqa: S311 - as above
-        self.machine = Machine(self.loop, random.Random(self._draw()))  # noqa: S311 - as above
+        self.chance = seeded(seed)
+        self.loop = VirtualLoop(seeded(self._draw()))
+        self.machine = Machine(self.loop, seeded(self._draw()))
         self.trace = Trace(self.loop)
-        self.faults = Faults(random.Random(self._draw()), told=lambda point: self.trace.note("fault", point))  # noqa: S311
+        self.faults = Faults(seeded(self._draw()), told=lambda point: self.trace.note("fault", point))
 
     def _draw(self) -> int:
         return self.chance.getrandbits(64)
