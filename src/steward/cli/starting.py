@@ -59,6 +59,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one.")] = None,
 ) -> None:
     """Run the project's decisions, and serve them over HTTP until Ctrl-C."""
+    from steward.api.listening import needs_first_key  # noqa: PLC0415 - as below
     from steward.api.server import run  # noqa: PLC0415 - FastAPI takes half a second
     from steward.api.server import serve as listen  # noqa: PLC0415
     from steward.cli.running import announced  # noqa: PLC0415
@@ -72,7 +73,8 @@ def serve(
         runtime = await Runtime.open(decisions, settings=settings)
         with announced(settings) as announce:
             runtime.start()
-            await listen(runtime, ready=lambda port: _greet(announce(port), decisions), invite=_invite)
+            guarded = runtime.guard.directory.claimed or needs_first_key(runtime, settings.host)
+            await listen(runtime, ready=lambda port: _greet(announce(port), decisions, guarded), invite=_invite)
 
     run(work())
     output.say("Stopped.")
@@ -86,7 +88,7 @@ def _invite(one_time_key: str) -> None:
     )
 
 
-def _greet(facts: ServerFacts, decisions: Sequence[AnyDecision]) -> None:
+def _greet(facts: ServerFacts, decisions: Sequence[AnyDecision], guarded: bool) -> None:
     from steward.cli.sample import sample_of  # noqa: PLC0415 - as above
 
     output.say(f"Steward serves {', '.join(decision.name for decision in decisions)}\n")
@@ -96,6 +98,7 @@ def _greet(facts: ServerFacts, decisions: Sequence[AnyDecision]) -> None:
             body = sample.decode().replace("'", "'\\''")
             output.say(
                 f"  curl {facts.url}/v1/decisions/{decision.name} -H 'Content-Type: application/json' -d '{body}'"
+                + (' -H "Authorization: Bearer $STEWARD_KEY"' if guarded else "")
             )
     output.say("\nCtrl-C stops it.")
     output.line(facts.url)
