@@ -1,8 +1,8 @@
 """An open-loop load generator: requests are sent when they are due, whether or not the server has answered the last.
 
 Closed loops hide an overload: a client that waits for its answer asks less often, the slower the server is. Here
-requests come by chance (Poisson) at a rate of their own, over as many connections as that takes, and latency counts from
-when each was due.
+requests come by chance (Poisson) at a rate of their own, over connections that are there already and as many more as
+that takes, and latency counts from when each was due.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import uvloop
 _LENGTH: Final = b"content-length: "
 _ID: Final = b'"decision_id":"'
 _TICK_S: Final = 0.001
+FIRST_CONNECTIONS: Final = 500
 MOST_CONNECTIONS: Final = 2_000
 
 
@@ -112,7 +113,7 @@ class OpenLoad:
     async def run(self, seconds: float) -> Seen:
         """Send for some seconds, wait for what is under way, and return what was seen."""
         self._loop, self._free, self._made = asyncio.get_running_loop(), deque[_Connection](), list[_Connection]()
-        await asyncio.gather(*(self._connect() for _ in range(min(200, MOST_CONNECTIONS))))
+        await asyncio.gather(*(self._connect() for _ in range(FIRST_CONNECTIONS)))
         chance, waiting, opening = random.Random(self.seed), deque[float](), set[asyncio.Task[None]]()
         began_s = due_s = time.perf_counter()
         while (now_s := time.perf_counter()) < began_s + seconds:

@@ -3,8 +3,8 @@
     python -m benchmarks.overload [--json] [--quick]
 
 Server on one core, load on the other. In each round the capacity is measured (a closed loop), then 0.7 times and twice
-that is sent in an open loop, with and without admission; so that a slow minute of the machine hits all. In the end every
-decision that was acknowledged is looked up in the ledger.
+that is sent in an open loop, with and without admission; so that a slow minute of the machine hits all. In the end
+every decision that was acknowledged is looked up in the ledger.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from benchmarks.workload import DECISION, events, model_text, register
 from steward.runtime.reader import LedgerReader
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-CONNECTIONS = 64
+CONNECTIONS = 128
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,10 @@ def rounds_of(folder: Path, requests: list[bytes], ports: dict[str, int], rounds
 def figures(rounds: list[Round], missing: int) -> list[Figure]:
     """Return the figures, each the median of the rounds."""
 
-    def over_rounds(of: object) -> float:
-        return median(of(each) for each in rounds)  # type: ignore[operator] # a function of a round
+    def over_rounds(of: Callable[[Round], float]) -> float:
+        return median(map(of, rounds))
+
+    untold = sum(each.over.without_retry_after for each in rounds)
 
     return [
         Figure("capacity", over_rounds(lambda each: each.capacity_rps), "requests/s"),
@@ -132,7 +134,7 @@ def figures(rounds: list[Round], missing: int) -> list[Figure]:
         ),
         Figure("refused at 0.7 x", over_rounds(lambda each: 100 * len(each.usual.refused_s) / each.usual.sent), "%"),
         Figure("acknowledged lost", missing, "decisions", 0, below=True),
-        Figure("refusals without Retry-After", sum(each.over.without_retry_after for each in rounds), "", 0, below=True),
+        Figure("refusals without Retry-After", untold, "refusals", 0, below=True),
         Figure("p99 at 2 x without admission", over_rounds(lambda each: each.unlimited.quantile_ms(0.99)), "ms"),
         Figure(
             "goodput at 2 x without admission",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import cycle
 from typing import NamedTuple
 
 from steward.access.permissions import Permission
@@ -13,7 +14,7 @@ from steward.api.entrance import Entrance, Peer, peer_of
 from steward.api.exchange import NOSNIFF, App, Exchange, Message, Receive, Reply, Scope, Send, send_reply
 from steward.api.headers import host_name
 from steward.api.problems import problem_code, problem_reply, unexpected
-from steward.api.refusals import Refusals
+from steward.api.refusals import REFUSALS
 from steward.api.routes import HOT, Handle
 from steward.api.service import Service, known_hosts
 from steward.decision.lane import Lane
@@ -62,7 +63,8 @@ class Front:
 
     def __init__(self, service: Service, behind: App) -> None:
         self._service, self._behind, self._entrance = service, behind, service.entrance
-        self._admission, self._refusals = service.runtime.admission, Refusals()
+        self._admission = service.runtime.admission
+        self._refusals = {reason: cycle(replies) for reason, replies in REFUSALS.items()}
         self._hot = dict(_bound(service))
         self.limit_bytes = service.runtime.settings.max_body_bytes
         self._hosts = known_hosts(service.runtime.settings)
@@ -94,6 +96,14 @@ class Front:
         """Return what serves a path, if it is a hot one."""
         return self._hot.get(path)
 
+    def has_no_room(self, hot: Hot) -> bool:
+        """Tell whether a request is sent away unseen, as it must not cost what the others wait for; count it if so."""
+        lane = hot.lane
+        if lane is None or not self._admission.is_full(lane):
+            return False
+        self._service.metrics.requests.add((hot.name, "503"))
+        return True
+
     async def answer(self, hot: Hot, listed: Headers, receive: Receive | None, body: bytes | None, peer: Peer) -> Reply:
         """Return the reply of a hot route, also where it is a problem; count it.
 
@@ -101,9 +111,8 @@ class Front:
             ConnectionResetError: The client went away; nobody waits for a reply.
         """
         name, lane = hot.name, hot.lane
-        if lane is not None and self._admission.is_full(lane):
-            # Before all else: what is refused must not cost what the others wait for.
-            return self._refused(name, Reason.FULL)
+        if self.has_no_room(hot):
+            return next(self._refusals[Reason.FULL])
         time = asyncio.get_running_loop().time
         started = time()
         try:
@@ -140,7 +149,7 @@ class Front:
         return reply
 
     def _refused(self, name: str, reason: Reason) -> Reply:
-        reply = self._refusals.reply(reason)
+        reply = next(self._refusals[reason])
         self._service.metrics.requests.add((name, str(reply.status)))
         return reply
 

@@ -9,6 +9,7 @@ write sends it. A head that has been parsed before is known by its bytes and not
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from types import coroutine
@@ -23,7 +24,9 @@ from steward.api.app import Front, Headers, Hot
 from steward.api.entrance import PEER, UNKNOWN_PEER, Peer
 from steward.api.exchange import Reply
 from steward.api.problems import problem_reply
+from steward.api.refusals import REFUSALS
 from steward.errors import ContractError
+from steward.runtime.admission import Reason
 
 MAX_HEAD_BYTES = 64 * 1024
 """The longest request line and headers together."""
@@ -51,6 +54,7 @@ class Shared(ServerState):
     Attributes:
         max_connections: How many there may be at a time.
         stamp: The headers that every reply has, as bytes.
+        refusals: The replies to requests that there is no room for, as bytes, in turns.
         heads: The heads of hot requests that were parsed before, by their bytes.
         waited_for: What replies that are made without a task wait for.
     """
@@ -59,7 +63,7 @@ class Shared(ServerState):
         super().__init__()
         self.front = front
         self.max_connections = front.service.runtime.settings.max_connections
-        self.stamp = b""
+        self.set_headers()
         self.heads: dict[bytes, _Head] = {}
         self.waited_for: set[asyncio.Future[Any]] = set()
 
@@ -72,6 +76,8 @@ class Shared(ServerState):
         """Say which headers every reply has."""
         self.default_headers = list(headers)
         self.stamp = b"".join(b"%b: %b\r\n" % header for header in headers)
+        written = [encoded(reply, self.stamp, keep_alive=True) for reply in REFUSALS[Reason.FULL]]
+        self.refusals = itertools.cycle(written)
 
     def learn(self, data: bytes, cycle: _HotCycle) -> None:
         """Remember the head of a request that ``data`` is, if it is only a head and a body of declared length."""
@@ -161,6 +167,10 @@ class Connection(HttpToolsProtocol):
             end = data.find(b"\r\n\r\n") + 4
             head = self._shared.heads.get(data[:end])
             if head is not None and len(data) - end == head.body_bytes:
+                if self._shared.front.has_no_room(head.hot) and not self.flow.write_paused:
+                    self.transport.write(next(self._shared.refusals))
+                    self.on_response_complete()
+                    return
                 self.cycle = cycle = _HotCycle(head.hot, head.headers, data[end:], keep_alive=True)
                 self._start(cycle)
                 return

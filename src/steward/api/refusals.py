@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import cycle
+from collections.abc import Mapping
 from typing import Final
 
 from steward.api.exchange import Reply
@@ -29,26 +28,12 @@ _WHAT: Final = {
 }
 
 
-def _written(reason: Reason) -> Iterator[Reply]:
-    error, replies = _WHAT[reason], []
-    for seconds in RETRY_AFTER_S:
-        error.retry_after_s = seconds
+def _written(error: EngineError) -> tuple[Reply, ...]:
+    replies = []
+    for error.retry_after_s in RETRY_AFTER_S:
         replies.append(problem_reply(error))
-    return cycle(replies)
+    return tuple(replies)
 
 
-class Refusals:
-    """Gives the replies.
-
-    Example:
-        >>> refusals = Refusals()
-        >>> [refusals.reply(Reason.FULL).headers[0][1] for _ in range(4)], refusals.reply(Reason.SHARE).status
-        ([b'1', b'2', b'3', b'1'], 429)
-    """
-
-    def __init__(self) -> None:
-        self._replies: Mapping[Reason, Iterator[Reply]] = {reason: _written(reason) for reason in Reason}
-
-    def reply(self, reason: Reason) -> Reply:
-        """Return the next reply for a reason."""
-        return next(self._replies[reason])
+REFUSALS: Final[Mapping[Reason, tuple[Reply, ...]]] = {reason: _written(error) for reason, error in _WHAT.items()}
+"""The replies for each reason, to be sent in turns."""

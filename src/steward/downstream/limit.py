@@ -98,10 +98,14 @@ class AdaptiveLimit:
         """Count one more as under way and return ``True``, unless there are too many for its lane."""
         if self.in_flight >= self._rooms[lane]:
             return False
+        self.acquire()
+        return True
+
+    def acquire(self) -> None:
+        """Count one more as under way, whether or not there is room."""
         self.in_flight += 1
         if self.in_flight > self._peak:  # noqa: PLR1730 - this runs for every request, and a call costs more
             self._peak = self.in_flight
-        return True
 
     def release(self, latency_s: float | None, *, dropped: bool = False) -> None:
         """Say that one ended.

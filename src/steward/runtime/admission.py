@@ -2,7 +2,8 @@
 
 A process that takes in more than it can do answers everybody late. So it learns how much may be under way
 (:class:`steward.downstream.limit.AdaptiveLimit`), fills that in lanes, and sends the rest away at once, at the price of
-a look at a number. Of several callers none can fill the house: its last fifth is for those who have less than their
+a look at a number. A burst is no overload: now and then the house may be filled twice, when a disk hesitates or many
+come at once. Of several callers none can fill the house: its last fifth is for those who have less than their
 share under way.
 """
 
@@ -29,6 +30,8 @@ OPEN_SHARE: Final = 0.8
 REMEMBERED: Final = timedelta(seconds=10)
 """How long a caller counts as one of those who share the house."""
 MOST_CALLERS: Final = 10_000
+BURST_AGAIN: Final = timedelta(seconds=5)
+"""How long it takes until a burst that fills the house twice is let in again."""
 
 
 class Reason(StrEnum):
@@ -90,12 +93,13 @@ class Admission:
             unnoticed=unnoticed,
         )
         self._under_way: dict[str, int] = {}
-        self._counted_since = clock.now()
+        self._counted_since = self._burst_at = clock.now()
+        self._left = float(self._limit.limit)
         self._refused: Counter[tuple[Lane, Reason]] = Counter()
 
     def is_full(self, lane: Lane) -> bool:
         """Tell whether a request of this lane would be sent away, whoever sent it; counts it if so."""
-        if self._limit.has_room(lane):
+        if self._limit.has_room(lane) or self._burst(lane) >= 1:
             return False
         self._refused[lane, Reason.FULL] += 1
         return True
@@ -107,7 +111,7 @@ class Admission:
         if limit.in_flight >= limit.limit * OPEN_SHARE and lane and self._has_too_much(mine):
             self._refused[lane, Reason.SHARE] += 1
             return Reason.SHARE
-        if not limit.try_acquire(lane):
+        if not limit.try_acquire(lane) and not self._take_of_burst(lane):
             self._refused[lane, Reason.FULL] += 1
             return Reason.FULL
         if not mine and len(self._under_way) >= MOST_CALLERS:
@@ -124,6 +128,22 @@ class Admission:
         """
         self._under_way[caller] -= 1
         self._limit.release(took_s)
+
+    def _burst(self, lane: Lane) -> float:
+        """Return how many more may come now than there is room for; batches have no bursts."""
+        now = self._now()
+        grown = max((now - self._burst_at) / BURST_AGAIN, 0.0)
+        whole = float(self._limit.limit)
+        self._left = min(self._left + grown * whole, whole)
+        self._burst_at = now
+        return 0.0 if lane is Lane.BATCH else self._left
+
+    def _take_of_burst(self, lane: Lane) -> bool:
+        if self._burst(lane) < 1:
+            return False
+        self._left -= 1
+        self._limit.acquire()
+        return True
 
     def _has_too_much(self, mine: int) -> bool:
         """Tell whether a caller has its share or more under way, where others share the house."""
