@@ -122,6 +122,10 @@ class WorkflowConformance:
         assert (run.status, plant.calls, plant.effects) == (Status.FAILED, ["do a", "undo a"], {})
         assert run.failure is not None
         assert (run.failure.stage, run.failure.code) == ("act", "signal-timeout")
+        late = await site.begin()
+        site.clock.advance(2 * MINUTE)  # nothing runs; what is said after the time does not count
+        await site.signal(late, "clear")
+        assert (await site.run(late)).status is Status.FAILED
 
     async def test_a_check_stops_what_is_not_safe(self, site: Site) -> None:
         """``None`` is safe; words say why not."""
