@@ -89,7 +89,7 @@ def test_every_hour_is_decided_acted_metered_and_valued(played: tuple[dict[str, 
     assert kinds.pop("stepped") == 4 * 71
     assert kinds == {"decided": 71, "acted": 71, "observed": 71, "valued": 71, "asked": asked, "approved": asked}
     assert asked > 0
-    assert result["ledger"] == {"size": 1 + 4 * 71 + 2 * asked, "verified": True}
+    assert result["ledger"] == {"size": 1 + 8 * 71 + 2 * asked, "verified": True}
 
 
 def test_the_figures_fit_each_other_and_are_json(played: tuple[dict[str, Any], Path]) -> None:
