@@ -190,9 +190,11 @@ class Parts:
                 await self.clock.sleep_until(self.clock.now() + _PAUSE)
                 continue
             due = next_due()
-            waits = [asyncio.create_task(self.journal.bell.wait(seen))]
-            if due is not None:
-                waits.append(asyncio.create_task(self.clock.sleep_until(due)))
+            if due is None:
+                await self.journal.bell.wait(seen)
+                continue
+            news, time = self.journal.bell.wait(seen), self.clock.sleep_until(due)
+            waits = [asyncio.create_task(news), asyncio.create_task(time)]
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:

@@ -33,14 +33,19 @@ class Machine:
     def __init__(self, loop: VirtualLoop, chance: Chance, start: datetime = NEW_YEAR) -> None:
         self._loop, self._chance, self._start = loop, chance, start
         self._sleepers: dict[Future[None], None] = {}
+        self._shown_us, self._shown = 0, start
 
     def now(self) -> datetime:
         """Return what the machine's clock shows."""
-        return self._start + timedelta(microseconds=self._loop.now_us)
+        us = self._loop.now_us
+        if us != self._shown_us:
+            self._shown_us, self._shown = us, self._start + timedelta(microseconds=us)
+        return self._shown
 
     def jump(self, by: timedelta) -> None:
         """Set the clock forward or back; the loop's own time goes on as if nothing had happened."""
         self._start += by
+        self._shown_us = -1
         for sleeper in self._sleepers:
             self._loop.call_later(self._chance.random() * _LOOKS_EVERY_S, _wake, sleeper)
 

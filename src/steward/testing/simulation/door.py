@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from steward.access.asking import Asking
@@ -16,6 +17,7 @@ from steward.testing.simulation.world import Simulation
 OUTSIDER: Final = "eve"
 """Somebody without any role, who tries all the same."""
 _ROLES: Final = (Assignment(Role.APPROVER), Assignment(Role.OPERATOR))
+_TABLE: Final = TableAuthorizer()
 
 
 class FaultyAuthorizer:
@@ -58,7 +60,7 @@ class Door:
     """
 
     def __init__(self, simulation: Simulation) -> None:
-        authorizer = FaultyAuthorizer(TableAuthorizer(), simulation.faults)
+        authorizer = FaultyAuthorizer(_TABLE, simulation.faults)
         self._asking = Asking(authorizer, Directory(), Notes(), simulation.new_clock())
 
     def require(self, name: str, permission: Permission, decision: str) -> None:
@@ -70,6 +72,7 @@ class Door:
         self._asking.require(identity_of(name), permission, self._asking.resource(decision))
 
 
+@cache
 def identity_of(name: str) -> Identity:
     """Return a person of the simulation: everybody approves and operates, but for the outsider.
 
