@@ -17,6 +17,7 @@ from steward.testing.simulation.watch import Watch
 from steward.testing.simulation.world import Simulation
 
 _TRIES: Final = 50
+_STOPPED_S: Final = 30.0
 _LIFTERS: Final = ("operator-1", "operator-2")
 
 
@@ -69,7 +70,7 @@ class Operators:
                 raise
 
     async def take_back(self, run: str) -> None:
-        """Undo a run, if it has acted."""
+        """Undo a run, if it has acted. Whoever begins that does not give up: nobody else would."""
         if await self._tell(run, "undo", lambda runtime: runtime.undo(UUID(run), by=_LIFTERS[0], reason="a mistake")):
             self._watch.undone(run)
 
@@ -88,9 +89,20 @@ class Operators:
 
     async def _tell(self, run: str, verb: str, work: Callable[[Runtime], Coroutine[Any, Any, Run]]) -> bool:
         try:
-            await insist(self._simulation, self._server, work, tries=_TRIES)
+            while not await self._told(work):  # noqa: ASYNC110 - nobody is told when a stop is lifted
+                await asyncio.sleep(_STOPPED_S)
         except (StewardError, ConnectionError, TimeoutError) as error:
             self._simulation.trace.note("refused", verb, run, getattr(error, "code", type(error).__name__))
             return False
         self._simulation.trace.note("told", verb, run)
+        return True
+
+    async def _told(self, work: Callable[[Runtime], Coroutine[Any, Any, Run]]) -> bool:
+        """Tell something; ``False`` if it is to be told again when a stop is lifted."""
+        try:
+            await insist(self._simulation, self._server, work, tries=_TRIES)
+        except Conflict as error:
+            if error.code == "stopped":
+                return False
+            raise
         return True
