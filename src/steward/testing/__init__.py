@@ -6,7 +6,7 @@ See ``docs/testing.md``.
 from steward.clock import VirtualClock
 from steward.testing.faults import Faults, FaultyLedger, unwritable
 from steward.testing.memory import InMemory, in_memory
-from steward.testing.simulate import check, simulate
+from steward.testing.seeds import check, simulate
 from steward.testing.simulation.device import Device, attached
 from steward.testing.simulation.disk import SimulatedDisk, SimulatedLedger
 from steward.testing.simulation.loop import VirtualLoop

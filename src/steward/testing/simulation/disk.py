@@ -13,11 +13,13 @@ from steward.ledger.memory import MemoryLedger
 from steward.ledger.note import Signer
 from steward.ledger.port import Commit, Committed, Entry, Ledger
 from steward.testing.faults import FaultyLedger
+from steward.testing.simulation.process import CURRENT
 from steward.testing.simulation.world import Simulation
 
 Waiting = tuple[Commit, asyncio.Future[Committed]]
 _SLOW = timedelta(seconds=2)
 _SYNC_S = 0.002
+_LAST_STEPS = 8
 
 
 class SimulatedDisk:
@@ -80,7 +82,8 @@ class SimulatedLedger(FaultyLedger):
 
     Commits that wait are synced together and answered afterwards; until then nobody sees them. The points
     ``ledger.full`` (nothing is written), ``ledger.answer-lost`` (written, but an error comes back),
-    ``ledger.unreadable`` and ``ledger.slow`` make it fail as a real disk does.
+    ``ledger.unreadable`` and ``ledger.slow`` make it fail as a real disk does. At ``ledger.power-lost`` its process
+    dies between write and sync, or shortly after.
 
     Args:
         simulation: Whose faults and time it has.
@@ -118,6 +121,8 @@ class SimulatedLedger(FaultyLedger):
         while self._waiting:
             group, self._waiting = self._waiting, []
             self._disk.hand_over([commit for commit, _ in group])
+            if (process := CURRENT.get()) is not None and self._faults.at("ledger.power-lost", 0.02):
+                process.fuse = self._simulation.chance.randint(1, _LAST_STEPS)
             await asyncio.sleep(self._simulation.chance.random() * _SYNC_S)
             await self._faults.pause("ledger.slow", _SLOW, 0.05)
             for (_, answer), outcome in zip(group, await self._disk.sync(), strict=True):
