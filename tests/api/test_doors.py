@@ -14,7 +14,7 @@ from tests.api.conftest import BIG, REFUND
 from tests.api.people import HIDDEN, SHOWN, People, populate
 
 from steward.access.authorizer import TableAuthorizer
-from steward.access.identity import WHOLE, Identity, Resource
+from steward.access.identity import WHOLE, Identity, Kind, Resource
 from steward.api.cold import cold_app
 from steward.api.doors import DOORS, Door, Of
 from steward.api.entrance import Entrance
@@ -124,6 +124,8 @@ def expected(door: Door, who: Identity, decision: str) -> str:
         return "hidden"
     else:
         resource = Resource(decision)
+    if door.by_person and who.kind is Kind.SERVICE:
+        return "denied"
     return "in" if TableAuthorizer().allows(who, door.permission, resource).allowed else "denied"
 
 

@@ -54,6 +54,8 @@ async def admit(request: Request) -> None:
         wanted = run_id(request.path_params["decision_id"])
         scope[_RUN] = run = await service.runtime.run(wanted)
         caller.require_run(door.permission, run, wanted)
+    if door.by_person:
+        caller.require_person()
 
 
 def headers_of(request: Request) -> Mapping[bytes, bytes]:

@@ -2,7 +2,7 @@
 
 A new route takes one line here::
 
-    ("POST", "/v1/decisions/{decision_id}/redrive"): Door(Permission.STOP, Of.RUN),
+    ("POST", "/v1/decisions/{decision_id}/redrive"): Door(Permission.INVOKE, Of.RUN, by_person=True),
 
 ``Of`` says what the permission is asked for. The check is made before the route is called, for ``DECISION`` from the
 part ``{name}`` of the path and for ``RUN`` from its part ``{decision_id}``; other teams get the answer of a name or id
@@ -51,14 +51,16 @@ class Door(NamedTuple):
     Attributes:
         permission: What the caller must be allowed; ``None`` for ``SELF`` and ``ANYBODY``.
         of: What for.
+        by_person: Whether only a person may, whatever a service is allowed: somebody answers for it.
 
     Example:
         >>> DOORS["GET", "/v1/ledger/entries"]
-        Door(permission=<Permission.EXPORT: 'export'>, of=<Of.WHOLE: 'whole'>)
+        Door(permission=<Permission.EXPORT: 'export'>, of=<Of.WHOLE: 'whole'>, by_person=False)
     """
 
     permission: Permission | None
     of: Of
+    by_person: bool = False
 
 
 _P = Permission
@@ -97,10 +99,10 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("POST", "/v1/decisions/{decision_id}/undo"): Door(_P.STOP, Of.RUN),
     # Effects
     ("POST", "/v1/decisions/{decision_id}/abort"): Door(_P.STOP, Of.RUN),
-    ("POST", "/v1/decisions/{decision_id}/redrive"): Door(_P.STOP, Of.RUN),
+    ("POST", "/v1/decisions/{decision_id}/redrive"): Door(_P.INVOKE, Of.RUN, by_person=True),
     ("POST", "/v1/decisions/{decision_id}/signals/{signal}"): Door(_P.INVOKE, Of.RUN),
     ("GET", "/v1/dead-letters"): Door(_P.READ, Of.EACH),
-    ("POST", "/v1/dead-letters/{offset}/redrive"): Door(_P.STOP, Of.WHOLE),
+    ("POST", "/v1/dead-letters/{offset}/redrive"): Door(_P.INVOKE, Of.WHOLE, by_person=True),
     # Who is there, and who may what
     ("GET", "/v1/whoami"): _OWN,
     ("POST", "/v1/session"): _PUBLIC,

@@ -201,11 +201,19 @@ class Caller:
             raise ContractError(
                 f"{identity.id} cannot answer for {named}", fix="leave by out", code="not-yourself", field="by"
             )
-        if identity.kind is not Kind.PERSON:
-            raise Denied(
-                f"{identity.id} is a service and cannot answer for a person", fix="let a person answer", field="by"
-            )
+        self.require_person()
         return identity.id
+
+    def require_person(self) -> None:
+        """Refuse a service: somebody must answer for this.
+
+        Raises:
+            Denied: The caller is a service.
+        """
+        if self.identity.kind is not Kind.PERSON and not self.is_local:
+            raise Denied(
+                f"{self.identity.id} is a service and cannot answer for a person", fix="let a person answer", field="by"
+            )
 
     @property
     def teams(self) -> frozenset[str]:

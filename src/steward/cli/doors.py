@@ -62,7 +62,7 @@ COMMANDS: Final[Mapping[str, CommandDoor]] = {
     "escalate": CommandDoor(_P.APPROVE, _API),
     "snooze": CommandDoor(_P.APPROVE, _API),
     "dead-letters": CommandDoor(_P.READ, _API),
-    "redrive": CommandDoor(_P.STOP, _API),
+    "redrive": CommandDoor(_P.INVOKE, _API),
     "abort": CommandDoor(_P.STOP, _API),
     "signal": CommandDoor(_P.INVOKE, _API),
     "undo": CommandDoor(_P.STOP, _API),
