@@ -19,8 +19,10 @@ from typing import Final
 from steward.decision.lane import Lane
 from steward.errors import DeclarationError
 
-_SHARES: Final = {Lane.EMERGENCY: 1.1, Lane.NORMAL: 1.0, Lane.BATCH: 0.7}
-"""The share of the limit that a lane may fill: batches leave room for all, and emergencies find some left."""
+EMERGENCY_SHARE: Final = 1.1
+"""The share of the limit that emergencies may fill: they find room where others do not."""
+BATCH_SHARE: Final = 0.7
+"""The share that batches may fill: they leave room for all others."""
 _SMOOTHING: Final = 0.2
 _SMALLEST_GRADIENT: Final = 0.5
 _LARGEST_GRADIENT: Final = 2.0
@@ -187,5 +189,5 @@ class AdaptiveLimit:
     def _open_rooms(self) -> None:
         room = self._few() if self._is_probing else int(self._limit)
         # In the order of lanes; what cannot wait is let in also while it is measured how fast the others could be.
-        emergency = math.ceil(self._limit * _SHARES[Lane.EMERGENCY])
-        self._rooms = (emergency, room, max(int(room * _SHARES[Lane.BATCH]), 1))
+        emergency = math.ceil(self._limit * EMERGENCY_SHARE)
+        self._rooms = (emergency, room, max(int(room * BATCH_SHARE), 1))

@@ -9,6 +9,7 @@ share under way.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from datetime import timedelta
 from enum import StrEnum
@@ -16,7 +17,7 @@ from typing import Final, NamedTuple
 
 from steward.clock import Clock
 from steward.decision.lane import Lane
-from steward.downstream.limit import AdaptiveLimit
+from steward.downstream.limit import EMERGENCY_SHARE, AdaptiveLimit
 
 LEAST: Final = 16
 """Never fewer are let in at once, however slow each is."""
@@ -131,17 +132,19 @@ class Admission:
 
     def _burst(self, lane: Lane) -> float:
         """Return how many more may come now than there is room for; batches have no bursts."""
+        whole = self._limit.limit
+        if lane is Lane.EMERGENCY:  # finds room beyond the bursts of others, too
+            return math.ceil((1 + EMERGENCY_SHARE) * whole) - self._limit.in_flight
         now = self._now()
         grown = max((now - self._burst_at) / BURST_AGAIN, 0.0)
-        whole = float(self._limit.limit)
-        self._left = min(self._left + grown * whole, whole)
-        self._burst_at = now
+        self._left, self._burst_at = min(self._left + grown * whole, whole), now
         return 0.0 if lane is Lane.BATCH else self._left
 
     def _take_of_burst(self, lane: Lane) -> bool:
         if self._burst(lane) < 1:
             return False
-        self._left -= 1
+        if lane is not Lane.EMERGENCY:
+            self._left -= 1
         self._limit.acquire()
         return True
 

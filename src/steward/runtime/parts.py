@@ -367,7 +367,8 @@ def _gather(decider: Decider, prepared: Prepared, settings: Settings) -> Gather[
 
 
 def _admission(settings: Settings, clock: Clock) -> Admission:
-    return Admission(clock, most=settings.max_waiting, unnoticed=timedelta(milliseconds=settings.unnoticed_ms))
+    most = max(settings.max_waiting // 2, 1)  # so that a burst, which is as many again, finds room to wait
+    return Admission(clock, most=most, unnoticed=timedelta(milliseconds=settings.unnoticed_ms))
 
 
 def _online(windows: Sequence[WindowFeature]) -> OnlineFeatures:
