@@ -50,7 +50,8 @@ def test_gone_code_asks_and_is_adopted(in_steps: Path) -> None:
     [dead] = data("dead-letters")["runs"]
     assert (dead["decision_id"], dead["code"]) == (run, "code-gone")
     assert "code-gone" in steward("dead-letters").stdout
-    assert "today's code" in steward("show", run).stderr
+    assert "today's code" in (shown := steward("show", run).stderr)
+    assert "--reason '...' --adopt" in shown
     assert refusal("redrive", run, "--reason", "go on", code=1)["code"] == "code-gone"
     assert data("redrive", run, "--reason", "go on", "--adopt")["status"] in ("decided", "acting")
     assert data("signal", run, "clear", "--by", "crew")["status"] == "acted"

@@ -49,6 +49,15 @@ def test_two_people_agree_to_what_one_of_them_changed(asks_two: Path) -> None:
     assert "Nobody answered 0 questions" in table.stderr
 
 
+def test_who_must_name_the_evidence_is_told_where_it_stands(asks_two: Path) -> None:
+    asked = steward("decide", "refunds.release", LARGE).stderr
+    (ask,) = data("approvals")
+    assert f"steward show {ask['decision_id']}" in asked
+    assert "steward approve" not in asked
+    assert f"--evidence {ask['evidence']}" in steward("show", ask["decision_id"]).stderr
+    assert "steward show" in refusal("approve", ask["decision_id"], "--reason", "ok", code=1)["next"]
+
+
 def test_people_talk_before_they_answer(asks_two: Path) -> None:
     run = decided(LARGE, code=4)
     data("ask", run, "Is it a known customer?", "--by", "ana")

@@ -342,3 +342,10 @@ def test_a_decision_can_be_a_key() -> None:
     assert {CARDS: 1, HOURLY: 2}[replace(CARDS)] == 1
     assert replace(CARDS) == CARDS
     assert hash(CARDS) == hash(replace(CARDS))
+
+
+def test_the_decision_is_named_because_a_file_may_have_many() -> None:
+    with pytest.raises(DeclarationError) as raised:
+        replace(DECISION, economics=None)
+    assert raised.value.what == "decision 'shop.refund': a gate weighs money, but the decision has no economics"
+    assert (raised.value.field, raised.value.fix) == ("economics", "declare economics=...")

@@ -87,6 +87,45 @@ async def test_code_travels_with_the_run(world: World) -> None:
     assert plant.calls[-1] == "do close"
 
 
+async def test_what_is_taken_back_and_whose_code_is_gone_is_not_told_to_abort(world: World) -> None:
+    plant = Plant()
+    old = switching(plant)
+    await world.open(old)
+    run_id = await begun(world)
+    runtime = await world.restart(switching(plant, action=Action(do=lambda choice, call: Receipt(reference="n"))))
+    await world.later()
+    await runtime.abort(run_id, by="ann", reason="storm")
+    await world.later()
+    halted = (await runtime.run(run_id)).halted
+    assert halted is not None
+    assert "abort" not in halted.question
+    with pytest.raises(Conflict) as raised:
+        await runtime.redrive(run_id, by="ann", reason="go on")
+    assert (raised.value.code, "abort" in raised.value.fix) == ("code-gone", False)
+    runtime = await world.restart(old)
+    await runtime.redrive(run_id, by="ann", reason="it is back")
+    await world.later()
+    assert ((await runtime.run(run_id)).status, plant.effects) == (Status.UNDONE, {})
+
+
+async def test_who_aborts_what_has_failed_is_told_that_it_ended(memory: World) -> None:
+    plant = Plant()
+    runtime = await memory.open(switching(plant))
+    run_id = await begun(memory)
+    for _ in range(3):
+        await memory.later(10 * MINUTE)
+    assert ((await runtime.run(run_id)).status, plant.effects) == (Status.FAILED, {})
+    with pytest.raises(Conflict) as raised:
+        await runtime.abort(run_id, by="ann", reason="storm")
+    assert (raised.value.code, raised.value.fix) == ("not-under-way", "let it go on: redrive")
+    await runtime.redrive(run_id, by="ann", reason="once more")
+    await runtime.abort(run_id, by="ann", reason="storm")
+    await memory.later()
+    with pytest.raises(Conflict) as raised:
+        await runtime.abort(run_id, by="ann", reason="storm")
+    assert (raised.value.code, raised.value.fix) == ("not-under-way", "")
+
+
 async def test_a_finished_switching_is_undone_in_reverse(world: World) -> None:
     plant = Plant(fails={"undo open": [ConnectionError("down")]})
     runtime = await world.open(switching(plant))

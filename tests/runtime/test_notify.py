@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -54,8 +55,6 @@ class Post:
 
 @pytest.fixture
 def post(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Post:
-    from dataclasses import replace
-
     path = tmp_path / "people.toml"
     path.write_text(BOOK, encoding="utf-8")
     world.settings = replace(world.settings, people=str(path))
@@ -95,6 +94,33 @@ async def test_the_next_rung_is_told_when_the_ladder_is_climbed(world: World, ti
     assert post.told("escalated") == []
     await world.later(5 * MINUTE)
     assert post.told("escalated") == ["cy@example.org"]
+
+
+async def test_whom_it_was_escalated_to_is_told_of_a_change_too(world: World, till: Till, post: Post) -> None:
+    asking = refund(till).gate
+    assert asking is not None
+    gate = replace(asking, limits=lambda features, proposed, wanted: None, approvals=2)
+    runtime = await world.open(refund(till, gate=gate))
+    await ask(runtime)
+    await world.later(5 * MINUTE)
+    (shown,) = await runtime.approvals()
+    await runtime.answers.change(shown.decision_id, "hold", by="cy", reason="unknown", evidence=shown.evidence)
+    await world.later()
+    assert post.told("changed") == ["ana@example.org", "bo@example.org", "cy@example.org"]
+
+
+async def test_who_asked_back_is_told_the_reply(world: World, till: Till, post: Post) -> None:
+    runtime = await world.open(refund(till))
+    await ask(runtime)
+    (shown,) = await runtime.approvals()
+    await runtime.answers.question(shown.decision_id, by="bo", reason="Is it a known customer?")
+    await world.later()
+    assert post.told("questioned") == ["dee@example.org"]
+    await runtime.answers.reply(shown.decision_id, by="dee", reason="For ten years")
+    await world.crash()
+    await world.later()
+    assert post.told("replied") == ["bo@example.org"]
+    assert "dee replied: For ten years" in post.sent[-1][1].lines
 
 
 async def test_an_answered_question_is_told_to_nobody_any_more(world: World, till: Till, post: Post) -> None:

@@ -44,8 +44,15 @@ def decide(
         output.say("\n".join(f"  because {reason}" for reason in record["reasons"]))
         output.say(f"  {record['status']}: steward show {record['decision_id']}")
     if record["status"] == "waiting":
-        output.say(f"  A person must agree first: steward approve {record['decision_id']} --reason '...'")
+        output.say(_how_to_agree(record))
         raise typer.Exit(int(Exit.NEEDS_APPROVAL))
+
+
+def _how_to_agree(record: dict[str, Any]) -> str:
+    gate, run = record["gate"], record["decision_id"]
+    if gate.get("four_eyes") or gate.get("approvals", 1) > 1:  # their answers must name what they were shown
+        return f"  People must agree first; what they are asked, and how they answer: steward show {run}"
+    return f"  A person must agree first: steward approve {run} --reason '...'"
 
 
 def outcomes(

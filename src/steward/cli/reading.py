@@ -118,8 +118,11 @@ def _show_run(settings: Settings, wanted: UUID, as_json: bool) -> None:
         right=("entry",),
     )
     if run["status"] == "halted":
-        asked = next(step["facts"]["question"] for step in reversed(history) if step["kind"] == "halted")
-        output.say(f"It stands still: {asked}\n  steward redrive {wanted} --reason '...'")
+        asked = next(step["facts"] for step in reversed(history) if step["kind"] == "halted")
+        adopt = " --adopt" * (asked["code"] == "code-gone")
+        output.say(f"It stands still: {asked['question']}\n  steward redrive {wanted} --reason '...'{adopt}")
+    if approval := run.get("approval"):
+        output.say(f"It waits for people: steward approve {wanted} --reason '...' --evidence {approval['evidence']}")
     output.say(f"Its proof: steward verify {wanted}")
 
 

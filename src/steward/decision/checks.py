@@ -32,7 +32,18 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*")
 
 
 def check(decision: Decision[Any, Any, Any]) -> None:
-    """Raise ``DeclarationError`` at the first thing that does not fit."""
+    """Raise ``DeclarationError`` at the first thing that does not fit, naming the decision: a file may have many."""
+    try:
+        _check(decision)
+    except DeclarationError as error:
+        if repr(decision.name) in error.what:
+            raise
+        what = f"decision {decision.name!r}: {error.what}"
+        named = DeclarationError(what, why=error.why, fix=error.fix, code=error.code, field=error.field)
+        raise named.with_traceback(error.__traceback__) from error.__cause__
+
+
+def _check(decision: Decision[Any, Any, Any]) -> None:
     _check_kinds(decision)
     if len(decision.name) > 100 or not _NAME.fullmatch(decision.name):
         raise DeclarationError(

@@ -276,7 +276,7 @@ def _bound(run: Run, said: Said) -> Asked:
         raise ContractError(
             "the answer does not say what was shown",
             why="several people must answer the same question",
-            fix="send the evidence that stands in the ask",
+            fix="read the ask and send its evidence: steward show ID, GET /v1/approvals/ID",
             code="evidence-missing",
             field="evidence",
         )

@@ -16,12 +16,14 @@ from steward.entries import (
     Failed,
     Halted,
     Questioned,
+    Replied,
     Resumed,
     Resuming,
     Snoozed,
     Stopped,
 )
 from steward.ledger.run import Run
+from steward.loop.gate import asked_groups
 from steward.people.notice import Notice
 from steward.records import Money
 
@@ -91,7 +93,7 @@ def _changed(body: Changed, run: Run, owners: tuple[str, ...]) -> dict[str, Any]
     if not run.is_waiting or run.asked is None:
         return None
     line = f"{body.by} put {_short(body.choice)} in the place of {_short(body.proposed)}: {body.reason}"
-    return _question(run, (run.asked.gate.approvers,), f"{body.decision} asks again, changed by {body.by}", line)
+    return _question(run, asked_groups(run), f"{body.decision} asks again, changed by {body.by}", line)
 
 
 def _escalated(body: Escalated, run: Run, owners: tuple[str, ...]) -> dict[str, Any] | None:
@@ -114,6 +116,14 @@ def _questioned(body: Questioned, run: Run, owners: tuple[str, ...]) -> dict[str
     if not run.is_waiting:
         return None
     return _question(run, owners, f"{body.by} asks about {body.decision}", f"{body.by} wants to know: {body.question}")
+
+
+def _replied(body: Replied, run: Run, owners: tuple[str, ...]) -> dict[str, Any] | None:
+    asked = [each.body.by for each in run.history if isinstance(each.body, Questioned) and each.body.at <= body.at]
+    if not run.is_waiting or not asked:
+        return None
+    line = f"{body.by} replied: {body.reply}"
+    return _question(run, (asked[-1],), f"{body.by} replied about {body.decision}", line)
 
 
 def _halted(body: Halted, run: Run, owners: tuple[str, ...]) -> dict[str, Any]:
@@ -153,11 +163,12 @@ _OF_RUN: Mapping[type[Any], _Tell] = {
     Changed: _changed,
     Escalated: _escalated,
     Questioned: _questioned,
+    Replied: _replied,
     Snoozed: _snoozed,
     Halted: _halted,
     Failed: _failed,
 }
-TOLD: Final = frozenset({"asked", "changed", "escalated", "questioned", "snoozed", "halted", "failed"})
+TOLD: Final = frozenset({"asked", "changed", "escalated", "questioned", "replied", "snoozed", "halted", "failed"})
 """The kinds of a run's entries that may tell people something."""
 STOPS: Final = frozenset({"stopped", "resuming", "resumed"})
 """The kinds of the stop switch."""

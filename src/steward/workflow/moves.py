@@ -297,9 +297,12 @@ def _settle(run: Run) -> Settle:
 
 def _code_gone(run: Run) -> Halt:
     done = ", ".join(step.step for step in run.stepped) or "nothing"
-    wish = "take back what was done" if run.aborted is not None or run.reverting is not None else "go on"
+    # What is being taken back cannot be ended a second time, so that is no answer then.
+    is_turned_back = run.aborted is not None or run.reverting is not None
+    wish = "take back what was done" if is_turned_back else "go on"
+    other = "or does that release come back (redrive)?" if is_turned_back else "or end (abort)?"
     return Halt(
         "code-gone",
         f"The code {run.code} that this run began with is not part of this release; done so far: {done}. "
-        f"Shall it {wish} with today's code (redrive and adopt it), or end (abort)?",
+        f"Shall it {wish} with today's code (redrive and adopt it), {other}",
     )

@@ -56,10 +56,10 @@ def aborted(run: Run, *, at: datetime, by: str, reason: str) -> Draft:
         raise Conflict(
             f"decision {run_id} waits for an answer; nothing was begun", fix="reject it", code="waits-for-a-person"
         )
-    if run.aborted is not None or run.reverting is not None:
-        raise being_undone(run)
     if not run.needs_action and run.halted is None:
-        raise Conflict(f"decision {run_id} has ended", fix="take back what it did: undo", code="not-under-way")
+        raise Conflict(f"decision {run_id} has ended", fix=_after_the_end(run), code="not-under-way")
+    if _is_turned_back(run):
+        raise being_undone(run)
     return intent_to_undo(run, at=at, by=by, reason=reason)
 
 
@@ -89,7 +89,7 @@ def redriven(run: Run, plan: Plan | None, *, at: datetime, by: str, reason: str,
     if plan is None and adopt is None:
         raise Conflict(
             f"the code that decision {run_id} began with is not part of this release",
-            fix="adopt today's code, or abort it",
+            fix="adopt today's code (--adopt), or " + ("bring it back" if _is_turned_back(run) else "abort it"),
             code="code-gone",
         )
     code: str | UnsetType = UNSET if adopt is None else adopt.code
@@ -101,6 +101,16 @@ def being_undone(run: Run) -> Conflict:
     """Return the error for somebody who comes while a run is being taken back."""
     fix = "answer its question: redrive" if run.halted else "read it again shortly"
     return Conflict(f"decision {run.record.decision_id} is being taken back", fix=fix, code="undo-in-flight")
+
+
+def _is_turned_back(run: Run) -> bool:
+    return run.aborted is not None or run.reverting is not None
+
+
+def _after_the_end(run: Run) -> str:
+    if run.failure is not None:
+        return "let it go on: redrive"
+    return "take back what it did: undo" if run.receipt is not None and run.undone is None else ""
 
 
 def _told(run: Run, at: datetime, by: str) -> dict[str, Any]:
