@@ -70,10 +70,10 @@ def bench_folder(stack: ExitStack) -> tuple[Path, list[bytes]]:
     return folder, [request(f"/v1/decisions/{DECISION.name}", body) for body in events(1_000)]
 
 
-def capacity_rps(port: int, requests: list[bytes], seconds: float) -> float:
+def capacity_rps(port: int, requests: list[bytes], seconds: float, connections: int = CONNECTIONS) -> float:
     """Return how many decisions a second a server makes if it is asked again as soon as it has answered."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        load = runner.run(run_load(port, requests, connections=CONNECTIONS, seconds=seconds))
+        load = runner.run(run_load(port, requests, connections=connections, seconds=seconds))
     if load.failures:
         raise SystemExit(f"{len(load.failures)} requests failed, first: {load.failures[0][:300]!r}")
     return load.rps
