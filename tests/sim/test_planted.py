@@ -38,8 +38,8 @@ from steward.workflow.plan import Plan
 CROWDED = replace(
     SWITCHING,
     asks=lambda chance, number: (switching, SwitchAsked(feeder=f"F-{number}", load_mw=1)),
-    requests=20,
-    lasts=minutes(4),
+    requests=40,
+    lasts=minutes(6),
 )
 """So many at once, and none that asks a person, that calls wait for their turn."""
 Plant = Callable[[pytest.MonkeyPatch], None]

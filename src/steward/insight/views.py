@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from functools import cache
 from itertools import chain
@@ -92,7 +92,7 @@ class Views:
 
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
-        self._db = _open(self._path)
+        self._db = _open_in_memory() if self._path == ":memory:" else _open(self._path)
 
     @property
     def position(self) -> int:
@@ -133,11 +133,12 @@ class Views:
         """
         if not await self._belongs_to(ledger):
             self.clear()
-        start = self.position
-        while entries := await ledger.read(self.position, _ROWS_PER_STEP):
+        start = position = self.position
+        while entries := await ledger.read(position, _ROWS_PER_STEP):
             self.apply(entries)
-            progress(self.position)
-        return max(0, self.position - start)
+            position = entries[-1].index + 1
+            progress(position)
+        return position - start
 
     async def rebuild(self, ledger: Entries, *, progress: Callable[[int], object] = lambda position: None) -> int:
         """Throw everything away and make it again from the ledger, as in :meth:`catch_up`."""
@@ -318,6 +319,19 @@ def _open(path: str) -> sqlite3.Connection:
         return _connect(path)
     except (sqlite3.Error, OSError) as error:
         raise _failed(path, error) from error
+
+
+def _open_in_memory() -> sqlite3.Connection:
+    """Copy empty views, which takes a fifth of the time of making them: simulations open many."""
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    db.deserialize(_empty())
+    return db
+
+
+@cache
+def _empty() -> bytes:
+    with closing(_connect(":memory:")) as db:
+        return db.serialize()
 
 
 def _connect(path: str) -> sqlite3.Connection:

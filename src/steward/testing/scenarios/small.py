@@ -99,4 +99,4 @@ def somebody_asks(chance: Chance, number: int) -> tuple[Decision[Any, Any, Any],
     return refund, RefundAsked(order=f"A-{number}", amount_eur=round(chance.uniform(10.0, 280.0), 2))
 
 
-SMALL = Scenario(name="small", decisions=(refund,), asks=somebody_asks)
+SMALL = Scenario(name="small", decisions=(refund,), asks=somebody_asks, requests=2, people=("ann", "bo"))

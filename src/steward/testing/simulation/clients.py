@@ -47,7 +47,8 @@ async def insist(
     """
     while True:
         try:
-            return await asyncio.wait_for(server.call(work), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                return await server.call(work)
         except (StewardError, ConnectionError, TimeoutError) as error:
             tries -= 1
             if not is_passing(error) or not tries:

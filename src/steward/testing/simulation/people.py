@@ -39,7 +39,7 @@ class People:
     Example:
         >>> from steward.testing.scenarios.small import SMALL
         >>> SMALL.people
-        ('ann', 'bo', 'cy')
+        ('ann', 'bo')
     """
 
     def __init__(

@@ -19,6 +19,7 @@ from steward.testing.simulation.device import Device, attached
 from steward.testing.simulation.operators import Operators
 from steward.testing.simulation.people import Changes, People
 from steward.testing.simulation.server import Server
+from steward.testing.simulation.trace import Trace
 from steward.testing.simulation.watch import Watch
 from steward.testing.simulation.world import Simulation
 
@@ -35,25 +36,38 @@ class Outcome:
 
     Attributes:
         seed: Which.
-        digest: Of the trace: equal for equal runs.
+        trace: What happened.
         steps: How many callbacks ran.
         lasted: How much virtual time passed.
-        happened: How often each kind of thing happened, faults included.
         violation: What did not hold, if anything.
-        last: The end of the trace.
 
     Example:
-        >>> Outcome(1, "ab", 17, timedelta(hours=1), Counter(), None, ()).violation is None
-        True
+        >>> from steward.testing.scenarios.small import SMALL
+        >>> outcome = SMALL.run(seed=1)
+        >>> outcome.violation is None, outcome.happened["end"], len(outcome.last) > 10
+        (True, 1, True)
     """
 
     seed: int
-    digest: str
+    trace: Trace
     steps: int
     lasted: timedelta
-    happened: Counter[str]
     violation: StewardError | None
-    last: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """The trace's: equal for equal runs."""
+        return self.trace.digest()
+
+    @property
+    def happened(self) -> Counter[str]:
+        """How often each kind of thing happened, faults by their name."""
+        return Counter(str(facts[0]) if what == "fault" else what for what, facts in self.trace)
+
+    @property
+    def last(self) -> Sequence[str]:
+        """The end of the trace."""
+        return self.trace.last(40)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +115,8 @@ class Scenario:
             simulation.run(self._world)
         except StewardError as error:
             violation = error
-        trace = simulation.trace
-        return Outcome(
-            seed=seed,
-            digest=trace.digest(),
-            steps=simulation.loop.steps,
-            lasted=timedelta(microseconds=simulation.loop.now_us),
-            happened=Counter(facts[0] if what == "fault" else what for what, facts in trace),  # type: ignore[misc] # a fault's first fact is its name
-            violation=violation,
-            last=tuple(trace.last(40)),
-        )
+        lasted = timedelta(microseconds=simulation.loop.now_us)
+        return Outcome(seed, simulation.trace, simulation.loop.steps, lasted, violation)
 
     def made_for(self, simulation: Simulation) -> Sequence[Decision[Any, Any, Any]]:
         """Return the decisions that are run; a scenario whose world is another for each seed makes its own."""
