@@ -77,6 +77,33 @@ async def test_a_change_in_the_moment_of_the_deadline_is_followed(monkeypatch: p
         assert isinstance(run.answer, Expired)
 
 
+async def test_what_may_still_be_on_its_way_is_not_taken_for_never_done() -> None:
+    """Seed 14474 of the small scenario: read back too early, and in effect a moment later."""
+    arrived, verbs = list[str](), list[str]()
+
+    def do(choice: str, call: Call) -> Receipt:
+        raise ConnectionError("the answer was lost")
+
+    def verify(choice: str, call: Call) -> Receipt | None:
+        verbs.append("verify")
+        return Receipt(reference=call.key) if arrived else None
+
+    def undo(choice: str, call: Call) -> Receipt:
+        verbs.append("undo")
+        return Receipt(reference=call.key)
+
+    async with in_memory(replace(refund, action=Action(do=do, verify=verify, undo=undo))) as shop:
+        run_id = (await shop.runtime.decide("simulation.refund", SMALL)).record.decision_id
+        await shop.later()
+        await shop.runtime.abort(run_id, by="ana", reason="a mistake")
+        await shop.later()
+        assert (await shop.runtime.run(run_id)).status is not Status.UNDONE
+        arrived.append("late")
+        await shop.later(timedelta(seconds=30))
+        assert (await shop.runtime.run(run_id)).status is Status.UNDONE
+        assert verbs == ["verify", "verify", "undo"]
+
+
 @pytest.mark.xfail(reason="a plain action is taken back before that is written down as wanted", strict=True)
 async def test_a_plain_action_that_was_taken_back_is_so_in_the_ledger_too() -> None:
     """Seed 26620 of the small scenario: the receiver took it back, the answer was lost, and the person gave up."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from steward.clock import Clock
@@ -311,6 +311,7 @@ class EmbeddedWorkflow:
             if move.is_doubtful and action.verify is not None:
                 receipt = await self._dispatch.read_back(effect, tries.attempt)
             if receipt is None:
+                self._wait_for_stragglers(run, action)
                 receipt, reason = Receipt(reference=tries.key), NEVER_DONE
             else:
                 receipt = await self._dispatch.undo(effect, tries.attempt)
@@ -327,6 +328,17 @@ class EmbeddedWorkflow:
         if plan.is_single and run.aborted is not None:
             return _Outcome([writer.of_move(Settle(run.aborted.by, run.aborted.reason, receipt))])
         return self._with_what_follows(plan, run, [writer.undone(move, receipt, reason)])
+
+    def _wait_for_stragglers(self, run: Run, action: Action[Any]) -> None:
+        """Believe that nothing was done only when no call can arrive any more, as its deadline has passed.
+
+        Raises:
+            HeldBack: One may still be on its way.
+        """
+        assert run.doubted is not None
+        until = run.doubted.at + action.timeout
+        if self._clock.now() < until:
+            raise HeldBack(f"a call of {action.name!r} may still be on its way", held_until=until, code="on-its-way")
 
 
 def _ended(drafts: Sequence[Draft]) -> _Outcome:
