@@ -183,9 +183,11 @@ class Runtime:
             NotFound: No such decision.
             EngineError: Too many wait.
         """
-        self._prepared(name)
-        lane = batch_lane(self.decisions[name].lane)
-        answers = await self._parts.gathers[name].ask_all([origin.incoming(event, None) for event in events], lane)
+        prepared, gathered = self._prepared(name), self._parts.gathers[name]
+        batch = [origin.incoming(event, None) for event in events]
+        if not gathered.is_busy and len(batch) <= self.settings.max_batch:
+            return await self._parts.decider.batch(prepared, batch)  # nobody waits whom it could hold up
+        answers = await gathered.ask_all(batch, batch_lane(prepared.decision.lane))
         return [_told(answer) for answer in answers]
 
     async def publish(self, messages: Sequence[Message]) -> Accepted:
