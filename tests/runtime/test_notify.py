@@ -123,7 +123,9 @@ async def test_who_asked_back_is_told_the_reply(world: World, till: Till, post: 
     assert "dee replied: For ten years" in post.sent[-1][1].lines
 
 
-async def test_an_answered_question_is_told_to_nobody_any_more(world: World, till: Till, post: Post) -> None:
+async def test_an_answered_question_is_told_to_nobody_any_more_but_who_was_not_reached_is_said(
+    world: World, till: Till, post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
     runtime = await world.open(refund(till))
     post.fails = [EngineError("busy", retryable=True)] * 2
     await ask(runtime)
@@ -132,6 +134,16 @@ async def test_an_answered_question_is_told_to_nobody_any_more(world: World, til
     (asked,) = await world.bodies("asked")
     await runtime.approve(asked.decision_id, by="ana", reason="fine")
     await world.later(MINUTE)
+    assert post.sent == []
+    assert [(body.about, body.failed) for body in await world.bodies("notified")] == [("asked", "busy")] * 2
+    assert "ana is not told of" in caplog.text
+
+
+async def test_a_question_answered_at_once_is_told_to_nobody(world: World, till: Till, post: Post) -> None:
+    runtime = await world.open(refund(till))
+    answer = await runtime.decide("shop.refund", Refund(order_id="o1", amount_eur=900.0))
+    await runtime.approve(answer.record.decision_id, by="ana", reason="fine")
+    await world.later()
     assert post.sent == []
     assert await world.bodies("notified") == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,6 +32,7 @@ BACKOFF: Final = timedelta(seconds=15)
 _CURSOR: Final = "notify"
 _AT_ONCE: Final = 16
 _PAGE: Final = 1000
+_log = logging.getLogger("steward.notify")
 
 
 class _Due(Struct):
@@ -41,6 +43,7 @@ class _Due(Struct):
     to: Delivery
     attempt: int = 1
     again: bool = False
+    failed: str = ""
 
     @property
     def key(self) -> str:
@@ -161,18 +164,19 @@ class Notifier:
         if due.again and await self._journal.ledger.by_key(due.key) is not None:
             return self._settle(due)
         if due.notice.is_question and not await self._is_open(due.notice):
-            return self._settle(due)
+            # Who was never reached is written down; who would only be told of what is over is not.
+            return await self._write(due, due.failed) if due.failed else self._settle(due)
         channel = self._channels.get(due.to.channel)
         try:
             if channel is None:
                 raise EngineError(f"there is no channel {due.to.channel!r}", code="engine.channel")
             await channel.send(due.notice, due.to.address)
         except StewardError as error:
+            if due.attempt == 1:  # the error names no address, and no secret
+                _log.warning("%s is not told of %s by %s yet: %s", due.to.person, due.key, due.to.channel, error)
             if getattr(error, "retryable", False) and due.attempt < ATTEMPTS:
-                self._put(
-                    msgspec.structs.replace(due, attempt=due.attempt + 1),
-                    self._clock.now() + BACKOFF * 2 ** (due.attempt - 1),
-                )
+                later = msgspec.structs.replace(due, attempt=due.attempt + 1, failed=str(error))
+                self._put(later, self._clock.now() + BACKOFF * 2 ** (due.attempt - 1))
                 return None
             await self._write(due, str(error))
         else:
