@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from steward.access.guard import Guard
 from steward.clock import Clock, SystemClock, VirtualClock
 from steward.ledger.port import Commit, Draft
 from steward.runtime import doctor
@@ -73,6 +74,21 @@ async def test_a_group_that_nobody_tells_is_found(settings: Settings, group: str
     (settings.root / "people.toml").write_text(BOOK.format(group=group), encoding="utf-8")
     told = replace(settings, people="people.toml")
     assert (await found(told, "people")).health is health
+
+
+async def test_four_eyes_without_anybody_enrolled_are_found(settings: Settings, tmp_path: Path) -> None:
+    source = DECISION.read_text(encoding="utf-8")
+    (tmp_path / "twofold.py").write_text(source.replace("gate=Gate(", "gate=Gate(approvals=2, "), encoding="utf-8")
+    twofold = replace(settings, decisions=(f"{tmp_path / 'twofold.py'}:release_refund",))
+    assert (await found(settings, "four eyes")).health is Health.OK
+    assert (await found(twofold, "four eyes")).health is Health.WARN
+    ledger = await open_ledger(settings.ledger, settings, CLOCK)
+    guard = await Guard.open(ledger, CLOCK)
+    once = await guard.bootstrap()
+    assert once is not None
+    await guard.exchange(once.reveal(), id="ana", display="Ana")
+    await ledger.close()
+    assert (await found(twofold, "four eyes")).health is Health.OK
 
 
 async def test_an_address_book_that_does_not_fit_is_found(settings: Settings) -> None:

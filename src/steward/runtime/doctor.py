@@ -17,6 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from steward.access.directory import Directory
 from steward.clock import EPOCH, Clock
 from steward.errors import StewardError
 from steward.ledger.verify import verify_entry
@@ -165,6 +166,30 @@ async def _people(patient: _Patient) -> list[Check]:
     return _ok("people", f"{len(book.people)} people in {len(book.groups)} groups can be told")
 
 
+async def _four_eyes(patient: _Patient) -> list[Check]:
+    gates = [(decision.name, decision.gate) for decision in load_decisions(patient.settings)]
+    several = [name for name, gate in gates if gate is not None and (gate.four_eyes or gate.approvals > 1)]
+    if not several or await _knows_people(patient.settings):
+        return _ok("four eyes", f"{len(several)} gates want several people")
+    return _warn(
+        "four eyes",
+        f"{', '.join(several)} want several people, but nobody is enrolled",
+        why="without keys whoever is at this machine can say any name",
+        fix="steward access claim, then enrol people (docs/access.md)",
+    )
+
+
+async def _knows_people(settings: Settings) -> bool:
+    path = ledger_path(settings)
+    if path is None or not path.exists():
+        return False
+    reader = LedgerReader(path)
+    try:
+        return bool((await Directory.load(reader)).identities)
+    finally:
+        await reader.close()
+
+
 async def _folder(patient: _Patient) -> list[Check]:
     checks: list[Check] = []
     path = ledger_path(patient.settings)
@@ -281,6 +306,7 @@ _LOOKS: Final[dict[str, Callable[[_Patient], Awaitable[Sequence[Check]]]]] = {
     "engines": _engines,
     "decisions": _decisions,
     "people": _people,
+    "four eyes": _four_eyes,
     "folder": _folder,
     "ledger": _ledger,
     "key": _key,
