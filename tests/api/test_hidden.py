@@ -151,3 +151,12 @@ async def test_a_topic_that_also_feeds_a_hidden_decision_is_hidden_with_it(clock
             same([await send(client, "shop.visits"), await send(client, "made.up")], "shop.visits", "made.up")
         async with people.client("operator.desk") as client:
             assert (await send(client, "shop.visits")).status_code != 404
+
+
+async def test_all_is_resumed_only_by_who_sees_all_that_would_go_on(people: People) -> None:
+    everything = {"decision": "*", "reason": "smoke"}
+    async with people.client("operator.other") as other, people.client("operator.desk") as desk:
+        assert (await other.post("/v1/stops", json=everything)).status_code == 200
+        refused = await other.post("/v1/stops/resume", json=everything)
+        assert (refused.status_code, refused.json()["code"]) == (403, "denied")
+        assert (await desk.post("/v1/stops/resume", json=everything)).status_code == 200

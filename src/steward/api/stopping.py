@@ -11,6 +11,7 @@ from steward.api.answers import StopIn, StopsNow
 from steward.api.entrance import Caller
 from steward.api.exchange import Exchange, Reply, strictly
 from steward.api.service import Service
+from steward.errors import Denied
 from steward.runtime.stops import EVERY
 
 _decode = msgspec.json.Decoder(StopIn).decode
@@ -26,6 +27,13 @@ async def stop(service: Service, exchange: Exchange) -> Reply:
 async def resume(service: Service, exchange: Exchange) -> Reply:
     """Want a stop to be lifted; answer with the stops that stand."""
     sent, by = await _sent(exchange)
+    if sent.decision == EVERY and not all(exchange.caller.may(Permission.STOP, n) for n in service.runtime.decisions):
+        # Whoever may stop may stop all, which is the safe side; what they cannot see, they cannot judge to be safe.
+        raise Denied(
+            f"{by} does not see every decision that would go on",
+            fix="let two people lift it who see all teams' decisions",
+            code="denied",
+        )
     await service.runtime.resume(sent.decision, by=by, reason=sent.reason)
     return _standing(service, exchange.caller)
 
