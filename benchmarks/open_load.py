@@ -20,8 +20,8 @@ import uvloop
 _LENGTH: Final = b"content-length: "
 _ID: Final = b'"decision_id":"'
 _TICK_S: Final = 0.001
-FIRST_CONNECTIONS: Final = 500
-MOST_CONNECTIONS: Final = 2_000
+FIRST_CONNECTIONS: Final = 1_500
+MOST_CONNECTIONS: Final = 3_000
 
 
 @dataclass
@@ -114,6 +114,7 @@ class OpenLoad:
         """Send for some seconds, wait for what is under way, and return what was seen."""
         self._loop, self._free, self._made = asyncio.get_running_loop(), deque[_Connection](), list[_Connection]()
         await asyncio.gather(*(self._connect() for _ in range(FIRST_CONNECTIONS)))
+        await asyncio.sleep(0.5)  # so that the server has let them in
         chance, waiting, opening = random.Random(self.seed), deque[float](), set[asyncio.Task[None]]()
         began_s = due_s = time.perf_counter()
         while (now_s := time.perf_counter()) < began_s + seconds:
