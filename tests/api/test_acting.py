@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import httpx
+import msgspec
 import pytest
 from tests.api.conftest import DECIDE, REFUND, later, pay, refund, take_back
 
@@ -15,6 +17,7 @@ from steward.clock import VirtualClock
 from steward.errors import EngineError
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
+from steward.workflow.next import Next
 
 ANNA = {"by": "anna", "reason": "because"}
 
@@ -63,14 +66,18 @@ async def path(client: httpx.AsyncClient, runtime: Runtime, clock: VirtualClock)
 async def test_a_signal_lets_a_run_go_on(
     client: httpx.AsyncClient, runtime: Runtime, clock: VirtualClock, path: str
 ) -> None:
-    assert (await client.get(path)).json()["status"] == "acting"
+    shown = (await client.get(path)).json()
+    assert shown["status"] == "acting"
+    [paid] = [entry["at"] for entry in shown["history"] if entry["kind"] == "stepped"]
+    until = msgspec.convert(paid, datetime) + timedelta(minutes=5)
+    assert msgspec.convert(shown["next"], Next) == Next(waits_for="signal", name="clear", until=until)
     unknown = await client.post(f"{path}/signals/cleer", json={"by": "crew"})
     assert (unknown.status_code, unknown.json()["next"]) == (422, "did you mean 'clear'?")
     sent = await client.post(f"{path}/signals/clear", json={"by": "crew", "payload": {"crew": 3}})
     assert sent.status_code == 200
     await later(runtime, clock)
     shown = (await client.get(path)).json()
-    assert shown["status"] == "acted"
+    assert (shown["status"], shown.get("next")) == ("acted", None)
     assert [entry["facts"]["result"] for entry in shown["history"] if entry["kind"] == "stepped"][1] == {"crew": 3}
     assert (await client.post(f"{path}/abort", json=ANNA)).status_code == 409
 

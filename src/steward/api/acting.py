@@ -9,11 +9,10 @@ from msgspec import UNSET, UnsetType
 
 from steward.access.identity import Kind
 from steward.api.admission import Calling, Serving, reads, run_id
-from steward.api.answers import EventsTaken, Reasoning, RedriveIn, SignalIn, run_document
+from steward.api.answers import EventsTaken, Reasoning, RedriveIn, SignalIn
 from steward.api.described import RUN_DOCUMENT, JsonSchema, body, reference, responses
 from steward.api.entrance import Caller
-from steward.api.reading import Limit, json_response
-from steward.ledger.run import Run
+from steward.api.reading import Limit, json_response, run_response
 
 router = APIRouter()
 _PROBLEMS = [403, 404, 408, 409, 413, 415, 422, 431]
@@ -31,10 +30,6 @@ def _speaker(caller: Caller, named: str | UnsetType) -> str:
     return caller.identity.id
 
 
-def _shown(run: Run) -> Response:
-    return Response(run_document(run), media_type="application/json")
-
-
 @router.post("/v1/decisions/{decision_id}/redrive", responses=_RUN, openapi_extra=_takes(RedriveIn))
 async def redrive(
     service: Serving, caller: Calling, decision_id: str, sent: Annotated[RedriveIn, reads(RedriveIn)]
@@ -42,7 +37,7 @@ async def redrive(
     """Let a failed or halted run go on, its tries counted anew."""
     by, adopt = caller.person(sent.by), sent.adopt_current_code
     run = await service.runtime.redrive(run_id(decision_id), by=by, reason=sent.reason, adopt_current_code=adopt)
-    return _shown(run)
+    return run_response(service, run)
 
 
 @router.post("/v1/decisions/{decision_id}/abort", responses=_RUN, openapi_extra=_takes(Reasoning))
@@ -50,7 +45,9 @@ async def abort(
     service: Serving, caller: Calling, decision_id: str, sent: Annotated[Reasoning, reads(Reasoning)]
 ) -> Response:
     """End a run under way; what was done is taken back in reverse order."""
-    return _shown(await service.runtime.abort(run_id(decision_id), by=caller.person(sent.by), reason=sent.reason))
+    return run_response(
+        service, await service.runtime.abort(run_id(decision_id), by=caller.person(sent.by), reason=sent.reason)
+    )
 
 
 @router.post("/v1/decisions/{decision_id}/signals/{signal}", responses=_RUN, openapi_extra=_takes(SignalIn))
@@ -59,7 +56,7 @@ async def signal(
 ) -> Response:
     """Tell a run what it waits for, or will wait for."""
     by = _speaker(caller, sent.by)
-    return _shown(await service.runtime.signal(run_id(decision_id), signal, sent.payload, by=by))
+    return run_response(service, await service.runtime.signal(run_id(decision_id), signal, sent.payload, by=by))
 
 
 @router.get("/v1/dead-letters", responses=responses(reference("DeadLettersNow"), "The newest first", [422]))

@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 
 from steward.api.admission import Calling, Serving, TheRun, reads, run_id
-from steward.api.answers import ChangeIn, EscalationIn, PersonsAnswer, QuestionIn, ReplyIn, SnoozeIn, run_document
+from steward.api.answers import ChangeIn, EscalationIn, PersonsAnswer, QuestionIn, ReplyIn, SnoozeIn
 from steward.api.described import RUN_DOCUMENT, JsonSchema, array_of, body, reference, responses
-from steward.api.reading import Limit, json_response
-from steward.ledger.run import Run
+from steward.api.reading import Limit, json_response, run_response
 from steward.loop.asks import Approval
 
 router = APIRouter()
@@ -20,10 +19,6 @@ _ANSWER = responses(reference(RUN_DOCUMENT), "The decision as it stands now", _P
 
 def _takes(struct: type[object]) -> JsonSchema:
     return {"requestBody": body(reference(struct.__name__))}
-
-
-def _shown(run: Run) -> Response:
-    return Response(run_document(run), media_type="application/json")
 
 
 @router.get("/v1/approvals", responses=responses(array_of("Approval"), "The next deadline first", [422]))
@@ -50,7 +45,7 @@ async def approve(
     run = await answers.approve(
         run_id(decision_id), by=by, reason=sent.reason, evidence=sent.evidence, groups=caller.teams
     )
-    return _shown(run)
+    return run_response(service, run)
 
 
 @router.post("/v1/approvals/{decision_id}/reject", responses=_ANSWER, openapi_extra=_takes(PersonsAnswer))
@@ -62,7 +57,7 @@ async def reject(
     run = await answers.reject(
         run_id(decision_id), by=by, reason=sent.reason, evidence=sent.evidence, groups=caller.teams
     )
-    return _shown(run)
+    return run_response(service, run)
 
 
 @router.post("/v1/approvals/{decision_id}/change", responses=_ANSWER, openapi_extra=_takes(ChangeIn))
@@ -74,7 +69,7 @@ async def change(
     run = await answers.change(
         run_id(decision_id), sent.choice, by=by, reason=sent.reason, evidence=sent.evidence, groups=caller.teams
     )
-    return _shown(run)
+    return run_response(service, run)
 
 
 @router.post("/v1/approvals/{decision_id}/question", responses=_ANSWER, openapi_extra=_takes(QuestionIn))
@@ -83,7 +78,9 @@ async def question(
 ) -> Response:
     """Ask back before you answer; the deadline stays."""
     by, answers = caller.person(sent.by), service.runtime.answers
-    return _shown(await answers.question(run_id(decision_id), by=by, reason=sent.question, groups=caller.teams))
+    return run_response(
+        service, await answers.question(run_id(decision_id), by=by, reason=sent.question, groups=caller.teams)
+    )
 
 
 @router.post("/v1/approvals/{decision_id}/reply", responses=_ANSWER, openapi_extra=_takes(ReplyIn))
@@ -92,7 +89,7 @@ async def reply(
 ) -> Response:
     """Reply to the open question of those who are asked."""
     by, answers = caller.person(sent.by), service.runtime.answers
-    return _shown(await answers.reply(run_id(decision_id), by=by, reason=sent.reply))
+    return run_response(service, await answers.reply(run_id(decision_id), by=by, reason=sent.reply))
 
 
 @router.post("/v1/approvals/{decision_id}/escalate", responses=_ANSWER, openapi_extra=_takes(EscalationIn))
@@ -102,7 +99,7 @@ async def escalate(
     """Have others asked too: the next of the gate's ladder, or one of it by name."""
     by, answers = caller.person(sent.by), service.runtime.answers
     run = await answers.escalate(run_id(decision_id), to=sent.to, by=by, reason=sent.reason, groups=caller.teams)
-    return _shown(run)
+    return run_response(service, run)
 
 
 @router.post("/v1/approvals/{decision_id}/snooze", responses=_ANSWER, openapi_extra=_takes(SnoozeIn))
@@ -112,7 +109,7 @@ async def snooze(
     """Do not be reminded before some time; the deadline stays."""
     by, answers = caller.person(sent.by), service.runtime.answers
     run = await answers.snooze(run_id(decision_id), until=sent.until, by=by, reason=sent.reason, groups=caller.teams)
-    return _shown(run)
+    return run_response(service, run)
 
 
 @router.post("/v1/decisions/{decision_id}/undo", responses=_ANSWER, openapi_extra=_takes(PersonsAnswer))
@@ -121,4 +118,4 @@ async def undo(
 ) -> Response:
     """Take back what a decision's action did."""
     by = caller.person(sent.by)
-    return _shown(await service.runtime.undo(run_id(decision_id), by=by, reason=sent.reason))
+    return run_response(service, await service.runtime.undo(run_id(decision_id), by=by, reason=sent.reason))

@@ -14,6 +14,7 @@ from steward.ledger.run import Placed, Run
 from steward.loop.asks import Approval
 from steward.records import Record, Status
 from steward.runtime.stops import Stop
+from steward.workflow.next import Next
 
 Text = Annotated[str, Meta(min_length=1, max_length=2_000)]
 Person = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -204,11 +205,12 @@ _COMMON = ("kind", "decision_id", "decision", "at", "by")
 _RECORD_DECODER = msgspec.json.Decoder(dict[str, Raw])
 
 
-def run_document(run: Run) -> bytes:
+def run_document(run: Run, following: Next | None = None) -> bytes:
     """Return a run as JSON: the record with its present status and choice, what is asked, and its history.
 
     Args:
         run: The folded run.
+        following: What it waits for, where that is known.
     """
     document = _RECORD_DECODER.decode(msgspec.json.encode(run.record))
     document["status"] = Raw(msgspec.json.encode(run.status))
@@ -219,6 +221,8 @@ def run_document(run: Run) -> bytes:
     document["provenance"] = Raw(msgspec.json.encode(provenance))
     if run.is_waiting:
         document["approval"] = Raw(msgspec.json.encode(Approval.of(run)))
+    if following is not None:
+        document["next"] = Raw(msgspec.json.encode(following))
     document["history"] = Raw(msgspec.json.encode([history(placed) for placed in run.history]))
     return msgspec.json.encode(document)
 

@@ -15,6 +15,7 @@ from steward.insight.value import ValueSummary
 from steward.loop.asks import Approval
 from steward.records import Record
 from steward.runtime.deadletters import DeadLettersNow
+from steward.workflow.next import Next
 
 JsonSchema = dict[str, Any]
 _TEMPLATE = "#/components/schemas/{name}"
@@ -44,6 +45,7 @@ _DESCRIBED: tuple[type[Any], ...] = (
     answers.StopsNow,
     Approval,
     DeadLettersNow,
+    Next,
     PeopleReport,
     accounts.Account,
     accounts.AccountChange,
@@ -86,7 +88,12 @@ def components() -> dict[str, JsonSchema]:
         **record,
         "title": RUN_DOCUMENT,
         "description": "The record with its present status and choice, and the history of the run.",
-        "properties": {**record["properties"], "history": history, "approval": reference("Approval")},
+        "properties": {
+            **record["properties"],
+            "history": history,
+            "approval": reference("Approval"),
+            "next": reference("Next"),
+        },
         "required": [*record["required"], "history"],
     }
     return schemas

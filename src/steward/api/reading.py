@@ -20,9 +20,11 @@ from steward.api.admission import Calling, Serving, TheRun
 from steward.api.answers import LedgerEntry, LedgerPage, run_document
 from steward.api.described import RUN_DOCUMENT, array_of, reference, responses
 from steward.api.entrance import Caller
+from steward.api.service import Service
 from steward.insight.value import summary
 from steward.ledger.bundle import SigningLedger, bundle
 from steward.ledger.port import Entry
+from steward.ledger.run import Run
 from steward.records import Status
 
 PAGE_BYTES = 8 * 1024 * 1024
@@ -36,6 +38,11 @@ router = APIRouter()
 def json_response(value: Any, headers: dict[str, str] | None = None) -> Response:
     """Return a value as JSON, encoded by msgspec like everything the API answers."""
     return Response(msgspec.json.encode(value), media_type="application/json", headers=headers)
+
+
+def run_response(service: Service, run: Run) -> Response:
+    """Return a run as it stands, with what it waits for."""
+    return Response(run_document(run, service.runtime.effects.next(run)), media_type="application/json")
 
 
 @router.get("/v1/decisions", responses=responses(array_of("RunRow"), "The newest first", [422]))
@@ -64,9 +71,9 @@ async def list_decisions(
     "/v1/decisions/{decision_id}",
     responses=responses(reference(RUN_DOCUMENT), "The record as it stands now, with its history", [404]),
 )
-async def show_decision(run: TheRun, decision_id: str) -> Response:
-    """Show one decision: its record with the present status and choice, and its history."""
-    return Response(run_document(run), media_type="application/json")
+async def show_decision(service: Serving, run: TheRun, decision_id: str) -> Response:
+    """Show one decision: its record with the present status and choice, what it waits for, and its history."""
+    return run_response(service, run)
 
 
 @router.get(

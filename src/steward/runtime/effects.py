@@ -12,11 +12,9 @@ from steward.ledger.port import Commit, Draft
 from steward.ledger.run import Run
 from steward.runtime.answers import stopped
 from steward.runtime.journal import Journal
-from steward.workflow.dispatch import Dispatcher, Effect, Stopped
-from steward.workflow.moves import Settle
-from steward.workflow.plan import Plan, Plans
+from steward.workflow.next import Next
+from steward.workflow.plan import Plans
 from steward.workflow.told import aborted, being_undone, intent_to_undo, redriven, signalled
-from steward.workflow.written import Writer
 
 
 class Effects:
@@ -29,16 +27,16 @@ class Effects:
         journal: Where entries are written.
         plans: What the decisions do.
         clock: Says when.
-        dispatch: Calls the functions that take back.
         is_stopped: Whether a decision is stopped.
     """
 
-    def __init__(
-        self, journal: Journal, plans: Plans, clock: Clock, dispatch: Dispatcher, is_stopped: Callable[[str], bool]
-    ) -> None:
-        self._journal, self._plans, self._clock = journal, plans, clock
-        self._dispatch, self._is_stopped = dispatch, is_stopped
-        self._undoing: set[UUID] = set()
+    def __init__(self, journal: Journal, plans: Plans, clock: Clock, is_stopped: Callable[[str], bool]) -> None:
+        self._journal, self._plans, self._clock, self._is_stopped = journal, plans, clock, is_stopped
+
+    def next(self, run: Run) -> Next | None:
+        """Return what a run waits for; ``None`` if that is an answer, or nothing."""
+        is_stopped = self._is_stopped(run.record.decision)
+        return Next.of(self._plans.of(run), run, self._clock.now(), is_stopped=is_stopped)
 
     async def redrive(self, decision_id: UUID, *, by: str, reason: str, adopt_current_code: bool = False) -> Run:
         """Let a failed or halted run go on, its tries counted anew; see :func:`steward.workflow.told.redriven`.
@@ -68,36 +66,19 @@ class Effects:
         return await self._tell(run, signalled(run, plan, name, payload, at=at, by=by))
 
     async def undo(self, decision_id: UUID, *, by: str, reason: str) -> Run:
-        """Take back what a run did: a plain action at once, the steps of others in reverse order, by themselves.
+        """Write down that everything a run did is to be taken back; it is then tried until it is, or a person is asked.
 
         Raises:
             Conflict: There is nothing to take back, no way to, or somebody is doing it; or the decision is stopped.
-            EngineError: Taking a plain action back failed; nothing was written, and it may be tried again.
         """
         run = await self._run(decision_id)
-        plan = self._revocable(run)
-        if not plan.is_single:
+        self._check_revocable(run)
+        try:
             return await self._tell(run, intent_to_undo(run, at=self._clock.now(), by=by, reason=reason))
-        if decision_id in self._undoing:
-            raise being_undone(run)
-        self._undoing.add(decision_id)
-        try:
-            return await self._undo(plan, run, by, reason)
-        finally:
-            self._undoing.discard(decision_id)
+        except Conflict as error:
+            raise being_undone(run) from error
 
-    async def _undo(self, plan: Plan, run: Run, by: str, reason: str) -> Run:
-        [action] = plan.steps
-        assert isinstance(action, Action)
-        effect = Effect(plan, run, action, plan.key(run, action))
-        try:
-            receipt = await self._dispatch.undo(effect, 1)
-        except Stopped:
-            raise stopped(run.record.decision) from None
-        undone = Writer(run, self._clock.now()).of_move(Settle(by, reason, receipt))
-        return await self._tell(run, undone)
-
-    def _revocable(self, run: Run) -> Plan:
+    def _check_revocable(self, run: Run) -> None:
         plan = self._plans.of(run)
         if plan is None or not any(isinstance(step, Action) and step.undo for step in plan.steps):
             raise Conflict(
@@ -109,7 +90,6 @@ class Effects:
             raise Conflict(f"decision {run.record.decision_id} has no effect to take back", code="nothing-to-undo")
         if self._is_stopped(run.record.decision):
             raise stopped(run.record.decision)
-        return plan
 
     async def _tell(self, run: Run, said: Draft) -> Run:
         try:
