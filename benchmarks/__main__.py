@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-NOT_BENCHMARKS = {"__init__", "__main__", "report", "workload"}
+NOT_BENCHMARKS = {"__init__", "__main__", "report", "workload", "overload_servers"}
+WITHIN_OTHERS = {"overload", "stop_switch"}
+"""Benchmarks that ``reliability`` runs."""
 
 
 def names() -> list[str]:
     """Return the benchmarks to run: those named, or all that have a ``main``."""
     asked = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     found = [p.stem for p in sorted(FOLDER.glob("*.py")) if "\ndef main(" in p.read_text(encoding="utf-8")]
-    return asked or [name for name in found if name not in NOT_BENCHMARKS]
+    return asked or [name for name in found if name not in NOT_BENCHMARKS | WITHIN_OTHERS]
 
 
 def run(name: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 
@@ -48,7 +48,7 @@ def machine() -> dict[str, object]:
 def report(benchmark: str, figures: list[Figure], details: Mapping[str, object] | None = None) -> None:
     """Print the figures: one JSON object if ``--json`` was given, a table otherwise."""
     if "--json" in sys.argv:
-        rows = [{"name": f.name, "value": f.value, "unit": f.unit, "goal": f.goal, "met": f.met} for f in figures]
+        rows = [asdict(figure) | {"met": figure.met} for figure in figures]
         print(json.dumps({"benchmark": benchmark, "machine": machine(), "figures": rows, **(details or {})}))
         return
     print(f"{benchmark} on {machine()}")
