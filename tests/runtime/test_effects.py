@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -133,7 +134,6 @@ async def test_a_finished_switching_is_undone_in_reverse(world: World) -> None:
     await runtime.signal(run_id, "clear", by="crew-3")
     await world.later(MINUTE)
     await runtime.undo(run_id, by="ann", reason="wrong feeder")
-    await world.later()
     with pytest.raises(Conflict) as raised:
         await runtime.undo(run_id, by="bob", reason="me too")
     assert raised.value.code == "undo-in-flight"
@@ -261,6 +261,29 @@ async def test_doubt_and_halts_are_listed_too(memory: World) -> None:
     await memory.later(MINUTE)
     [halted] = (await memory.runtime.dead_letters.now()).runs
     assert (halted.status, halted.code) == (Status.HALTED, "code-gone")
+
+
+@pytest.mark.parametrize(
+    ("fails", "verify", "undo", "is_in_doubt"),
+    [
+        ([TimeoutError(), TimeoutError()], False, False, True),
+        ([TimeoutError(), EngineError("refused", code="refused")], False, False, True),
+        ([ConnectionError("down"), ConnectionError("down")], False, False, False),
+        ([TimeoutError(), TimeoutError()], True, False, False),
+        ([TimeoutError(), TimeoutError()], False, True, False),
+    ],
+)
+async def test_a_dead_letter_says_whether_it_may_have_taken_effect(
+    memory: World, fails: list[Exception], verify: bool, undo: bool, is_in_doubt: bool
+) -> None:
+    plant = Plant(fails={"do open": fails})
+    action = plant.action("open", verify=verify, undo=undo)
+    await memory.open(switching(plant, action=replace(action, attempts=2)))
+    await begun(memory)
+    await memory.later(timedelta(hours=1))
+    [dead] = (await memory.runtime.dead_letters.now()).runs
+    assert dead.status is Status.FAILED
+    assert ("may have taken effect" in dead.reason) == is_in_doubt
 
 
 async def test_a_dead_event_is_published_once_more(world: World, till: Till) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.runtime.shop import Refund, refund
 from tests.runtime.world import MINUTE, Till, World
 
+from steward import Action
 from steward.errors import EngineError
 from steward.people.notice import Notice
 from steward.people.port import Channel
@@ -191,6 +192,18 @@ async def test_a_dead_letter_is_told_to_the_owner(world: World, till: Till, post
         await world.later(MINUTE)
     assert post.told("failed") == ["dee@example.org"]
     assert "no paper" in "\n".join(post.sent[-1][1].lines)
+
+
+async def test_a_notice_does_not_hide_that_an_action_may_have_taken_effect(
+    world: World, till: Till, post: Post
+) -> None:
+    runtime = await world.open(refund(till, action=Action(do=till.pay, attempts=1)))
+    till.fails = [TimeoutError()]
+    await runtime.decide("shop.refund", Refund(order_id="o1", amount_eur=20.0))
+    for _ in range(3):
+        await world.later(MINUTE)
+    assert post.told("failed") == ["dee@example.org"]
+    assert "may have taken effect" in post.sent[-1][1].lines[0]
 
 
 async def test_without_an_address_book_nobody_is_told(world: World, till: Till) -> None:

@@ -34,7 +34,8 @@ class DeadRun(Struct, frozen=True, kw_only=True):
         status: ``failed``, ``halted``, or ``in-doubt`` (which is still being tried).
         at: Since when.
         code: The error's stable code.
-        reason: What happened; of a halted run, the question to the operator.
+        reason: What happened, and whether it may have taken effect all the same; of a halted run, the question to the
+            operator.
 
     Example:
         >>> DeadRun(decision_id=UUID(int=7), decision="pay.release", status=Status.FAILED, at=datetime(2026, 1, 1),

@@ -134,7 +134,7 @@ def _failed(body: Failed, run: Run, owners: tuple[str, ...]) -> dict[str, Any] |
     if body.stage != "act":
         return None  # what fails before a choice is made is told to the caller and counted, not sent to people
     lines = (f"The action failed for good: {body.reason}", "It is a dead letter now: steward dead-letters")
-    return {"to": owners, "title": f"[Steward] {body.decision} could not act", "lines": lines}
+    return {"to": owners, "title": f"[Steward] the action of {body.decision} failed for good", "lines": lines}
 
 
 def run_deadline(run: Run) -> datetime:
