@@ -42,7 +42,7 @@ async def test_every_entry_moves_it_on(asked: tuple[World, UUID]) -> None:
     assert [run.is_waiting for run in seen] == [True, False, False, False]
     assert [run.needs_action for run in seen] == [False, True, False, False]
     last = seen[-1]
-    assert (last.index, len(last.history), len(last.observed)) == (seen[0].index, 7, 1)
+    assert (last.index, len(last.history), len(last.observed)) == (seen[0].index, 8, 1)
     assert isinstance(last.receipt, Receipt)
     assert last.valued is not None
     assert [step.index for step in last.history] == sorted(step.index for step in last.history)

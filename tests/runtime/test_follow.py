@@ -15,7 +15,7 @@ from tests.runtime.world import HOUR, MINUTE, NOON, SECOND, Till, World
 
 from steward import Action, Call, Choice, Features, Prediction, Receipt, Status, seconds
 from steward.entries import Escalated, Expired
-from steward.errors import Conflict, ContractError, EngineError, GateExpired, StewardError
+from steward.errors import Conflict, ContractError, GateExpired, StewardError
 from steward.ledger.run import Run
 from steward.records import GateFacts, Rung
 from steward.testing.faults import unwritable
@@ -400,28 +400,36 @@ async def test_two_who_take_back_at_once_do_it_once(world: World, till: Till) ->
     assert till.verbs == ["do", "undo"]
 
 
-async def test_a_failed_undo_can_be_tried_again(memory: World, till: Till) -> None:
+async def test_a_failed_undo_is_tried_on_by_itself(memory: World, till: Till) -> None:
     runtime = await memory.open(refund(till))
     run_id = (await runtime.decide("shop.refund", small())).record.decision_id
     await memory.later()
     till.fails.append(ConnectionError("down"))
-    with pytest.raises(EngineError) as raised:
+    run = await runtime.undo(run_id, by="ann", reason="a mistake")
+    assert run.undone is None
+    assert run.aborted is not None
+    with pytest.raises(Conflict) as raised:
         await runtime.undo(run_id, by="ann", reason="a mistake")
-    assert raised.value.retryable
-    assert (await runtime.undo(run_id, by="ann", reason="a mistake")).status is Status.UNDONE
+    assert raised.value.code == "undo-in-flight"
+    await memory.crash()
+    await memory.later(MINUTE)
+    run = await memory.runtime.run(run_id)
+    assert (run.status, till.effects) == (Status.UNDONE, {})
+    assert run.undone is not None
+    assert (run.undone.by, run.undone.reason) == ("ann", "a mistake")
 
 
-async def test_an_undo_without_a_receipt_writes_nothing(memory: World, till: Till) -> None:
+async def test_an_undo_without_a_receipt_asks_a_person(memory: World, till: Till) -> None:
     def silent(choice: str, call: Call) -> Receipt:
         return None  # type: ignore[return-value]  # on purpose
 
     runtime = await memory.open(refund(till, action=Action(do=till.pay, undo=silent)))
     run_id = (await runtime.decide("shop.refund", small())).record.decision_id
     await memory.later()
-    with pytest.raises(EngineError) as raised:
-        await runtime.undo(run_id, by="ann", reason="a mistake")
-    assert raised.value.code == "no-receipt"
-    assert (await runtime.run(run_id)).status is Status.ACTED
+    run = await runtime.undo(run_id, by="ann", reason="a mistake")
+    assert run.status is Status.HALTED
+    assert run.halted is not None
+    assert "receipt" in run.halted.question
 
 
 async def test_no_undo_declared(memory: World, till: Till) -> None:

@@ -51,7 +51,7 @@ def open_acting(
     dispatch = Dispatcher(clock, lines.reach, holds=stops.holds)
     return Acting(
         EmbeddedWorkflow(journal, plans, clock, dispatch),
-        Effects(journal, plans, clock, dispatch, stops.is_stopped),
+        Effects(journal, plans, clock, stops.is_stopped),
         lines,
         outages,
     )

@@ -72,6 +72,12 @@ class Follow:
             raise self._failure
         return len(self._begin())
 
+    async def look(self, run_id: UUID) -> None:
+        """Look at one run now, and wait for it; what fails is told by :meth:`begin`."""
+        if (earlier := self._looks.get(run_id)) is not None:
+            await asyncio.wait([earlier])  # it may have read the run before what is to be seen now
+        await asyncio.wait([self._looks.get(run_id) or self._start(run_id)])
+
     async def close(self) -> None:
         """Stop; what was under way is looked at again after the next start."""
         looks = list(self._looks.values())
@@ -85,10 +91,13 @@ class Follow:
             if run_id in self._looks:
                 self._again.add(run_id)
                 continue
-            look = self._looks[run_id] = asyncio.create_task(self._look(run_id))
-            look.add_done_callback(partial(self._ended, run_id))
-            begun.append(look)
+            begun.append(self._start(run_id))
         return begun
+
+    def _start(self, run_id: UUID) -> asyncio.Task[None]:
+        look = self._looks[run_id] = asyncio.create_task(self._look(run_id))
+        look.add_done_callback(partial(self._ended, run_id))
+        return look
 
     def _ended(self, run_id: UUID, look: asyncio.Task[None]) -> None:
         del self._looks[run_id]

@@ -226,7 +226,7 @@ class Runtime:
     async def approvals(self, limit: int = 100, *, among: Collection[str] | None = None) -> list[Approval]:
         """Return what people are asked now, the next deadline first, ``among`` some decisions only."""
         await self.catch_up()
-        return await approvals(self.views, self.ledger, limit, among=among)
+        return await approvals(self.views, self.ledger, limit, is_stopped=self.stops.is_stopped, among=among)
 
     async def approve(self, decision_id: UUID, **words: Unpack[Words]) -> Run:
         """Agree with what is asked; all that people can answer is in :attr:`answers`."""
@@ -257,8 +257,13 @@ class Runtime:
         return await self.effects.signal(decision_id, name, payload, by=by)
 
     async def undo(self, decision_id: UUID, *, by: str, reason: str) -> Run:
-        """Take back what was done; see :meth:`steward.runtime.effects.Effects.undo`."""
-        return await self.effects.undo(decision_id, by=by, reason=reason)
+        """Take back what was done; see :meth:`steward.runtime.effects.Effects.undo`.
+
+        It is tried once before this returns; what fails then is tried on, as every effect is.
+        """
+        await self.effects.undo(decision_id, by=by, reason=reason)
+        await self._parts.follow.look(decision_id)
+        return await self.run(decision_id)
 
     async def run(self, decision_id: UUID) -> Run:
         """Return all that is known of one run; ``NotFound`` if there is none."""
