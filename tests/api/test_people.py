@@ -158,14 +158,20 @@ async def test_the_stop_switch(client: httpx.AsyncClient, runtime: Runtime) -> N
     assert (await client.get("/v1/stops")).json() == stopped
     words = {"reason": "ok", "evidence": ask["evidence"]}
     assert (await said(client, f"{path}/approve", 409, by="bo", **words))["code"] == "stopped"
+    [listed] = (await client.get("/v1/approvals")).json()
+    shown = (await client.get(path)).json()
+    assert listed == shown == {**ask, "stopped": True}
+    assert (await client.get(f"/v1/decisions/{ask['decision_id']}")).json()["approval"] == shown
     assert "steward_stops_standing 1" in (await client.get("/metrics")).text
     run = (await client.post(DECIDE, json=REFUND)).json()["decision_id"]
     await runtime.advance()
-    assert (await client.get(f"/v1/decisions/{run}")).json()["status"] == "decided"
+    held = (await client.get(f"/v1/decisions/{run}")).json()
+    assert (held["status"], held["next"]) == ("decided", {"waits_for": "operator", "name": "stopped"})
     assert (await said(client, "/v1/stops/resume", by="ana", reason="clear"))["stops"][0]["resuming_by"] == "ana"
     assert (await said(client, "/v1/stops/resume", 409, by="ana", reason="clear"))["code"] == "second-person"
     assert (await said(client, "/v1/stops/resume", by="bo", reason="clear"))["stops"] == []
     assert (await said(client, "/v1/stops/resume", 409, by="bo", reason="clear"))["code"] == "not-stopped"
+    assert (await client.get(path)).json() == ask
     await runtime.advance()
     assert (await client.get(f"/v1/decisions/{run}")).json()["status"] == "acted"
 

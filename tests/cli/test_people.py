@@ -90,6 +90,19 @@ def test_stopped_until_two_people_say_otherwise(project: Path) -> None:
     assert data("show", run)["status"] == "acted"
 
 
+def test_a_stopped_question_does_not_look_as_if_it_could_be_answered(asks_two: Path) -> None:
+    run = decided(LARGE, code=4)
+    assert "stopped" not in data("approvals")[0]
+    data("stop", "--decision", NAME, "--reason", "smoke", "--by", "ana")
+    assert data("approvals")[0]["stopped"] is True
+    listed = steward("approvals")
+    assert "stopped" in listed.stdout
+    assert "steward stops" in listed.stderr
+    assert data("show", run)["approval"]["stopped"] is True
+    told = steward("show", run).stderr
+    assert ("steward stops" in told, "steward approve" in told) == (True, False)
+
+
 def test_an_unknown_decision_cannot_be_stopped(project: Path) -> None:
     error = refusal("stop", "--decision", "refunds.relese", "--reason", "smoke", code=3)
     assert NAME in error["next"]

@@ -31,9 +31,9 @@ async def list_approvals(service: Serving, caller: Calling, limit: Limit = 100) 
     "/v1/approvals/{decision_id}",
     responses=responses(reference("Approval"), "What is asked, and how far it has come", [404, 409]),
 )
-async def show_approval(run: TheRun, decision_id: str) -> Response:
+async def show_approval(service: Serving, run: TheRun, decision_id: str) -> Response:
     """Show what people are or were asked in one decision."""
-    return json_response(Approval.of(run))
+    return json_response(Approval.of(run, is_stopped=service.runtime.stops.is_stopped(run.record.decision)))
 
 
 @router.post("/v1/approvals/{decision_id}/approve", responses=_ANSWER, openapi_extra=_takes(PersonsAnswer))

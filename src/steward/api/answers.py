@@ -205,12 +205,13 @@ _COMMON = ("kind", "decision_id", "decision", "at", "by")
 _RECORD_DECODER = msgspec.json.Decoder(dict[str, Raw])
 
 
-def run_document(run: Run, following: Next | None = None) -> bytes:
+def run_document(run: Run, following: Next | None = None, *, is_stopped: bool = False) -> bytes:
     """Return a run as JSON: the record with its present status and choice, what is asked, and its history.
 
     Args:
         run: The folded run.
         following: What it waits for, where that is known.
+        is_stopped: Whether a stop stands for its decision.
     """
     document = _RECORD_DECODER.decode(msgspec.json.encode(run.record))
     document["status"] = Raw(msgspec.json.encode(run.status))
@@ -220,7 +221,7 @@ def run_document(run: Run, following: Next | None = None) -> bytes:
     provenance = msgspec.structs.replace(run.record.provenance, ledger_index=run.index)
     document["provenance"] = Raw(msgspec.json.encode(provenance))
     if run.is_waiting:
-        document["approval"] = Raw(msgspec.json.encode(Approval.of(run)))
+        document["approval"] = Raw(msgspec.json.encode(Approval.of(run, is_stopped=is_stopped)))
     if following is not None:
         document["next"] = Raw(msgspec.json.encode(following))
     document["history"] = Raw(msgspec.json.encode([history(placed) for placed in run.history]))

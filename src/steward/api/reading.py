@@ -42,7 +42,8 @@ def json_response(value: Any, headers: dict[str, str] | None = None) -> Response
 
 def run_response(service: Service, run: Run) -> Response:
     """Return a run as it stands, with what it waits for."""
-    return Response(run_document(run, service.runtime.effects.next(run)), media_type="application/json")
+    following, is_stopped = service.runtime.effects.next(run), service.runtime.stops.is_stopped(run.record.decision)
+    return Response(run_document(run, following, is_stopped=is_stopped), media_type="application/json")
 
 
 @router.get("/v1/decisions", responses=responses(array_of("RunRow"), "The newest first", [422]))

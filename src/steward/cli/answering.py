@@ -6,6 +6,7 @@ import asyncio
 import getpass
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -46,10 +47,12 @@ def approvals(
 ) -> None:
     """List the decisions that wait for people, the next deadline first."""
     from steward.runtime.answers import approvals as asked  # noqa: PLC0415 - only this command needs it
+    from steward.runtime.stops import STOPS_RUN, concerns, stops_of  # noqa: PLC0415 - as above
 
     settings = session_of(context).settings()
     with viewing(settings) as views, reading(settings) as reader:
-        found = asyncio.run(asked(views, reader, limit))
+        is_stopped = partial(concerns, stops_of(asyncio.run(reader.of_run(STOPS_RUN))))
+        found = asyncio.run(asked(views, reader, limit, is_stopped=is_stopped))
     output.as_json(found) if as_json else _list_approvals(found)
 
 
@@ -62,7 +65,7 @@ def _list_approvals(found: Sequence[Approval]) -> None:
         ("left", "id", "decision", "choice", "at stake", "otherwise", "who", "agreed", "why", "open question"),
         [
             (
-                left(row.deadline - now) if isinstance(row.deadline, datetime) else "-",
+                _left(row, now),
                 str(row.decision_id),
                 row.decision,
                 output.short(row.choice),
@@ -79,6 +82,14 @@ def _list_approvals(found: Sequence[Approval]) -> None:
     )
     if not found:
         output.say("Nothing waits for a person.")
+    if any(row.stopped for row in found):
+        output.say("What is stopped cannot be answered, and does not expire, until that is lifted: steward stops")
+
+
+def _left(ask: Approval, now: datetime) -> str:
+    if ask.stopped:
+        return "stopped"
+    return left(ask.deadline - now) if isinstance(ask.deadline, datetime) else "-"
 
 
 def approve(

@@ -99,9 +99,12 @@ def _list_runs(rows: Sequence[RunRow], limit: int) -> None:
 def _show_run(settings: Settings, wanted: UUID, as_json: bool) -> None:
     from steward.api.answers import run_document  # noqa: PLC0415 - the API's own document
     from steward.ledger.run import Run  # noqa: PLC0415
+    from steward.runtime.stops import STOPS_RUN, concerns, stops_of  # noqa: PLC0415
 
     with reading(settings) as reader:
-        document = run_document(Run.of(asyncio.run(reader.of_run(wanted)), wanted))
+        found = Run.of(asyncio.run(reader.of_run(wanted)), wanted)
+        is_stopped = concerns(stops_of(asyncio.run(reader.of_run(STOPS_RUN))), found.record.decision)
+        document = run_document(found, is_stopped=is_stopped)
     if as_json:
         output.as_json(document)
         return
@@ -121,7 +124,9 @@ def _show_run(settings: Settings, wanted: UUID, as_json: bool) -> None:
         asked = next(step["facts"] for step in reversed(history) if step["kind"] == "halted")
         adopt = " --adopt" * (asked["code"] == "code-gone")
         output.say(f"It stands still: {asked['question']}\n  steward redrive {wanted} --reason '...'{adopt}")
-    if approval := run.get("approval"):
+    if is_stopped and run["status"] not in ("acted", "failed", "undone"):
+        output.say("It is stopped: steward stops")
+    elif approval := run.get("approval"):
         output.say(f"It waits for people: steward approve {wanted} --reason '...' --evidence {approval['evidence']}")
     output.say(f"Its proof: steward verify {wanted}")
 

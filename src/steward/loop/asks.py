@@ -86,6 +86,7 @@ class Approval(Struct, frozen=True, kw_only=True):
         changed: Who made it what it is now, if that was a person.
         question: What is to be replied first, if something is.
         snoozed: Who does not want to be reminded before when.
+        stopped: Set while the decision is stopped: nobody can answer, and nothing expires, until that is lifted.
 
     Example:
         >>> money = Money.of_minor(750_000, "EUR")
@@ -121,10 +122,15 @@ class Approval(Struct, frozen=True, kw_only=True):
     changed: Edit | UnsetType = UNSET
     question: Question | UnsetType = UNSET
     snoozed: Mapping[str, datetime] = {}
+    stopped: bool | UnsetType = UNSET
 
     @classmethod
-    def of(cls, run: Run) -> Self:
+    def of(cls, run: Run, *, is_stopped: bool = False) -> Self:
         """Return what is asked in a run.
+
+        Args:
+            run: The folded run.
+            is_stopped: Whether a stop stands for its decision.
 
         Raises:
             Conflict: Nobody is or was asked (``code`` is ``not-waiting``).
@@ -161,6 +167,7 @@ class Approval(Struct, frozen=True, kw_only=True):
             changed=_last_edit(run),
             question=_question(open_question(run)),
             snoozed={p.body.by: p.body.until for p in run.history if isinstance(p.body, Snoozed)},
+            stopped=is_stopped or UNSET,
         )
 
 

@@ -155,7 +155,12 @@ class Answers:
 
 
 async def approvals(
-    views: Views, ledger: Runs, limit: int = 100, *, among: Collection[str] | None = None
+    views: Views,
+    ledger: Runs,
+    limit: int = 100,
+    *,
+    is_stopped: Callable[[str], bool],
+    among: Collection[str] | None = None,
 ) -> list[Approval]:
     """Return what people are asked now, the next deadline first, ``among`` some decisions only.
 
@@ -163,13 +168,14 @@ async def approvals(
         views: Tells which runs wait; it must have caught up.
         ledger: Tells what is asked in each, or whatever reads one.
         limit: The most that are returned.
+        is_stopped: Whether a decision is stopped.
         among: The only decisions that are looked at.
     """
     found = []
     for row in views.waiting(limit, among=among):
         run = Run.of(await ledger.of_run(row.decision_id), row.decision_id)
         if run.is_waiting:
-            found.append(Approval.of(run))
+            found.append(Approval.of(run, is_stopped=is_stopped(row.decision)))
         await asyncio.sleep(0)  # a long list holds up nobody
     return found
 

@@ -78,7 +78,7 @@ class Stops:
         """Tell whether nothing of a decision may be dispatched; asked right before each dispatch."""
         if not self._standing and not self._unwritten:
             return False
-        return any(name in stops for stops in (self._standing, self._unwritten) for name in (decision, EVERY))
+        return concerns(self._standing, decision) or concerns(self._unwritten, decision)
 
     def holds(self, run_id: UUID, decision: str) -> bool:
         """Tell whether a decision is stopped; if so, look at the run again once that is lifted."""
@@ -179,6 +179,16 @@ def stops_of(entries: Sequence[Entry]) -> dict[str, Stop]:
         elif isinstance(body, Resumed):
             found.pop(body.decision, None)
     return found
+
+
+def concerns(standing: Collection[str], decision: str) -> bool:
+    """Tell whether one of the stops that stand is for a decision.
+
+    Example:
+        >>> concerns({"pay.release"}, "pay.release"), concerns({"*"}, "pay.release"), concerns({"*"}, "*")
+        (True, True, True)
+    """
+    return decision in standing or EVERY in standing
 
 
 def _next(standing: Stop, by: str, reason: str, at: datetime) -> Resuming | Resumed:
