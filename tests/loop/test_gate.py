@@ -193,6 +193,19 @@ def test_the_ladder_has_its_times(minutes: int) -> None:
     assert gate.asked_groups(run) == ("desk", *climbed)
 
 
+@pytest.mark.parametrize(("told", "left"), [("lead", ["boss"]), ("boss", ["lead"])])
+def test_the_ladder_asks_nobody_whom_a_person_has_asked(told: str, left: list[str]) -> None:
+    run = asked()
+    run = then(run, *bodies(verdicts.escalate(run, said(run, reason="help"), told)))
+    climbed = list[str]()
+    while (step := gate.escalate(run, NOON + 7 * MINUTE)) is not None:
+        assert isinstance(step[0], Escalated)
+        assert step[1] == f"escalated:{ID}:{len(climbed)}"
+        climbed.append(step[0].to)
+        run = then(run, step[0])
+    assert climbed == left
+
+
 def test_the_document_says_all() -> None:
     run = asked(approvals=2, four_eyes=True, by="pia", author="art")
     run = then(run, verdicts.approve(run, said(run))[0][0])

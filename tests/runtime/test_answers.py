@@ -407,6 +407,16 @@ async def test_the_ladder_is_climbed_rung_by_rung(world: World, till: Till) -> N
     assert (await world.runtime.run(run_id)).status is Status.EXPIRED
 
 
+async def test_the_ladder_does_not_ask_again_whom_a_person_has_asked(world: World, till: Till) -> None:
+    run_id = await asked(world, till, within=minutes(9))
+    await world.runtime.answers.escalate(run_id, to="lead", by="ana", reason="too much for me")
+    for wait, groups in ((0, ["lead"]), (3, ["lead"]), (3, ["lead", "boss"])):
+        await world.later(timedelta(minutes=wait))
+        assert [body.to for body in await world.bodies("escalated") if isinstance(body, Escalated)] == groups
+    await world.later(3 * MINUTE)
+    assert (await world.runtime.run(run_id)).status is Status.EXPIRED
+
+
 async def test_snoozing_lies_between_now_and_the_deadline(memory: World, till: Till) -> None:
     run_id = await asked(memory, till)
     answers = memory.runtime.answers

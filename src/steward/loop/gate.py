@@ -203,11 +203,12 @@ def expire(run: Run, at: datetime) -> Keyed:
 
 
 def escalate(run: Run, at: datetime) -> Keyed | None:
-    """Ask the next in line, if one is due and has not been asked."""
+    """Ask the next in line, if one is due and has not been asked, be it by the time or by a person."""
     assert run.asked is not None
-    due = [rung for rung in run.asked.gate.ladder if rung.at <= at]
-    if len(due) <= run.escalations:
+    asked = asked_groups(run)
+    due = next((rung for rung in run.asked.gate.ladder if rung.at <= at and rung.to not in asked), None)
+    if due is None:
         return None
-    run_id, to = run.record.decision_id, due[run.escalations].to
-    escalated = Escalated(decision_id=run_id, decision=run.record.decision, at=at, to=to)
+    run_id = run.record.decision_id
+    escalated = Escalated(decision_id=run_id, decision=run.record.decision, at=at, to=due.to)
     return escalated, f"escalated:{run_id}:{run.escalations}"
