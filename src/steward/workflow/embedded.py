@@ -43,7 +43,7 @@ _CHECK_ATTEMPTS = 3
 _CHECK_BACKOFF = timedelta(seconds=1)
 _HELD = timedelta(seconds=1)
 """How long a call that was held back waits, if nobody says."""
-_MAY_HAVE = " It may have taken effect all the same: look there before it is done again."
+_MAY_HAVE = ". It may have taken effect all the same: look there before it is done again."
 _ENDINGS = frozenset({"acted", "failed", "halted"})
 
 
@@ -270,7 +270,7 @@ class EmbeddedWorkflow:
                 tries.is_open = False
         doubts, is_in_doubt = [], error.code == TIMED_OUT or run.doubted is not None
         if tries.is_open and is_in_doubt and action.undo is None:
-            reason += _MAY_HAVE  # what can be taken back is, and then nothing is in doubt any more
+            reason = reason.rstrip(".") + _MAY_HAVE  # what can be taken back is, and then nothing is in doubt any more
         if tries.is_open and (action.undo is not None or error.code == TIMED_OUT):
             doubts = [Writer(run, self._clock.now()).doubted(plan, action.name, reason, tries.attempt)]
         return self._fail(plan, run, TurnBack(action.name, error.code, reason, tries.attempt), doubts)
