@@ -61,7 +61,7 @@ def policies_of(table: Mapping[Role, frozenset[Permission]] = TABLE) -> str:
     """Return the policies that say what a table of roles says.
 
     Example:
-        >>> print(policies_of({Role.SERVICE: frozenset({Permission.INVOKE})}).splitlines()[-3])
+        >>> print(policies_of({Role.SERVICE: frozenset({Permission.INVOKE})}).splitlines()[-4])
         @id("service")
     """
     permits = [

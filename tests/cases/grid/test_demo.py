@@ -66,7 +66,7 @@ def options(folder: Path, view: demo_view.View, **changed: Any) -> DemoOptions:
 
 async def test_it_plays_asks_and_ends_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     view = Watching()
-    result = await play(options(tmp_path, view))
+    result = await play(options(tmp_path, view, answer_s=0.4))
     assert result["decisions"] == 71  # the clock changes on the first day
     assert result["asked"] >= 1  # type: ignore[operator]  # plain data
     assert result["answers"] == {"expired": result["asked"]}

@@ -161,7 +161,9 @@ class WorkflowConformance:
         plant.fails["do a"], plant.acts_anyway = [TimeoutError()], False
         absent = await site.begin()
         await site.abort(absent)
-        assert plant.calls[6:] == ["do a", "verify a"]
+        await site.later(MINUTE)
+        assert set(plant.calls[6:]) == {"do a", "verify a"}
+        assert plant.calls[6:].count("do a") == 1
         assert (await site.run(absent)).status is Status.UNDONE
 
     async def test_failed_tries_are_repeated(self, site: Site) -> None:
