@@ -10,13 +10,16 @@ every decision that was acknowledged is looked up in the ledger.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
@@ -26,6 +29,9 @@ from benchmarks.open_load import Seen, run_open_load
 from benchmarks.report import Figure, report
 from benchmarks.workload import DECISION, events, model_text, register
 
+from steward import Lane
+from steward.clock import SystemClock
+from steward.runtime.admission import Admission
 from steward.runtime.reader import LedgerReader
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -110,6 +116,20 @@ def rounds_of(folder: Path, requests: list[bytes], ports: dict[str, int], rounds
     return made
 
 
+def admission_us(times: int = 50_000) -> float:
+    """Return what it costs a request of an idle server to be let in; the least of several rounds."""
+    admission, lane = Admission(SystemClock(), most=1_000, unnoticed=timedelta(milliseconds=20)), Lane.NORMAL
+    least = math.inf
+    for _ in range(9):
+        start = time.process_time()
+        for _ in range(times):
+            admission.is_full(lane)
+            admission.enter(lane, "till-7")
+            admission.leave("till-7", 0.004)
+        least = min(least, time.process_time() - start)
+    return least / times * 1e6
+
+
 def figures(rounds: list[Round], missing: int) -> list[Figure]:
     """Return the figures, each the median of the rounds."""
 
@@ -134,6 +154,7 @@ def figures(rounds: list[Round], missing: int) -> list[Figure]:
         ),
         Figure("refused at 0.7 x", over_rounds(lambda each: 100 * len(each.usual.refused_s) / each.usual.sent), "%"),
         Figure("acknowledged lost", missing, "decisions", 0, below=True),
+        Figure("admission costs an idle request", admission_us(), "us", 1, below=True),
         Figure("refusals without Retry-After", untold, "refusals", 0, below=True),
         Figure("p99 at 2 x without admission", over_rounds(lambda each: each.unlimited.quantile_ms(0.99)), "ms"),
         Figure(

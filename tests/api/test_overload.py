@@ -20,6 +20,7 @@ from tests.api.people import populate
 from steward import Lane
 from steward.access.identity import Assignment, Kind
 from steward.access.permissions import Role
+from steward.api.app import create_app
 from steward.api.server import Server
 from steward.clock import SystemClock, VirtualClock
 from steward.ledger.memory import MemoryLedger
@@ -183,3 +184,23 @@ async def test_all_that_is_let_in_is_durable_and_the_rest_knows(tmp_path: Path) 
 def test_a_lane_changes_no_fingerprint(lane: Lane) -> None:
     assert replace(refund, lane=lane).fingerprint == refund.fingerprint
     assert replace(refund, lane=lane).description["lane"] == lane.name.lower()
+
+
+async def test_a_full_bus_says_when_to_come_back(clock: VirtualClock) -> None:
+    settings = Settings(ledger="memory://", max_lag=2)
+    async with await Runtime.open([greeting], settings=settings, clock=clock) as runtime:
+        transport = httpx.ASGITransport(app=create_app(runtime))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+
+            async def send(id: str) -> httpx.Response:
+                event = {"specversion": "1.0", "type": "shop.visits", "source": "door", "id": id, "subject": "ana"}
+                data = {"customer": "ana", "at": clock.now().isoformat()}
+                headers = {"content-type": "application/cloudevents+json"}
+                return await client.post("/v1/events", json={**event, "data": data}, headers=headers)
+
+            taken = [(await send(f"e{number}")).status_code for number in range(2)]
+            refused = await send("e2")
+            assert (taken, refused.status_code, refused.json()["code"]) == ([202, 202], 503, "bus.full")
+            assert int(refused.headers["retry-after"]) >= 1
+            await runtime.advance()
+            assert (await send("e2")).status_code == 202

@@ -59,12 +59,16 @@ class Front:
     Args:
         service: What the routes are given.
         behind: The application for everything else.
+
+    Attributes:
+        limit_bytes: The longest body that is taken.
+        refusals: The replies to who is sent away, in turns.
     """
 
     def __init__(self, service: Service, behind: App) -> None:
         self._service, self._behind, self._entrance = service, behind, service.entrance
         self._admission = service.runtime.admission
-        self._refusals = {reason: cycle(replies) for reason, replies in REFUSALS.items()}
+        self.refusals = {reason: cycle(replies) for reason, replies in REFUSALS.items()}
         self._hot = dict(_bound(service))
         self.limit_bytes = service.runtime.settings.max_body_bytes
         self._hosts = known_hosts(service.runtime.settings)
@@ -85,7 +89,10 @@ class Front:
                 await self._cold(scope, receive, send)
             else:
                 try:
-                    reply = await self.answer(known, scope["headers"], receive, None, peer_of(scope))
+                    if self.has_no_room(known):
+                        reply = next(self.refusals[Reason.FULL])
+                    else:
+                        reply = await self.answer(known, scope["headers"], receive, None, peer_of(scope))
                 except ConnectionResetError:  # nobody waits for a reply any more
                     return
                 await send_reply(reply, send)
@@ -97,7 +104,10 @@ class Front:
         return self._hot.get(path)
 
     def has_no_room(self, hot: Hot) -> bool:
-        """Tell whether a request is sent away unseen, as it must not cost what the others wait for; count it if so."""
+        """Tell whether a request is sent away unseen, as it must not cost what the others wait for; count it if so.
+
+        To be asked before :meth:`answer`, which looks at the caller first.
+        """
         lane = hot.lane
         if lane is None or not self._admission.is_full(lane):
             return False
@@ -111,8 +121,6 @@ class Front:
             ConnectionResetError: The client went away; nobody waits for a reply.
         """
         name, lane = hot.name, hot.lane
-        if self.has_no_room(hot):
-            return next(self._refusals[Reason.FULL])
         time = asyncio.get_running_loop().time
         started = time()
         try:
@@ -149,7 +157,7 @@ class Front:
         return reply
 
     def _refused(self, name: str, reason: Reason) -> Reply:
-        reply = next(self._refusals[reason])
+        reply = next(self.refusals[reason])
         self._service.metrics.requests.add((name, str(reply.status)))
         return reply
 

@@ -185,7 +185,10 @@ class Connection(HttpToolsProtocol):
             self._ready = None
             if begins and not self._in_message:
                 self._shared.learn(data, ready)
-            self._start(ready)
+            if self._shared.front.has_no_room(ready.hot):
+                self._send(ready, next(self._shared.front.refusals[Reason.FULL]))
+            else:
+                self._start(ready)
 
     def on_message_begin(self) -> None:
         """Note that a request begins."""

@@ -25,7 +25,7 @@ T = TypeVar("T")
 _log = logging.getLogger("steward.api")
 _SWEEP_S = 1.0
 _BACKLOG = 2048
-_DOORS = 32
+_DOORS = 128
 """How often an address is listened on. Through each, uvloop lets one connection in a turn of the loop, and a turn is
 long under load: with one, whoever wants to press the stop switch then may wait for seconds."""
 _KEEP_ALIVE_S = 5.0

@@ -46,7 +46,7 @@ class AdaptiveLimit:
 
     Attributes:
         in_flight: How many are under way.
-        limit: How many may be, in the normal lane.
+        limit: How many may be now, in the normal lane.
 
     Example:
         >>> from datetime import UTC
@@ -86,11 +86,6 @@ class AdaptiveLimit:
         self._look_at = samples
         self._open_rooms()
         self._begin_window()
-
-    @property
-    def limit(self) -> int:
-        """How many may be under way now, in the normal lane."""
-        return self._rooms[Lane.NORMAL]
 
     def has_room(self, lane: Lane = Lane.NORMAL) -> bool:
         """Tell whether ``try_acquire`` would let one more in."""
@@ -187,7 +182,7 @@ class AdaptiveLimit:
         self._open_rooms()
 
     def _open_rooms(self) -> None:
-        room = self._few() if self._is_probing else int(self._limit)
+        self.limit = room = self._few() if self._is_probing else int(self._limit)
         # In the order of lanes; what cannot wait is let in also while it is measured how fast the others could be.
         emergency = math.ceil(self._limit * EMERGENCY_SHARE)
         self._rooms = (emergency, room, max(int(room * BATCH_SHARE), 1))

@@ -23,7 +23,7 @@ LEAST: Final = 16
 """Never fewer are let in at once, however slow each is."""
 FIRST: Final = 100
 """How many are let in before anything is known."""
-TOLERANCE: Final = 6.0
+TOLERANCE: Final = 4.0
 """How much longer than alone a request may take. More than for a single server: a batch that grows takes longer, too,
 and decides more a second for it."""
 OPEN_SHARE: Final = 0.8
