@@ -146,3 +146,49 @@ def test_whatever_happens_the_limit_keeps_its_bounds(story: list[tuple[Lane, boo
 def test_limits_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError):
         AdaptiveLimit(VirtualClock(START).now, **wrong)
+
+
+def test_a_latency_that_nobody_notices_is_no_queue() -> None:
+    servers = Servers(8, unnoticed=timedelta(milliseconds=40))
+    seen = servers.run(2, for_s=20, warm_s=10)
+    # 8 servers of 4 ms: a mean of 40 ms in a full house is 80 under way.
+    assert 60 <= seen.limit <= 100
+    assert seen.goodput >= 0.99
+
+
+def test_nobody_is_refused_to_measure_where_the_limit_is_not_reached() -> None:
+    clock = VirtualClock(START)
+    limit = AdaptiveLimit(clock.now, first=20, samples=1, memory=3)
+    for turn in range(200):
+        let_in = [limit.try_acquire() for _ in range(19)]
+        assert all(let_in), f"turn {turn}"
+        clock.advance(timedelta(seconds=1))
+        for _ in let_in:
+            limit.release(0.001)
+
+
+def test_a_latency_that_says_nothing_moves_nothing() -> None:
+    clock = VirtualClock(START)
+    limit = AdaptiveLimit(clock.now, first=20, samples=1)
+    for _ in range(100):
+        while limit.try_acquire():
+            pass
+        clock.advance(timedelta(seconds=1))
+        while limit.in_flight:
+            limit.release(None)
+    assert limit.limit == 20
+
+
+def test_emergencies_find_room_also_while_it_is_measured() -> None:
+    clock = VirtualClock(START)
+    limit = AdaptiveLimit(clock.now, first=100, samples=1)
+    for turn in range(20):
+        while limit.try_acquire():
+            pass
+        assert limit.has_room(Lane.EMERGENCY)
+        clock.advance(timedelta(seconds=1))
+        if limit.limit < 10:
+            return
+        while limit.in_flight:
+            limit.release(0.01 * (turn + 1))
+    raise AssertionError("it was never measured again")
