@@ -51,8 +51,9 @@ class SlowLedger(MemoryLedger):
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    while not holds():  # noqa: ASYNC110 - nobody rings
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - nobody rings
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -66,8 +67,11 @@ async def crowded(clock: VirtualClock) -> AsyncIterator[tuple[httpx.AsyncClient,
         url = f"http://127.0.0.1:{server.port}"
         async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
             sent = [asyncio.create_task(client.post(DECIDE, json=REFUND)) for _ in range(2 * MOST)]
-            await until(lambda: runtime.admission.facts().in_flight == 2 * MOST)
-            yield client, ledger, sent
+            try:
+                await until(lambda: runtime.admission.facts().in_flight == 2 * MOST)
+                yield client, ledger, sent
+            finally:
+                ledger.goes_on.set()
         await server.stop()
 
 
