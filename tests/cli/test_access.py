@@ -139,9 +139,7 @@ def test_keys_and_limits_come_and_go(shell: Shell) -> None:
     shell.show(fresh)
     assert shell.refusal("access", "whoami", code=5)["code"] == "unauthenticated"
     shell.show(None)
-    assert {"denied", "hidden", "unknown-key"} <= {
-        each["code"] for each in shell.data("access", "refusals")
-    }
+    assert {"denied", "hidden", "unknown-key"} <= {each["code"] for each in shell.data("access", "refusals")}
 
 
 def test_who_lost_all_keys_recovers_with_the_files(shell: Shell) -> None:

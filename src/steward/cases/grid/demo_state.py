@@ -9,9 +9,9 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from steward.access.entries import ACCESS_KINDS
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.references import Market
-from steward.access.entries import ACCESS_KINDS
 from steward.entries import Acted, Approved, Asked, Body, Escalated, Expired, Rejected, Valued, decode_body
 from steward.insight.rows import ApprovalRow
 from steward.records import Record
