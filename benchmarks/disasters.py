@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +41,8 @@ def broken(scenario: Callable[..., object], *given: object, **more: object) -> i
     """Run a scenario; return 1 if something that must hold did not."""
     try:
         scenario(*given, **more)
-    except AssertionError as error:
-        print(f"did not hold: {error}", file=sys.stderr)
+    except AssertionError:
+        traceback.print_exc()
         return 1
     return 0
 
