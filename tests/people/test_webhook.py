@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from uuid import UUID
 
 import pytest
+from tests.people.receiver import Receiver, receiving
 
 from steward.access.tokens import Secret
 from steward.clock import SystemClock
@@ -35,35 +34,10 @@ NOTICE = Notice(
 )
 
 
-class Receiver(HTTPServer):
-    status = 204
-    got: list[tuple[dict[str, str], bytes]]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver(("127.0.0.1", 0), Handler)
-    server.got = []
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with receiving() as server:
+        yield server
 
 
 def channel(receiver: Receiver, *, allow: tuple[str, ...] = ("127.0.0.0/8",)) -> WebhookChannel:
@@ -82,13 +56,6 @@ async def test_a_notice_arrives_signed_and_whole(receiver: Receiver) -> None:
     assert (event["type"], event["id"], event["specversion"]) == ("steward.notice", "run/7", "1.0")
     assert event["data"]["title"] == "grid.dispatch asks"
     assert event["data"]["link"] == "https://s.example/approvals/00000000-0000-0000-0000-000000000001"
-
-
-async def test_same_notice_same_id(receiver: Receiver) -> None:
-    for _ in range(2):
-        await channel(receiver).send(NOTICE, f"http://127.0.0.1:{receiver.server_port}/hook")
-    (first, one), (second, other) = receiver.got
-    assert (first["webhook-id"], one) == (second["webhook-id"], other)
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(503, True), (429, True), (400, False), (302, False)])

@@ -1,6 +1,6 @@
 """The port of notifications: a channel hands one notice to one address.
 
-Promises, each with a test of that name in :mod:`steward.testing.conformance`:
+Promises, each with a test of that name in :mod:`steward.testing.conformance.channels`:
 
 * ``sent_means_taken``: when ``send`` returns, the server outside has taken the message.
 * ``failure_is_told``: a server that refuses, hangs or is gone raises ``EngineError``; ``retryable`` tells whether
