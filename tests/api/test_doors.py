@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute
 from tests.api.conftest import BIG, REFUND
 from tests.api.people import HIDDEN, SHOWN, People, populate
+from tests.api.walk import routes_of
 
 from steward.access.authorizer import TableAuthorizer
 from steward.access.identity import WHOLE, Identity, Kind, Resource
@@ -43,19 +43,9 @@ async def people(runtime: Runtime) -> People:
     return await populate(runtime)
 
 
-def all_routes(router: Any) -> Iterator[Any]:
-    """Yield every route, also those of routers within."""
-    for route in router.routes:
-        within = getattr(route, "original_router", None)
-        yield from [route] if within is None else all_routes(within)
-
-
 def test_every_route_names_its_permission_and_every_door_is_a_route(runtime: Runtime) -> None:
     app = cold_app(Service(runtime, Entrance(runtime, "127.0.0.1")))
-    routes: set[tuple[str, str]] = set()
-    for route in all_routes(app):
-        assert isinstance(route, APIRoute), f"{route} is served past the table of doors"
-        routes |= {(method, route.path) for method in route.methods or ()}
+    routes = routes_of(app)
     routes |= {("POST", route.path) for route in HOT}
     assert routes - DOORS.keys() == set(), "these routes name no permission: add them to steward.api.doors"
     assert DOORS.keys() - routes == set(), "these doors lead nowhere"

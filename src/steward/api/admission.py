@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
 from fastapi import Depends, Request
 
-from steward.api.doors import DOORS, Of
+from steward.api.doors import Door, Of
 from steward.api.entrance import Caller, peer_of
 from steward.api.exchange import Exchange, strictly
 from steward.api.service import Service
@@ -17,7 +17,9 @@ from steward.errors import Denied, NotFound
 from steward.ledger.run import Run
 
 T = TypeVar("T")
-_CALLER, _RUN = "steward.caller", "steward.run"
+CALLER: Final = "steward.caller"
+"""Where a request's scope has who calls, once they were let in."""
+_RUN: Final = "steward.run"
 
 
 def service_of(request: Request) -> Service:
@@ -37,13 +39,13 @@ async def admit(request: Request) -> None:
         NotFound: What is asked for does not exist, or not for the caller.
     """
     scope = request.scope
-    door = DOORS.get((request.method, scope["route"].path))
+    door: Door | None = request.app.state.doors.get((request.method, scope["route"].path))
     if door is None:
         raise Denied("this route is open to nobody", why="it names no permission", fix="add it to steward.api.doors")
     if door.of is Of.ANYBODY:
         return
     service = service_of(request)
-    scope[_CALLER] = caller = await service.entrance.admit(headers_of(request), request.method, peer_of(scope))
+    scope[CALLER] = caller = await service.entrance.admit(headers_of(request), request.method, peer_of(scope))
     if door.permission is None:
         return
     if door.of is Of.WHOLE:
@@ -84,7 +86,7 @@ def run_id(text: str) -> UUID:
 
 
 def _caller(request: Request) -> Caller:
-    caller: Caller = request.scope[_CALLER]
+    caller: Caller = request.scope[CALLER]
     return caller
 
 

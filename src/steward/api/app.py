@@ -15,6 +15,7 @@ from steward.api.exchange import NOSNIFF, App, Exchange, Message, Receive, Reply
 from steward.api.headers import host_name
 from steward.api.problems import problem_code, problem_reply, unexpected
 from steward.api.refusals import REFUSALS
+from steward.api.rooms import Room
 from steward.api.routes import HOT, Handle
 from steward.api.service import Service, known_hosts
 from steward.decision.lane import Lane
@@ -37,7 +38,7 @@ class Hot(NamedTuple):
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-def create_app(runtime: Runtime, host: str | None = None) -> Front:
+def create_app(runtime: Runtime, host: str | None = None, *, rooms: Sequence[Room] = ()) -> Front:
     """Return the ASGI application that serves ``runtime``, which stays the caller's to close.
 
     Where the address is not this machine's own and nobody administers yet, nobody is let in.
@@ -46,9 +47,10 @@ def create_app(runtime: Runtime, host: str | None = None) -> Front:
         runtime: An open runtime. Its settings say which hosts are answered for: the loopback names, ``host`` and
             ``host_names`` (with ``*`` in it, any), and how long a body may be: ``max_body_bytes``.
         host: The address that is listened on; by default that of the settings.
+        rooms: What stands beside the API, such as the console.
     """
     service = Service(runtime, Entrance(runtime, host or runtime.settings.host))
-    return Front(service, cold_app(service))
+    return Front(service, cold_app(service, rooms))
 
 
 class Front:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -13,13 +14,22 @@ from steward.api.admission import Calling, admit, service_of
 from steward.api.exchange import Reply
 from steward.api.openapi import description
 from steward.api.problems import problem_reply, unexpected
+from steward.api.rooms import Room, doors_of
 from steward.api.routes import HOT
 from steward.api.service import Service
 from steward.errors import ContractError, NotFound, StewardError
 
 
-def cold_app(service: Service) -> FastAPI:
-    """Return the application for all routes that are not hot; it describes the hot ones too."""
+def cold_app(service: Service, rooms: Sequence[Room] = ()) -> FastAPI:
+    """Return the application for all routes that are not hot; it describes the hot ones too.
+
+    Args:
+        service: What the routes are given.
+        rooms: What stands beside the API.
+
+    Raises:
+        DeclarationError: Two of them have the same route.
+    """
     app = FastAPI(
         title="Steward",
         docs_url=None,
@@ -28,12 +38,14 @@ def cold_app(service: Service) -> FastAPI:
         redirect_slashes=False,
         dependencies=[Depends(admit)],
     )
-    app.state.service = service
-    for room in (health, reading, answering, acting, oversight, access, docs):
-        app.include_router(room.router)
+    app.state.service, app.state.rooms, app.state.doors = service, tuple(rooms), doors_of(rooms)
+    for part in (health, reading, answering, acting, oversight, access, docs):
+        app.include_router(part.router)
     app.add_api_route("/openapi.json", _Description(app, service), methods=["GET"], include_in_schema=False)
     for route in HOT:
         app.add_api_route(route.path, _served_in_front, methods=["POST"], include_in_schema=False)
+    for room in rooms:
+        app.include_router(room.router)
     app.add_exception_handler(StewardError, _on_steward_error)
     app.add_exception_handler(RequestValidationError, _on_bad_parameter)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -71,19 +83,28 @@ def _response(reply: Reply, headers: dict[str, str] | None = None) -> Response:
     return Response(reply.body, reply.status, media_type=reply.media_type.decode(), headers=sent)
 
 
-async def _on_steward_error(_request: Request, error: Exception) -> Response:
+def _shown(request: Request, error: StewardError, headers: dict[str, str] | None = None) -> Response:
+    """Return an error as the room shows it to which the request belongs; the API has problem details."""
+    if not request.url.path.startswith("/v1/"):
+        rooms: Sequence[Room] = request.app.state.rooms
+        for room in rooms:
+            if (response := room.show_error(request, error)) is not None:
+                return response
+    return _response(problem_reply(error), headers)
+
+
+async def _on_steward_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StewardError)
-    return _response(problem_reply(error))
+    return _shown(request, error)
 
 
-async def _on_bad_parameter(_request: Request, error: Exception) -> Response:
+async def _on_bad_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where, name = first["loc"][0], ".".join(str(part) for part in first["loc"][1:])
-    return _response(
-        problem_reply(
-            ContractError(f"the {where} parameter {name} does not fit", why=first["msg"], fix="see /docs", field=name)
-        )
+    return _shown(
+        request,
+        ContractError(f"the {where} parameter {name} does not fit", why=first["msg"], fix="see /docs", field=name),
     )
 
 
@@ -91,13 +112,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path, method = request.url.path, request.method
     if error.status_code == 404:
-        told = NotFound(f"there is no page {path}", fix="see /docs", code="http.not-found")
-        return _response(problem_reply(told))
+        return _shown(request, NotFound(f"there is no page {path}", fix="see /docs", code="http.not-found"))
     if error.status_code == 405:
         wrong = ContractError(f"{method} does not exist for {path}", fix="see /docs", code="http.method")
-        return _response(problem_reply(wrong), dict(error.headers or {}))
-    bad = ContractError(f"the request is malformed: {error.detail}", code="http.bad-request")
-    return _response(problem_reply(bad))
+        return _shown(request, wrong, dict(error.headers or {}))
+    return _shown(request, ContractError(f"the request is malformed: {error.detail}", code="http.bad-request"))
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

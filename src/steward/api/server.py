@@ -9,7 +9,7 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from email.utils import format_datetime
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from steward.api.app import create_app
 from steward.api.listening import needs_first_key, refuse_strangers, tls_of
 from steward.api.protocol import Connection, connector
+from steward.api.rooms import Room
 from steward.errors import EngineError
 from steward.runtime.runtime import Runtime
 
@@ -40,9 +41,13 @@ class Server:
         port: The port it listens on.
     """
 
-    def __init__(self, runtime: Runtime, loop: asyncio.AbstractEventLoop, host: str) -> None:
+    def __init__(
+        self, runtime: Runtime, loop: asyncio.AbstractEventLoop, host: str, rooms: Sequence[Room] = ()
+    ) -> None:
         self._runtime, self._loop = runtime, loop
-        self._state, self._connect = connector(create_app(runtime, host), loop)
+        app = create_app(runtime, host, rooms=rooms)
+        self._closing = app.service.closing
+        self._state, self._connect = connector(app, loop)
         self._guarding: asyncio.Task[None] | None = None
         self._listening: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
@@ -50,7 +55,13 @@ class Server:
 
     @classmethod
     async def start(
-        cls, runtime: Runtime, host: str, port: int, *, invite: Callable[[str], object] | None = None
+        cls,
+        runtime: Runtime,
+        host: str,
+        port: int,
+        *,
+        rooms: Sequence[Room] = (),
+        invite: Callable[[str], object] | None = None,
     ) -> Self:
         """Listen on ``host`` and ``port`` (0: any free one), with TLS if the settings have a certificate.
 
@@ -58,6 +69,7 @@ class Server:
             runtime: What is served.
             host: The address.
             port: The port.
+            rooms: What stands beside the API, such as the console.
             invite: Shows the one-time key to who starts the server, where others reach it and nobody administers yet.
 
         Raises:
@@ -67,7 +79,7 @@ class Server:
         invites = needs_first_key(runtime, host)
         if invites and invite is None and not runtime.settings.access:
             raise refuse_strangers(host)
-        server = cls(runtime, asyncio.get_running_loop(), host)
+        server = cls(runtime, asyncio.get_running_loop(), host, rooms)
         tls = tls_of(runtime.settings)
         try:
             await server._listen(host, port, tls)
@@ -115,6 +127,7 @@ class Server:
 
     async def stop(self) -> None:
         """Take no more requests, answer those under way, and close; waits for the setting ``drain_s`` at most."""
+        self._closing.set()
         for listening in self._listening:
             listening.close()
         for connection in list(self._state.connections):
@@ -142,6 +155,7 @@ async def serve(
     host: str | None = None,
     port: int | None = None,
     *,
+    rooms: Sequence[Room] = (),
     ready: Callable[[int], object] = lambda port: None,
     invite: Callable[[str], object] | None = None,
 ) -> None:
@@ -151,6 +165,7 @@ async def serve(
         runtime: An open runtime.
         host: The address; by default that of the settings.
         port: The port; by default that of the settings; 0 takes a free one.
+        rooms: What stands beside the API, such as the console.
         ready: Called with the port once the server listens.
         invite: Called with the one-time key, where others reach the server and nobody administers yet.
 
@@ -165,6 +180,7 @@ async def serve(
             runtime,
             settings.host if host is None else host,
             settings.port if port is None else port,
+            rooms=rooms,
             invite=invite,
         )
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from steward.api.entrance import Entrance
@@ -21,11 +22,13 @@ class Service:
         runtime: Decides; not owned, so not closed here.
         entrance: Recognises who calls.
         metrics: What is counted.
+        closing: Set when the server stops: whoever sends without end, ends.
     """
 
     runtime: Runtime
     entrance: Entrance
     metrics: Metrics = field(default_factory=Metrics)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def known_hosts(settings: Settings) -> frozenset[str]:

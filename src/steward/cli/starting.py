@@ -63,6 +63,7 @@ def serve(
     from steward.api.server import run  # noqa: PLC0415 - FastAPI takes half a second
     from steward.api.server import serve as listen  # noqa: PLC0415
     from steward.cli.running import announced  # noqa: PLC0415
+    from steward.console.console import Console  # noqa: PLC0415
     from steward.runtime.project import load_decisions  # noqa: PLC0415
     from steward.runtime.runtime import Runtime  # noqa: PLC0415
 
@@ -74,7 +75,12 @@ def serve(
         with announced(settings) as announce:
             runtime.start()
             guarded = runtime.guard.directory.claimed or needs_first_key(runtime, settings.host)
-            await listen(runtime, ready=lambda port: _greet(announce(port), decisions, guarded), invite=_invite)
+            await listen(
+                runtime,
+                rooms=[Console()],
+                ready=lambda port: _greet(announce(port), decisions, guarded),
+                invite=_invite,
+            )
 
     run(work())
     output.say("Stopped.")
@@ -92,7 +98,9 @@ def _greet(facts: ServerFacts, decisions: Sequence[AnyDecision], guarded: bool) 
     from steward.cli.sample import sample_of  # noqa: PLC0415 - as above
 
     output.say(f"Steward serves {', '.join(decision.name for decision in decisions)}\n")
-    output.say(f"  docs      {facts.url}/docs\n  decisions {facts.url}/v1/decisions\n  metrics   {facts.url}/metrics\n")
+    output.say(
+        f"  console   {facts.url}/\n  docs      {facts.url}/docs\n  decisions {facts.url}/v1/decisions\n  metrics   {facts.url}/metrics\n"
+    )
     for decision in decisions:
         if (sample := sample_of(decision.contract)) is not None:
             body = sample.decode().replace("'", "'\\''")

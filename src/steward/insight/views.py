@@ -180,10 +180,15 @@ class Views:
 
     def waiting(self, limit: int = 100, *, among: Collection[str] | None = None) -> list[ApprovalRow]:
         """Return the runs that wait for a person, the next deadline first; ``among`` some decisions only."""
-        names = () if among is None else tuple(among)
-        where = "" if among is None else f" AND decision IN ({', '.join('?' * len(names))})"
+        where, names = _among(among)
         query = f"{_SELECT} WHERE pending = 'person'{where} ORDER BY deadline_us, run_id LIMIT ?"
         return [_approval_row(state) for state in self._states(query, (*names, limit))]
+
+    def waiting_count(self, *, among: Collection[str] | None = None) -> int:
+        """Return how many runs wait for a person, ``among`` some decisions only."""
+        where, names = _among(among)
+        query = f"SELECT count(*) FROM runs WHERE pending = 'person'{where}"  # noqa: S608 - marks only
+        return int(self._db.execute(query, names).fetchone()[0])
 
     def find(self, decision: str, outcome_key: str) -> list[UUID]:
         """Return the runs that an outcome with this key belongs to, oldest first."""
@@ -300,6 +305,10 @@ class Views:
 def _insert_sql(columns: Sequence[str], rows: int) -> str:
     row = f"({', '.join('?' * len(columns))})"
     return f"INSERT INTO runs ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - as above
+
+
+def _among(names: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    return ("", ()) if names is None else (f" AND decision IN ({', '.join('?' * len(names))})", tuple(names))
 
 
 def _first_new(entries: Sequence[Entry], position: int) -> int:

@@ -50,6 +50,7 @@ class Settings:
     host_names: tuple[str, ...] = _setting((), "names that requests may be addressed to, besides the loopback ones")
     access: str = _setting("", "the file with the issuers of tokens that are believed")
     policies: str = _setting("", "a file of Cedar policies in the place of the table of roles; needs the extra cedar")
+    zone: str = _setting("UTC", "the site's time zone, in which the console shows times: Europe/Madrid")
     origins: tuple[str, ...] = _setting((), "where the console's pages come from: https://steward.example")
     trusted_proxies: tuple[str, ...] = _setting((), "addresses of proxies whose X-Forwarded-For is believed")
     ssl_certfile: str = _setting("", "the server's certificate and chain (PEM); plain HTTP without it")

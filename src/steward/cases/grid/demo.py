@@ -229,13 +229,15 @@ class _Show:
 
 async def _listen(runtime: Runtime, host: str, port: int) -> Server:
     from steward.api.server import Server  # noqa: PLC0415 - FastAPI takes half a second
+    from steward.console.console import Console  # noqa: PLC0415
 
+    rooms = [Console(about="demo data")]
     try:
-        return await Server.start(runtime, host, port)
+        return await Server.start(runtime, host, port, rooms=rooms)
     except EngineError as error:
         if error.code != "port-in-use":
             raise
-        return await Server.start(runtime, host, 0)
+        return await Server.start(runtime, host, 0, rooms=rooms)
 
 
 def _world(options: DemoOptions) -> World:

@@ -1,0 +1,164 @@
+"""The console as a room beside the API: its pages, who may see which, and how its errors are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from steward.access.permissions import Permission, Role
+from steward.api.admission import CALLER, service_of
+from steward.api.doors import Door
+from steward.api.problems import problem
+from steward.console import assets, words, zones
+from steward.console.charts import drawing
+from steward.console.doors import DOORS
+from steward.console.glossary import GLOSSARY
+from steward.console.live import Live
+from steward.console.pages import PAGES
+from steward.console.sheets import ENDINGS, Kind, Sheet
+from steward.console.view import CONSOLE, HEADERS, View
+from steward.errors import NotFound, StewardError
+
+Source = Callable[[View], Awaitable[Sheet[Any]]]
+"""Gives the sheet behind a table or chart, as the URL's parameters say."""
+
+
+class Case(NamedTuple):
+    """A case's own page in the console.
+
+    Attributes:
+        title: Its name in the menu.
+        path: Where it is.
+        router: Its routes.
+        doors: What each of them needs.
+        templates: The package in whose folder ``templates`` its templates are.
+        sources: The sheets of its tables and charts, by name.
+
+    Example:
+        >>> Case("Smart grid", "/grid", APIRouter(), {}, "steward.cases.grid", {}).path
+        '/grid'
+    """
+
+    title: str
+    path: str
+    router: APIRouter
+    doors: Mapping[tuple[str, str], Door]
+    templates: str
+    sources: Mapping[str, Source]
+
+
+class Console:
+    """A :class:`steward.api.rooms.Room`; give it to the server.
+
+    Args:
+        cases: The cases with pages of their own.
+        about: What data this is, if it is not real: shown on every page.
+
+    Example:
+        >>> console = Console(about="demo data")
+        >>> console.doors["GET", "/"].of.value
+        'each'
+    """
+
+    def __init__(self, *, cases: Sequence[Case] = (), about: str = "") -> None:
+        self.cases, self.about = tuple(cases), about
+        self.live = Live(self)
+        self.router = APIRouter(include_in_schema=False, dependencies=[Depends(self._enter)])
+        self.sources: dict[str, Source] = {}
+        for page in PAGES:
+            self.router.include_router(page.router)
+            self.sources.update(getattr(page, "SOURCES", {}))
+        self.router.include_router(assets.router)
+        doors = dict(DOORS)
+        for case in cases:
+            self.router.include_router(case.router)
+            doors.update(case.doors)
+            self.sources.update(case.sources)
+        self.doors: Mapping[tuple[str, str], Door] = doors
+        self._templates = _environment([case.templates for case in cases])
+
+    def _enter(self, request: Request) -> None:
+        request.scope[CONSOLE] = self
+
+    def render(self, template: str, **content: Any) -> str:
+        """Return a template's text."""
+        return self._templates.get_template(template).render(console=self, **content)
+
+    def show_error(self, request: Request, error: StewardError) -> Response | None:
+        """Show an error to a browser as a page; whoever is not signed in is asked to."""
+        if "text/html" not in request.headers.get("accept", ""):
+            return None
+        told = problem(error)
+        if told.status == 401:
+            target = "/sign-in" if request.method != "GET" else f"/sign-in?next={quote(_here(request), safe='')}"
+            if "hx-request" in request.headers:
+                return Response(status_code=204, headers={"hx-redirect": target, "cache-control": "no-store"})
+            return RedirectResponse(target, 303, headers={"cache-control": "no-store"})
+        view = View(request, self, service_of(request), request.scope.get(CALLER))
+        text = self.render("error.html", view=view, around=None, problem=told)
+        return HTMLResponse(text, told.status, headers=HEADERS)
+
+    async def sheet(self, view: View, name: str) -> Sheet[Any]:
+        """Return the sheet behind a table or chart.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        source = self.sources.get(name)
+        if source is None:
+            raise NotFound(f"no table is named {name!r}", fix=f"ask for one of {', '.join(sorted(self.sources))}")
+        return await source(view)
+
+
+def _here(request: Request) -> str:
+    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+
+
+def link(view: View, path: str = "", **changes: object) -> str:
+    """Return a URL with the parameters of the one that is shown, but for some; ``None`` takes one out."""
+    parameters = {**view.parameters, **changes}
+    query = urlencode({name: value for name, value in parameters.items() if value not in (None, "")})
+    return f"{path or view.request.url.path}?{query}" if query else path or view.request.url.path
+
+
+_FILTERS: Final = {
+    "money": words.money,
+    "exactly": words.exactly,
+    "share": words.share,
+    "number": words.number,
+    "plain": words.plain,
+    "title_of": words.title,
+    "short": words.short,
+    "span": zones.span,
+}
+
+
+def _environment(packages: Sequence[str]) -> Environment:
+    loaders = [PackageLoader(package) for package in ("steward.console", *packages)]
+    environment = Environment(
+        loader=ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(_FILTERS)
+    environment.globals.update(
+        asset=assets.url,
+        ago=zones.ago,
+        draw=drawing,
+        endings=ENDINGS,
+        glossary=GLOSSARY,
+        kinds=Kind,
+        link=link,
+        Permission=Permission,
+        Role=Role,
+        tones=words.TONES,
+    )
+    return environment

@@ -1,0 +1,147 @@
+"""Who looks at a page, how they want to read it, and what every page shows around its own content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Protocol
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from msgspec import Struct
+
+from steward.access.permissions import Permission
+from steward.api.admission import CALLER, service_of
+from steward.api.entrance import Caller
+from steward.api.service import Service
+from steward.console.sheets import Sheet
+from steward.console.zones import Zone, zone_of
+from steward.runtime.runtime import Runtime
+from steward.runtime.stops import Stop
+
+CONSOLE: Final = "steward.console"
+"""Where the console puts itself into a request's scope."""
+ZONE_COOKIE: Final = "steward-zone"
+THEME_COOKIE: Final = "steward-theme"
+THEMES: Final = ("light", "dark")
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""What a page may load and do: only what is its own, and no script or style in its text."""
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class Around(Struct, frozen=True, kw_only=True):
+    """What every page shows around its content.
+
+    Attributes:
+        waiting: How many decisions wait for a person.
+        stops: The stops that stand.
+        entries: How many entries the ledger has.
+
+    Example:
+        >>> Around(waiting=0, stops=(), entries=7).entries
+        7
+    """
+
+    waiting: int
+    stops: tuple[Stop, ...]
+    entries: int
+
+
+class Renders(Protocol):
+    """What a view needs of the console."""
+
+    def render(self, template: str, **content: Any) -> str:
+        """Return a template's text."""
+        ...
+
+    async def sheet(self, view: View, name: str) -> Sheet[Any]:
+        """Return the sheet behind a table or chart."""
+        ...
+
+
+class View:
+    """One look at the console.
+
+    Attributes:
+        request: What was asked for.
+        service: What the API's routes are given, too.
+        caller: Who looks; ``None`` where nobody is signed in.
+        zone: The zone in which they read times.
+    """
+
+    def __init__(self, request: Request, console: Renders, service: Service, caller: Caller | None) -> None:
+        self.request, self.console, self.service, self.caller = request, console, service, caller
+        self.zone: Zone = zone_of(request.cookies.get(ZONE_COOKIE, ""), service.runtime.settings.zone)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What is shown."""
+        return self.service.runtime
+
+    @property
+    def now(self) -> datetime:
+        """The time by the runtime's clock, which is virtual in a demo."""
+        return self.runtime.clock.now()
+
+    @property
+    def theme(self) -> str:
+        """The chosen theme; empty for whatever the browser's system has."""
+        chosen = self.request.cookies.get(THEME_COOKIE, "")
+        return chosen if chosen in THEMES else ""
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The URL's parameters; of one that stands twice, the last."""
+        return self.request.query_params
+
+    @property
+    def readable(self) -> frozenset[str] | None:
+        """The decisions that the caller may read; ``None`` for all."""
+        return frozenset() if self.caller is None else self.caller.readable()
+
+    def may(self, permission: Permission, decision: str) -> bool:
+        """Tell whether the caller may do something with a decision; pages leave out what they may not."""
+        return self.caller is not None and self.caller.may(permission, decision)
+
+    def may_anywhere(self, permission: Permission) -> bool:
+        """Tell whether the caller may do something with at least one decision."""
+        return any(self.may(permission, name) for name in self.runtime.decisions)
+
+    async def page(self, template: str, *, status: int = 200, **content: Any) -> Response:
+        """Return a page made from a template of its name, with what every page shows around it."""
+        around = None if self.caller is None else await self.around()
+        text = self.console.render(template, view=self, around=around, **content)
+        return HTMLResponse(text, status, headers=HEADERS)
+
+    async def around(self) -> Around:
+        """Return what every page shows around its content."""
+        await self.runtime.catch_up()
+        readable = self.readable
+        standing = self.runtime.stops.standing()
+        return Around(
+            waiting=self.runtime.views.waiting_count(among=readable),
+            stops=tuple(each for each in standing if readable is None or each.decision in {"*", *readable}),
+            entries=await self.runtime.ledger.size(),
+        )
+
+
+def back_to(path: str) -> Response:
+    """Send the browser to a page after a form, so that reloading does not send the form again."""
+    return RedirectResponse(path, 303, headers={"cache-control": "no-store"})
+
+
+def look(request: Request) -> View:
+    """Return the view of a request; its route's door has been passed."""
+    return View(request, request.scope[CONSOLE], service_of(request), request.scope.get(CALLER))
+
+
+Looking = Annotated[View, Depends(look)]
+"""Who looks, how, and at what."""
