@@ -98,9 +98,9 @@ def _greet(facts: ServerFacts, decisions: Sequence[AnyDecision], guarded: bool) 
     from steward.cli.sample import sample_of  # noqa: PLC0415 - as above
 
     output.say(f"Steward serves {', '.join(decision.name for decision in decisions)}\n")
-    output.say(
-        f"  console   {facts.url}/\n  docs      {facts.url}/docs\n  decisions {facts.url}/v1/decisions\n  metrics   {facts.url}/metrics\n"
-    )
+    for name, path in (("console", "/"), ("docs", "/docs"), ("decisions", "/v1/decisions"), ("metrics", "/metrics")):
+        output.say(f"  {name:9} {facts.url}{path}")
+    output.say("")
     for decision in decisions:
         if (sample := sample_of(decision.contract)) is not None:
             body = sample.decode().replace("'", "'\\''")
