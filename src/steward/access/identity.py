@@ -152,6 +152,25 @@ def check_patterns(patterns: Iterable[str]) -> None:
         )
 
 
+def check_name(name: str) -> None:
+    """Refuse a name of an identity that could be mistaken, in the ledger or on a screen.
+
+    Raises:
+        ContractError: ``error.field`` is ``id``.
+
+    Example:
+        >>> check_name("anna@corp.example")
+        >>> check_name("system")
+        Traceback (most recent call last):
+        ...
+        steward.errors.ContractError: 'system' cannot name an identity. Next: use letters, digits and . _ @ + -
+    """
+    if not _NAME.fullmatch(name) or name == "system":
+        raise ContractError(
+            f"{name[:128]!r} cannot name an identity", fix="use letters, digits and . _ @ + -", field="id"
+        )
+
+
 def check_identity(identity: Identity) -> None:
     """Refuse an identity whose names could be mistaken, in the ledger or on a screen.
 
@@ -164,10 +183,7 @@ def check_identity(identity: Identity) -> None:
         ...
         steward.errors.ContractError: 'an na' cannot name an identity. Next: use letters, digits and . _ @ + -
     """
-    if not _NAME.fullmatch(identity.id) or identity.id == "system":
-        raise ContractError(
-            f"{identity.id[:128]!r} cannot name an identity", fix="use letters, digits and . _ @ + -", field="id"
-        )
+    check_name(identity.id)
     if not identity.display.isprintable() or not 0 < len(identity.display) <= _MAX_DISPLAY_LETTERS:
         raise ContractError(
             "a display name has 1 to 200 letters that can be printed", fix="shorten it", field="display"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Protocol
 
@@ -10,12 +10,16 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from msgspec import Struct
 
+from steward.access.identity import check_name
+from steward.access.local import LOCAL
 from steward.access.permissions import Permission
 from steward.api.admission import CALLER, service_of
 from steward.api.entrance import Caller
 from steward.api.service import Service
+from steward.console.references import Reference
 from steward.console.sheets import Sheet
 from steward.console.zones import Zone, zone_of
+from steward.errors import ContractError, Denied
 from steward.runtime.runtime import Runtime
 from steward.runtime.stops import Stop
 
@@ -23,6 +27,7 @@ CONSOLE: Final = "steward.console"
 """Where the console puts itself into a request's scope."""
 ZONE_COOKIE: Final = "steward-zone"
 THEME_COOKIE: Final = "steward-theme"
+ACTING_COOKIE: Final = "steward-acting"
 THEMES: Final = ("light", "dark")
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
@@ -66,6 +71,10 @@ class Renders(Protocol):
         """Return the sheet behind a table or chart."""
         ...
 
+    async def references(self, view: View) -> Sequence[Reference]:
+        """Return what the cases compare their decisions with."""
+        ...
+
 
 class View:
     """One look at the console.
@@ -96,6 +105,34 @@ class View:
         """The chosen theme; empty for whatever the browser's system has."""
         chosen = self.request.cookies.get(THEME_COOKIE, "")
         return chosen if chosen in THEMES else ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody is enrolled, so that whoever is at this machine acts under a name that nothing proves."""
+        return self.service.entrance.is_local
+
+    @property
+    def acting(self) -> str:
+        """The name under which the caller acts, for display: the caller's own id; locally, whatever they last said."""
+        if self.caller is not None and not self.caller.is_local:
+            return self.caller.identity.id
+        chosen = self.request.cookies.get(ACTING_COOKIE, "")
+        try:
+            check_name(chosen)
+        except ContractError:
+            return LOCAL.id
+        return chosen
+
+    @property
+    def person(self) -> str:
+        """Who answers for what the caller does here: give it to services as ``by``.
+
+        Raises:
+            Denied: The caller is a service, or nobody is signed in.
+        """
+        if self.caller is None:
+            raise Denied("nobody is signed in", fix="sign in", code="unauthenticated")
+        return self.caller.person(self.acting)
 
     @property
     def parameters(self) -> Mapping[str, str]:
