@@ -210,3 +210,9 @@ def test_a_member_of_an_enum_is_what_it_stands_for() -> None:
     with pytest.raises(ContractError, match="inf") as raised:
         wire.check_finite({"modes": [Mode.HOLD, Mode.NOWHERE]})
     assert raised.value.field == "modes[1]"
+
+
+@pytest.mark.parametrize("data", [b"\xe1\xe1", b'{"kind": "\xe1"}', b"[" * 100_000, b"", b"nonsense"])
+def test_whatever_cannot_be_decoded_is_known_as_unreadable(data: bytes) -> None:
+    with pytest.raises(wire.UNREADABLE):
+        msgspec.json.decode(data)

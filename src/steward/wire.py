@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -147,6 +147,10 @@ def check_finite(value: object, path: str = "") -> None:
         return
     for name, item in parts(value):
         check_finite(item, joined(path, name))
+
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are not what they should be: not only msgspec's own errors."""
 
 
 def read(decoder: Callable[[bytes], Any], data: bytes) -> Any:

@@ -115,10 +115,11 @@ def test_only_of_some_decisions() -> None:
     views.close()
 
 
-def test_a_body_of_another_kind_is_refused() -> None:
+@pytest.mark.parametrize("body", [b'{"kind":"seeded"}', b'{"kind":"\xe1"}'])
+def test_a_body_that_is_none_is_refused(body: bytes) -> None:
     views = Views(":memory:")
     with pytest.raises(IntegrityError, match="entry 0"):
-        views.apply([Entry(0, "seeded", UUID(int=1), b'{"kind":"seeded"}')])
+        views.apply([Entry(0, "seeded", UUID(int=1), body)])
     assert views.position == 0
     views.close()
 

@@ -350,13 +350,14 @@ def test_entries_of_no_run_change_nothing_but_the_position() -> None:
     views.close()
 
 
-def test_a_gap_is_refused_and_a_broken_body_names_its_entry() -> None:
+@pytest.mark.parametrize("body", [b'{"kind":"decided"}', b'{"kind":"deci\xe1ed"}'])
+def test_a_gap_is_refused_and_a_broken_body_names_its_entry(body: bytes) -> None:
     views = filled([record(1)])
     with pytest.raises(EngineError, match="at entry 1 and cannot continue at 3"):
         views.apply(entries_of([record(2)], start=3))
     good = entries_of([record(2)], start=1)
     with pytest.raises(IntegrityError, match="entry 2 cannot be read as 'decided'"):
-        views.apply([*good, Entry(2, "decided", UUID(int=3), b'{"kind":"decided"}')])
+        views.apply([*good, Entry(2, "decided", UUID(int=3), body)])
     assert (views.position, len(views.runs())) == (1, 1)
     views.close()
 

@@ -11,7 +11,7 @@ from tests.runtime.shop import Refund, Settled, refund
 from tests.runtime.world import MINUTE, Till, World
 
 from steward import Receipt, Status
-from steward.errors import NotFound
+from steward.errors import IntegrityError, NotFound
 from steward.ledger.port import Entry
 from steward.ledger.run import Run
 
@@ -79,3 +79,9 @@ async def test_a_run_without_an_action_needs_none(tmp_path: Path, monkeypatch: p
     run = await folded(world, answer.record.decision_id)
     assert (run.needs_action, run.status) == (False, Status.DECIDED)
     assert "does not wait" in str(run.answered_by())
+
+
+@pytest.mark.parametrize("body", [b'{"kind":"decided"}', b'{"kind":"deci\xe1ed"}', b"\x00"])
+def test_an_entry_that_cannot_be_read_is_named(body: bytes) -> None:
+    with pytest.raises(IntegrityError, match="entry 7 cannot be read as 'decided'"):
+        Run.of([Entry(7, "decided", UUID(int=1), body)], UUID(int=1))

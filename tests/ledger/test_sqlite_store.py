@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from steward.errors import EngineError
 from steward.ledger import Commit, Committed
 from steward.ledger.sqlite_store import Store, connect, cursor_crc, insert_rows, message_crc, message_digest
 from steward.testing.conformance.ledger import draft, message
@@ -125,3 +127,17 @@ def test_messages_are_told_apart_by_all_three_names() -> None:
     others = [message("b", 1), message("a", 2), message("a", 1, source="meter-8")]
     assert message_digest(same) == message_digest(message("a", 1))
     assert len({message_digest(one) for one in (same, *others)}) == 4
+
+
+class Reluctant(sqlite3.Connection):
+    """A connection that stays in the old journal mode, as SQLite does without an error when a write failed."""
+
+    def execute(self, sql: str, parameters: object = (), /) -> sqlite3.Cursor:
+        return super().execute("PRAGMA journal_mode" if sql == "PRAGMA journal_mode = WAL" else sql, parameters)  # type: ignore[arg-type] # passed on as it came
+
+
+def test_a_file_that_does_not_come_into_wal_mode_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Reluctant))
+    with pytest.raises(EngineError, match=r"WAL mode.*'delete'") as caught:
+        connect(tmp_path / "ledger.db", timeout_s=1)
+    assert caught.value.retryable

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from base64 import b64decode
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ from uuid import UUID
 import pytest
 
 from steward.clock import SystemClock
-from steward.errors import ContractError, NotFound
+from steward.errors import ContractError, EngineError, NotFound
 from steward.ledger import Commit
 from steward.ledger.bundle import bundle
 from steward.ledger.merkle import Frontier, leaf_hash
@@ -266,6 +267,21 @@ def test_a_truncated_file_is_found(path: Path) -> None:
     for size in (0, 50, 100, 4096, 8192, len(original) // 2, len(original) - 8192, len(original) - 1):
         path.write_bytes(original[:size])
         assert not verify_store(path).ok, size
+
+
+def test_a_write_that_was_cut_off_is_told_as_such(path: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left" / "ledger.db"
+    left.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as owner:
+        owner.execute("PRAGMA journal_mode = DELETE")
+        owner.execute("PRAGMA cache_size = 1")
+        owner.execute("BEGIN")
+        owner.execute("UPDATE entries SET body = body || ' '")
+        for ending in ("", "-journal"):
+            shutil.copy(f"{path}{ending}", f"{left}{ending}")
+        owner.execute("ROLLBACK")
+    with pytest.raises(EngineError, match="in the middle of a write"):
+        verify_store(left)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
@@ -28,6 +27,7 @@ from steward.access.permissions import Role
 from steward.access.tokens import Sealed
 from steward.errors import IntegrityError
 from steward.ledger.port import Entry, Ledger
+from steward.wire import UNREADABLE
 
 
 class Key(Struct, kw_only=True):
@@ -126,7 +126,7 @@ class Directory:
         """Change by one entry; the next change only, as they are numbered."""
         try:
             body = decode_access(entry.body)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise _broken(entry, f"its body is not one about access: {error}") from error
         if entry.key is not None:
             if entry.key != key_of(self.number):

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from steward.errors import Conflict, IntegrityError
 from steward.features.tiles import TrackState
+from steward.wire import UNREADABLE
 
 SNAPSHOT_VERSION = 2
 
@@ -71,7 +72,7 @@ def opened(data: bytes, fingerprint: str) -> dict[str, StreamSnapshot]:
                 code="snapshot-outdated",
             )
         return msgspec.msgpack.decode(outer.body, type=dict[str, StreamSnapshot])
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise IntegrityError(
             f"not a snapshot of features: {error}", fix="rebuild the features from the events"
         ) from error

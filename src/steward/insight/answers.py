@@ -19,6 +19,7 @@ from msgspec import Struct
 from steward.errors import IntegrityError
 from steward.insight.fold import microseconds
 from steward.ledger.port import Entry
+from steward.wire import UNREADABLE
 
 SCHEMA: Final = """
 CREATE TABLE answers (
@@ -126,7 +127,7 @@ def take(db: sqlite3.Connection, entries: Sequence[Entry]) -> None:
     for entry in entries:
         try:
             body = _decode(entry.body)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise IntegrityError(f"entry {entry.index} cannot be read as {entry.kind!r}", why=str(error)) from error
         if body.about is not None:
             db.execute("INSERT OR IGNORE INTO checks VALUES (?, ?)", (body.about.bytes, body.decision))

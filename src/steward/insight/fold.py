@@ -15,6 +15,7 @@ from steward.entries import Asked, Changed
 from steward.errors import IntegrityError
 from steward.ledger.port import Entry
 from steward.records import Money, Status
+from steward.wire import UNREADABLE
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -177,7 +178,7 @@ def _pending(state: RunState) -> RunState:
 def _decode(decode: Callable[[bytes], Any], entry: Entry) -> Any:
     try:
         return decode(entry.body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise IntegrityError(
             f"entry {entry.index} cannot be read as {entry.kind!r}",
             why=str(error),

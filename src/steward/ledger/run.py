@@ -39,6 +39,7 @@ from steward.entries import (
 from steward.errors import Conflict, IntegrityError, NotFound
 from steward.ledger.port import Entry
 from steward.records import ActionFacts, Receipt, Record, Status
+from steward.wire import UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ _DUE = (Approved, Rejected, Expired, Stepped, Redriven)
 def _body(entry: Entry) -> Body:
     try:
         body: Body = decode_body(entry.body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise IntegrityError(
             f"entry {entry.index} cannot be read as {entry.kind!r}",
             why=str(error),

@@ -54,10 +54,17 @@ def connect(path: Path, *, timeout_s: float, query_only: bool = False) -> sqlite
             database.execute("PRAGMA query_only = ON")
         else:
             database.execute("PRAGMA page_size = 8192")
-            database.execute("PRAGMA journal_mode = WAL")
+            (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal":  # it says so, and goes on in the old mode, when it could not write
+                raise EngineError(
+                    "the ledger's file cannot be brought into WAL mode",
+                    why=f"SQLite left it in the mode {mode!r}, as it does after a failed write",
+                    fix="check the disk, then start again",
+                    retryable=True,
+                )
             database.execute("PRAGMA synchronous = FULL")
             database.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-    except sqlite3.Error:
+    except (sqlite3.Error, EngineError):
         database.close()
         raise
     return database

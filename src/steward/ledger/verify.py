@@ -98,6 +98,12 @@ def _snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise EngineError("the ledger is locked by another process", retryable=True, why=str(error)) from error
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise EngineError(
+                "the ledger was left in the middle of a write, which only its owner can take back",
+                why=str(error),
+                fix="start it once: steward serve; then verify it",
+            ) from error
         raise
     finally:
         database.close()

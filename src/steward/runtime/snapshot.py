@@ -16,6 +16,7 @@ from steward.features.online import OnlineFeatures
 from steward.ledger.port import Commit, Ledger, StoredMessage
 from steward.runtime.decider import DIRECT
 from steward.runtime.pump import Pump
+from steward.wire import UNREADABLE
 
 
 class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +106,7 @@ class Snapshots:
         try:
             snapshot = msgspec.msgpack.decode(self._path.read_bytes(), type=Snapshot)
             self._online.restore(snapshot.state)
-        except (OSError, msgspec.DecodeError, StewardError):
+        except (OSError, *UNREADABLE, StewardError):
             return nothing
         return snapshot if snapshot.version == _VERSION else nothing
 
