@@ -189,3 +189,21 @@ class Bubbles(Struct, frozen=True, kw_only=True):
 
 
 Chart = Figure | Bubbles
+
+
+class Stage(Struct, frozen=True):
+    """One stage of the loop, as a box.
+
+    Attributes:
+        label: What is done there.
+        under: With what, or what came of it.
+        tone: How it went: ``pos``, ``warn``, ``neg``, ``info``; empty while it has not been reached.
+
+    Example:
+        >>> Stage("Gate", "impact > €2,500", "warn").label
+        'Gate'
+    """
+
+    label: str
+    under: str = ""
+    tone: str = ""

@@ -1,0 +1,247 @@
+"""Panels over one axis of time or of names: lines, bands and bars that share where left and right are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from markupsafe import Markup, escape
+
+from steward.console.charts.figures import Band, Bars, Figure, Line, Panel, Series
+from steward.console.charts.marks import cut, drawn, label, px, runs, share, width_px
+from steward.console.charts.scales import Scale
+from steward.console.charts.times import time_ticks
+from steward.console.zones import Zone
+
+_WIDE: Final = 1000
+"""The plot's own width: it is stretched to the room there is, its strokes are not."""
+_ABOVE_PX: Final = 24
+_BETWEEN_PX: Final = 12
+_TICK_EVERY_PX: Final = 45
+_TICKS: Final = 8
+_BAR_SHARE: Final = 0.84
+
+
+def draw_figure(figure: Figure, zone: Zone) -> Markup:
+    """Return the panels with their axes and legend."""
+    across = Across.of(figure)
+    scales = [_scale(panel) for panel in figure.panels]
+    gutter = round(max([28.0, *(width_px(text) for scale in scales for text in scale.labels())])) + 8
+    left: list[str] = []
+    body: list[str] = []
+    y = 0
+    for panel, scale in zip(figure.panels, scales, strict=True):
+        y += _ABOVE_PX
+        left += [
+            label(text, str(gutter - 8), y + panel.height * (1 - scale.share(tick)) + 3.5, "", "end")
+            for tick, text in zip(scale.ticks, scale.labels(), strict=True)
+        ]
+        body.append(label(panel.label, "0", y - 9, "quiet"))
+        body.append(_panel(panel, scale, across, y))
+        if figure.now is not None and (at := across.share(figure.now)) is not None:
+            body.append(f'<line class="now" x1="{share(at)}" x2="{share(at)}" y1="{y - 4}" y2="{y + panel.height}"/>')
+        y += panel.height + _BETWEEN_PX
+    body += _axis(figure, across, zone, y - _BETWEEN_PX)
+    height = y + 28
+    return Markup(  # noqa: S704
+        f'<div class="drawn" data-x="{" ".join(px(_WIDE * each) for each in across.places)}" data-slot="{px(_WIDE * across.slot)}">'
+        f"{_legend(figure)}"
+        f'<div class="plots"><svg class="scale" width="{gutter}" height="{height}" aria-hidden="true">{"".join(left)}</svg>'
+        f'<svg class="plot" height="{height}" role="img" aria-label="{escape(figure.title)}">{"".join(body)}</svg></div></div>'
+    )
+
+
+class Across(NamedTuple):
+    """The axis that all panels share, in shares of its width.
+
+    Attributes:
+        places: Where each value stands.
+        slot: How much room a bar has; zero where there are none.
+        start: The moment at the left; ``None`` on an axis of names.
+        end: The moment at the right.
+
+    Example:
+        >>> figure = Figure(name="f", title="F", x=("a", "b"), panels=())
+        >>> Across.of(figure).places, Across.of(figure).slot
+        ((0.25, 0.75), 0.5)
+    """
+
+    places: tuple[float, ...]
+    slot: float
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @classmethod
+    def of(cls, figure: Figure) -> Across:
+        """Return the axis of a figure."""
+        moments = [each for each in figure.x if isinstance(each, datetime)]
+        count = len(figure.x)
+        if not moments:
+            return cls(tuple((at + 0.5) / count for at in range(count)), 1 / max(1, count))
+        step = min((b - a for a, b in zip(moments, moments[1:], strict=False) if b > a), default=timedelta(hours=1))
+        has_slots = any(_has_slot(series) for panel in figure.panels for series in panel.series)
+        start, end = min(moments), max(moments)
+        if has_slots:
+            end += step
+        elif start == end:
+            start, end = start - step / 2, end + step / 2
+        length = end - start
+        return cls(tuple((each - start) / length for each in moments), step / length if has_slots else 0.0, start, end)
+
+    def share(self, at: datetime) -> float | None:
+        """Return where a moment lies, if it lies on the axis."""
+        if self.start is None or self.end is None or not self.start <= at <= self.end:
+            return None
+        return (at - self.start) / (self.end - self.start)
+
+
+def _has_slot(series: Series) -> bool:
+    return isinstance(series, Bars) or (isinstance(series, Line) and series.steps)
+
+
+def _scale(panel: Panel) -> Scale:
+    values: list[float | None] = []
+    stacks = [series for series in panel.series if isinstance(series, Bars)]
+    for series in panel.series:
+        if isinstance(series, Band):
+            values += [*series.low, *series.high]
+        elif isinstance(series, Line):
+            values += series.values
+    for column in zip(*(series.values for series in stacks), strict=False):
+        there = [value for value in map(drawn, column) if value is not None]
+        values += [sum(value for value in there if value > 0), sum(value for value in there if value < 0)]
+    is_zero = panel.zero or bool(stacks) or any(isinstance(each, Line) and each.filled for each in panel.series)
+    return Scale.over(values, ticks=max(2, panel.height // _TICK_EVERY_PX), zero=is_zero)
+
+
+def _panel(panel: Panel, scale: Scale, across: Across, top: int) -> str:
+    plane = _Plane(scale, across, panel.height)
+    grid = "".join(f"M0 {px(plane.y(tick))}H{_WIDE}" for tick in scale.ticks)
+    body = [f'<path class="grid" d="{grid}"/>', f'<path class="axis" d="M0 {px(plane.base)}H{_WIDE}"/>']
+    below, above = [0.0] * len(across.places), [0.0] * len(across.places)
+    for series in panel.series:
+        if isinstance(series, Bars):
+            body.append(plane.bars(series, below, above))
+        elif isinstance(series, Band):
+            body.append(plane.band(series))
+        else:
+            body.append(plane.line(series))
+    if not any(True for series in panel.series for _ in _values(series)):
+        body.append("")
+    return (
+        f'<svg class="plane" y="{top}" height="{panel.height}" viewBox="0 0 {_WIDE} {panel.height}" '
+        f'preserveAspectRatio="none">{"".join(body)}</svg>'
+    )
+
+
+def _values(series: Series) -> Iterable[float]:
+    values = series.low if isinstance(series, Band) else series.values
+    return (each for each in map(drawn, values) if each is not None)
+
+
+class _Plane:
+    """Where values of one panel lie, and the shapes of its series."""
+
+    def __init__(self, scale: Scale, across: Across, height: int) -> None:
+        self.scale, self.height = scale, height
+        self.xs = [_WIDE * each for each in across.places]
+        self.slot = _WIDE * across.slot
+        self.is_time = across.start is not None
+        self.base = self.y(min(max(0.0, scale.low), scale.high))
+
+    def y(self, value: float) -> float:
+        return self.height * (1 - self.scale.share(value))
+
+    def points(self, values: Sequence[float | None]) -> list[tuple[float, float | None]]:
+        return [
+            (x, None if value is None else self.y(value)) for x, value in zip(self.xs, map(drawn, values), strict=False)
+        ]
+
+    def line(self, series: Line) -> str:
+        shapes, areas = [], []
+        for run in runs(self.points(series.values)):
+            start = run[0][0] - (self.slot / 2 if series.steps and not self.is_time else 0)
+            end = run[-1][0]
+            if series.steps:
+                end = run[-1][0] + self.slot / (1 if self.is_time else 2)
+                shape = _stairs(run, start, end, 0 if self.is_time else self.slot / 2)
+            else:
+                shape = "M" + "L".join(f"{px(x)} {px(y)}" for x, y in run) + ("" if len(run) > 1 else "h0")
+            shapes.append(shape)
+            if series.filled and end > start:
+                areas.append(f"{shape}V{px(self.base)}H{px(start)}z")
+        filled = f'<path class="area {series.tone}" d="{"".join(areas)}"/>' if areas else ""
+        dashed = " dashed" if series.dashed else ""
+        return f'{filled}<path class="line {series.tone}{dashed}" d="{"".join(shapes)}"/>'
+
+    def band(self, series: Band) -> str:
+        both = zip(self.points(series.low), self.points(series.high), strict=True)
+        pairs = [(low[0], low[1], high[1]) for low, high in both]
+        shape = []
+        stretch: list[tuple[float, float, float]] = []
+        for x, low, high in [*pairs, (0.0, None, None)]:
+            if low is not None and high is not None:
+                stretch.append((x, low, high))
+                continue
+            if stretch:
+                there = "L".join(f"{px(x)} {px(high)}" for x, _, high in stretch)
+                back = "L".join(f"{px(x)} {px(low)}" for x, low, _ in reversed(stretch))
+                shape.append(f"M{there}L{back}z")
+            stretch = []
+        return f'<path class="band {series.tone}" d="{"".join(shape)}"/>'
+
+    def bars(self, series: Bars, below: list[float], above: list[float]) -> str:
+        width = self.slot * _BAR_SHARE
+        shift = (self.slot - width) / 2 if self.is_time else -width / 2
+        shape = []
+        for at, value in enumerate(map(drawn, series.values)):
+            if not value or at >= len(self.xs):
+                continue
+            stack = above if value > 0 else below
+            start, stack[at] = stack[at], stack[at] + value
+            top, bottom = self.y(max(start, stack[at])), self.y(min(start, stack[at]))
+            shape.append(f"M{px(self.xs[at] + shift)} {px(bottom)}V{px(top)}h{px(width)}V{px(bottom)}z")
+        return f'<path class="fill {series.tone}" d="{"".join(shape)}"/>'
+
+
+def _stairs(run: list[tuple[float, float]], start: float, end: float, half: float) -> str:
+    parts = [f"M{px(start)} {px(run[0][1])}"]
+    for x, y in run[1:]:
+        parts.append(f"H{px(x - half)}V{px(y)}")
+    return "".join(parts) + f"H{px(end)}"
+
+
+def _axis(figure: Figure, across: Across, zone: Zone, y: int) -> list[str]:
+    if across.start is not None and across.end is not None:
+        found = []
+        for number, tick in enumerate(time_ticks(across.start, across.end, zone, _TICKS)):
+            at = share(across.share(tick.at) or 0.0)
+            found.append(label(tick.text, at, y + 16, "tick" if number % 2 == 0 else "tick minor", "middle"))
+            if tick.under:
+                found.append(label(tick.under, at, y + 30, "tick day", "middle"))
+        return found
+    every = -(-len(figure.x) // 12) or 1
+    return [
+        label(cut(str(name), 16), share(across.places[at]), y + 16, "tick", "middle")
+        for at, name in enumerate(figure.x)
+        if at % every == 0
+    ]
+
+
+def _legend(figure: Figure) -> str:
+    shown = dict.fromkeys((each.name, each.tone, type(each)) for panel in figure.panels for each in panel.series)
+    if len(shown) < 2:
+        return ""
+    items = "".join(
+        f'<li><svg class="key" width="14" height="10" aria-hidden="true">{_key(kind, tone)}</svg>{escape(name)}</li>'
+        for name, tone, kind in shown
+    )
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _key(kind: type[Series], tone: str) -> str:
+    if issubclass(kind, Line):
+        return f'<path class="line {tone}" d="M0 5h14"/>'
+    classes = "band" if issubclass(kind, Band) else "fill"
+    return f'<rect class="{classes} {tone}" x="2" width="10" height="10" rx="2"/>'

@@ -1,0 +1,100 @@
+"""Scales: from values to places, with ticks at round values (1, 2, 5 times a power of ten) or round times of a zone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from steward.console.charts.marks import drawn
+
+_MINUS: Final = "\N{MINUS SIGN}"
+_LARGE: Final = ((10**12, "tn"), (10**9, "bn"), (10**6, "M"))
+_SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_FLAT: Final = 1e-290
+
+
+class Scale(NamedTuple):
+    """An axis from ``low`` to ``high``, both of them ticks.
+
+    Example:
+        >>> Scale.over([3.0, 28.0], ticks=4)
+        Scale(low=0.0, high=30.0, ticks=(0.0, 10.0, 20.0, 30.0))
+        >>> Scale.over([360.0, 648.0], ticks=4, zero=False).ticks
+        (300.0, 400.0, 500.0, 600.0, 700.0)
+    """
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    @classmethod
+    def over(cls, values: Iterable[float | None], *, ticks: int, zero: bool = True) -> Scale:
+        """Return the scale that holds all values, with about as many steps as asked for."""
+        there = [value for value in map(drawn, values) if value is not None]
+        low, high = (min(there), max(there)) if there else (0.0, 1.0)
+        if zero:
+            low, high = min(low, 0.0), max(high, 0.0)
+        if high - low <= _FLAT or high - low <= 1e-12 * max(abs(low), abs(high)):
+            margin = max(abs(high) * 0.1, 0.5)
+            low, high = (low if low == 0 else low - margin), high + margin
+        step = nice_step(high - low, ticks)
+        first, last = math.floor(Fraction(low) / step), math.ceil(Fraction(high) / step)
+        places = tuple(float(step * each) for each in range(first, last + 1))
+        return cls(places[0], places[-1], places)
+
+    def share(self, value: float) -> float:
+        """Return where a value lies between low (0) and high (1)."""
+        return (value - self.low) / (self.high - self.low)
+
+    def labels(self) -> list[str]:
+        r"""Return what stands at the ticks: all with as many decimals as the step needs.
+
+        Example:
+            >>> Scale.over([0.0, 0.3], ticks=3).labels(), Scale.over([-40, 40], ticks=2).labels()
+            (['0.0', '0.1', '0.2', '0.3'], ['−50', '0', '50'])
+            >>> Scale.over([0, 2_600_000], ticks=3).labels()
+            ['0', '1\xa0M', '2\xa0M', '3\xa0M']
+        """
+        return tick_labels(self.ticks)
+
+
+def nice_step(span: float, ticks: int) -> Fraction:
+    """Return the step of 1, 2 or 5 times a power of ten that divides a span into at most about ``ticks`` parts.
+
+    Example:
+        >>> nice_step(28.0, 4), nice_step(0.28, 3), nice_step(28.0, 6)
+        (Fraction(10, 1), Fraction(1, 10), Fraction(5, 1))
+    """
+    rough = span / max(1, ticks)
+    power = Fraction(10) ** math.floor(math.log10(rough))
+    return next(power * each for each in (1, 2, 5, 10, 20) if power * each >= Fraction(rough) * Fraction(999, 1000))
+
+
+def tick_labels(ticks: tuple[float, ...]) -> list[str]:
+    """Return the ticks of one axis as text, all in the same unit and with the same decimals."""
+    size = max(map(abs, ticks), default=0.0)
+    step = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=size) or 1.0
+    if size >= 10**15 or step < 1e-6:
+        return [power_of_ten(tick) for tick in ticks]
+    unit, name = next(((unit, f"\N{NO-BREAK SPACE}{name}") for unit, name in _LARGE if size >= unit), (1, ""))
+    decimals = max(0, -math.floor(math.log10(step / unit) + 1e-9))
+    if decimals > 3:
+        unit, name, decimals = 1, "", max(0, -math.floor(math.log10(step) + 1e-9))
+    return [f"{tick / unit:,.{decimals}f}{name if tick else ''}".replace("-", _MINUS) for tick in ticks]
+
+
+def power_of_ten(value: float) -> str:
+    """Return a very large or very small value.
+
+    Example:
+        >>> power_of_ten(2e15), power_of_ten(-1.5e-7), power_of_ten(0.0)
+        ('2×10¹⁵', '−1.5×10⁻⁷', '0')
+    """
+    if value == 0:
+        return "0"
+    digits, _, power = (
+        f"{value:.3g}".partition("e") if abs(value) >= 1000 or abs(value) < 1e-4 else (f"{value:.3g}", "", "")
+    )
+    return digits.replace("-", _MINUS) + (f"×10{str(int(power)).translate(_SUPERSCRIPT)}" if power else "")
