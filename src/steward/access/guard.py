@@ -239,7 +239,7 @@ class Guard(Asking):
         if holder is None:
             # Sessions end every day: no reason to let anybody wait.
             await self._refuse("session", "", address, _nobody("the session has ended", "sign in again"), counts=False)
-        self._check_site(method, headers, address, holder.id)
+        self.check_site(method, headers, address, holder.id)
         return holder
 
     async def _by_certificate(self, certificate: ClientCertificate, address: str) -> Identity:
@@ -271,14 +271,14 @@ class Guard(Asking):
         Raises:
             Denied: As in :meth:`identify`; a session does not open another one.
         """
-        self._check_site(method, headers, address, "")
+        self.check_site(method, headers, address, "")
         shown = {name: value for name, value in headers.items() if name != b"cookie"}
         identity = await self.identify(shown, method=method, address=address)
         return await self.sessions.sign_in(identity, previous=session_id(headers.get(b"cookie", b"")))
 
     async def sign_out(self, headers: Headers, *, method: str = "POST", address: str = "") -> None:
         """End the session whose cookie a request carries; without one, nothing is to be done."""
-        self._check_site(method, headers, address, "")
+        self.check_site(method, headers, address, "")
         await self.sessions.sign_out(session_id(headers.get(b"cookie", b"")) or "")
 
     async def bootstrap(self, *, recover: bool = False) -> Secret | None:
@@ -310,7 +310,12 @@ class Guard(Asking):
         self.directory.forget_expired(now)
         return await self._write_notes(now) + await self._write_uses(now)
 
-    def _check_site(self, method: str, headers: Headers, address: str, by: str) -> None:
+    def check_site(self, method: str, headers: Headers, address: str = "", by: str = "") -> None:
+        """Refuse a request that would change something and was not sent by a page of ours; see :func:`own_site`.
+
+        Raises:
+            Denied: It was not; ``code`` is ``cross-site``.
+        """
         verdict = own_site(method, headers, self._origins)
         if not verdict.allowed:
             self._notes.add("cross-site", self._clock.now(), by=by, address=address)

@@ -10,7 +10,7 @@ from steward.access.asking import Asking
 from steward.access.attempts import Notes
 from steward.access.authorizer import TableAuthorizer, Verdict
 from steward.access.certificates import ClientCertificate
-from steward.access.cookies import SAFE_METHODS, own_site
+from steward.access.cookies import own_site
 from steward.access.directory import Directory
 from steward.access.identity import EVERY, WHOLE, Assignment, Identity, Kind, Resource
 from steward.access.permissions import Permission, Role
@@ -92,9 +92,19 @@ class LocalGuard(Asking):
                 code="unauthenticated",
             )
         from_a_page = b"origin" in headers or b"sec-fetch-site" in headers
-        if from_a_page and method not in SAFE_METHODS and not (verdict := own_site(method, headers)).allowed:
-            raise Denied("the request was refused", why=verdict.why, fix="use the console's pages", code="cross-site")
+        if from_a_page:
+            self.check_site(method, headers)
         return LOCAL
+
+    def check_site(self, method: str, headers: Mapping[bytes, bytes]) -> None:
+        """Refuse a request that would change something and was not sent by a page of ours.
+
+        Raises:
+            Denied: It was not; ``code`` is ``cross-site``.
+        """
+        verdict = own_site(method, headers)
+        if not verdict.allowed:
+            raise Denied("the request was refused", why=verdict.why, fix="use the console's pages", code="cross-site")
 
     def may(self, identity: Identity, permission: Permission, resource: Resource = WHOLE) -> Verdict:
         """Return that ``local`` may do everything, and nobody else anything."""

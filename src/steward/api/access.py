@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from msgspec.structs import replace
 
 from steward.access.administration import Administration, IssuedKey
-from steward.access.cookies import clear_cookie
+from steward.access.cookies import OpenedSession, clear_cookie
 from steward.access.entries import Refused, decode_access
 from steward.access.identity import Identity
 from steward.access.identity import Scope as Reach
@@ -53,14 +54,29 @@ async def whoami(caller: Calling) -> Response:
 )
 async def sign_in(service: Serving, request: Request) -> Response:
     """Open a session of the console for whoever shows a key or token; from the console's own pages only."""
-    headers, entrance = headers_of(request), service.entrance
-    address = entrance.address_of(peer_of(request.scope), headers)
-    if entrance.is_local:
-        raise Conflict("nobody can sign in, as no identities are known yet", fix="steward access claim --id you")
-    opened = await service.runtime.guard.sign_in(headers, method=request.method, address=address)
+    opened = await open_session(service, request, headers_of(request))
     shown = {b"cookie": opened.set_cookie().partition(";")[0].encode()}
     identity = await service.runtime.guard.identify(shown)
     return json_response(accounts.Account.of(identity), {**_NO_STORE, "set-cookie": opened.set_cookie()})
+
+
+async def open_session(service: Service, request: Request, headers: Mapping[bytes, bytes]) -> OpenedSession:
+    """Open a session for whoever shows a key or token in a request's headers.
+
+    Args:
+        service: Who serves.
+        request: What was sent.
+        headers: Its headers; a form's key stands among them as if it had been sent there.
+
+    Raises:
+        Conflict: No identities are known yet.
+        Denied: As in :meth:`steward.access.guard.Guard.sign_in`.
+    """
+    entrance = service.entrance
+    address = entrance.address_of(peer_of(request.scope), headers)
+    if entrance.is_local:
+        raise Conflict("nobody can sign in, as no identities are known yet", fix="steward access claim --id you")
+    return await service.runtime.guard.sign_in(headers, method=request.method, address=address)
 
 
 @router.delete("/v1/session", status_code=204, responses=_nothing("The session has ended"))
@@ -79,6 +95,17 @@ async def sign_out(service: Serving, request: Request) -> Response:
 )
 async def claim(service: Serving, request: Request, sent: Annotated[accounts.Claim, reads(accounts.Claim)]) -> Response:
     """Become the first administrator with the one-time key, or without it at the machine itself."""
+    return _issued(await claim_with(service, request, sent))
+
+
+async def claim_with(service: Service, request: Request, sent: accounts.Claim) -> IssuedKey:
+    """Make somebody the first administrator; return their key.
+
+    Raises:
+        Conflict: There is an administrator already, or somebody has this id.
+        Denied: The one-time key is not good, or not needed at the machine itself only.
+        ContractError: The id or the name does not fit.
+    """
     entrance, guard = service.entrance, service.runtime.guard
     headers, peer = headers_of(request), peer_of(request.scope)
     once = sent.one_time_key
@@ -88,8 +115,7 @@ async def claim(service: Serving, request: Request, sent: Annotated[accounts.Cla
         if made is None:
             raise Conflict("there is an administrator already", fix="ask them to enrol you", code="conflict.claimed")
         once = made.reveal()
-    issued = await guard.exchange(once, id=sent.id, display=sent.display, address=entrance.address_of(peer, headers))
-    return _issued(issued)
+    return await guard.exchange(once, id=sent.id, display=sent.display, address=entrance.address_of(peer, headers))
 
 
 @router.get("/v1/access/identities", responses=responses(array_of("Account"), "By id"))

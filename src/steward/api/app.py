@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from steward.access.permissions import Permission
 from steward.api.cold import cold_app
+from steward.api.doors import DOORS
 from steward.api.entrance import Entrance, Peer, peer_of
 from steward.api.exchange import NOSNIFF, App, Exchange, Message, Receive, Reply, Scope, Send, send_reply
 from steward.api.headers import host_name
 from steward.api.problems import problem_code, problem_reply, unexpected
 from steward.api.refusals import REFUSALS
-from steward.api.rooms import Room
+from steward.api.rooms import Room, headers_beside
 from steward.api.routes import HOT, Handle
 from steward.api.service import Service, known_hosts
 from steward.decision.lane import Lane
@@ -50,7 +51,7 @@ def create_app(runtime: Runtime, host: str | None = None, *, rooms: Sequence[Roo
         rooms: What stands beside the API, such as the console.
     """
     service = Service(runtime, Entrance(runtime, host or runtime.settings.host))
-    return Front(service, cold_app(service, rooms))
+    return Front(service, cold_app(service, rooms), beside=headers_beside(rooms))
 
 
 class Front:
@@ -61,14 +62,16 @@ class Front:
     Args:
         service: What the routes are given.
         behind: The application for everything else.
+        beside: The headers of whatever is not the API's own; see :func:`steward.api.rooms.headers_beside`.
 
     Attributes:
         limit_bytes: The longest body that is taken.
         refusals: The replies to who is sent away, in turns.
     """
 
-    def __init__(self, service: Service, behind: App) -> None:
+    def __init__(self, service: Service, behind: App, *, beside: Headers = ()) -> None:
         self._service, self._behind, self._entrance = service, behind, service.entrance
+        self._beside = (NOSNIFF, *beside)
         self._admission = service.runtime.admission
         self.refusals = {reason: cycle(replies) for reason, replies in REFUSALS.items()}
         self._hot = dict(_bound(service))
@@ -171,7 +174,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], NOSNIFF]
+                message["headers"] = self._completed(scope, message["headers"])
             await send(message)
 
         try:
@@ -179,18 +182,21 @@ class Front:
             self._check_host(exchange.headers.get(b"host"))
             await self._behind(scope, receive, watched)
         except StewardError as error:
-            status = await self._send_problem(self._problem(error), send)
+            await send_reply(self._problem(error), watched)
         except Exception as error:
             # FastAPI answers what it did not foresee by our handler, which logs it, and then raises it again.
             if not status:
-                status = await self._send_problem(unexpected(error, self._service.runtime.clock), send)
+                await send_reply(unexpected(error, self._service.runtime.clock), watched)
         name = getattr(scope.get("route"), "path", "other")
         self._service.metrics.latency.observe((name,), time() - started)
         self._service.metrics.requests.add((name, str(status)))
 
-    async def _send_problem(self, reply: Reply, send: Send) -> int:
-        await send_reply(reply, send)
-        return reply.status
+    def _completed(self, scope: Scope, sent: Headers) -> list[tuple[bytes, bytes]]:
+        """Return a response's headers with those that are missing, which a room asks of all that is not the API's."""
+        route = getattr(scope.get("route"), "path", "")
+        is_api = scope["path"].startswith("/v1/") or (scope["method"], route) in DOORS
+        there = {name for name, _ in sent}
+        return [*sent, *(each for each in (self._beside[:1] if is_api else self._beside) if each[0] not in there)]
 
     def _problem(self, error: StewardError) -> Reply:
         reply = problem_reply(error)

@@ -83,26 +83,26 @@ def _response(reply: Reply, headers: dict[str, str] | None = None) -> Response:
     return Response(reply.body, reply.status, media_type=reply.media_type.decode(), headers=sent)
 
 
-def _shown(request: Request, error: StewardError, headers: dict[str, str] | None = None) -> Response:
+async def _shown(request: Request, error: StewardError, headers: dict[str, str] | None = None) -> Response:
     """Return an error as the room shows it to which the request belongs; the API has problem details."""
     if not request.url.path.startswith("/v1/"):
         rooms: Sequence[Room] = request.app.state.rooms
         for room in rooms:
-            if (response := room.show_error(request, error)) is not None:
+            if (response := await room.show_error(request, error)) is not None:
                 return response
     return _response(problem_reply(error), headers)
 
 
 async def _on_steward_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StewardError)
-    return _shown(request, error)
+    return await _shown(request, error)
 
 
 async def _on_bad_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where, name = first["loc"][0], ".".join(str(part) for part in first["loc"][1:])
-    return _shown(
+    return await _shown(
         request,
         ContractError(f"the {where} parameter {name} does not fit", why=first["msg"], fix="see /docs", field=name),
     )
@@ -112,11 +112,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path, method = request.url.path, request.method
     if error.status_code == 404:
-        return _shown(request, NotFound(f"there is no page {path}", fix="see /docs", code="http.not-found"))
+        return await _shown(request, NotFound(f"there is no page {path}", fix="see /docs", code="http.not-found"))
     if error.status_code == 405:
         wrong = ContractError(f"{method} does not exist for {path}", fix="see /docs", code="http.method")
-        return _shown(request, wrong, dict(error.headers or {}))
-    return _shown(request, ContractError(f"the request is malformed: {error.detail}", code="http.bad-request"))
+        return await _shown(request, wrong, dict(error.headers or {}))
+    return await _shown(request, ContractError(f"the request is malformed: {error.detail}", code="http.bad-request"))
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:

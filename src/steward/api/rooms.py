@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from fastapi import APIRouter, Request, Response
@@ -17,12 +17,14 @@ class Room(Protocol):
     Attributes:
         router: The routes.
         doors: What each of them needs, by method and path as declared.
+        headers: What every response carries that is not the API's own, also an error's, unless it says otherwise.
     """
 
     router: APIRouter
     doors: Mapping[tuple[str, str], Door]
+    headers: Mapping[str, str]
 
-    def show_error(self, request: Request, error: StewardError) -> Response | None:
+    async def show_error(self, request: Request, error: StewardError) -> Response | None:
         """Answer for an error outside ``/v1/``, or leave it with ``None`` to the API's problem details."""
         ...
 
@@ -44,3 +46,13 @@ def doors_of(rooms: Iterable[Room]) -> Mapping[tuple[str, str], Door]:
             raise DeclarationError(f"two rooms have the route {method} {path}", fix="choose another path")
         doors.update(room.doors)
     return doors
+
+
+def headers_beside(rooms: Iterable[Room]) -> Sequence[tuple[bytes, bytes]]:
+    """Return what the responses of rooms carry, as it is sent.
+
+    Example:
+        >>> headers_beside([])
+        ()
+    """
+    return tuple((name.lower().encode(), value.encode()) for room in rooms for name, value in room.headers.items())

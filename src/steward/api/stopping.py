@@ -12,6 +12,7 @@ from steward.api.entrance import Caller
 from steward.api.exchange import Exchange, Reply, strictly
 from steward.api.service import Service
 from steward.errors import Denied
+from steward.runtime.runtime import Runtime
 from steward.runtime.stops import EVERY
 
 _decode = msgspec.json.Decoder(StopIn).decode
@@ -19,23 +20,60 @@ _decode = msgspec.json.Decoder(StopIn).decode
 
 async def stop(service: Service, exchange: Exchange) -> Reply:
     """Dispatch nothing more for a decision, or for any; answer with the stops that stand."""
-    sent, by = await _sent(exchange)
-    await service.runtime.stop(sent.decision, by=by, reason=sent.reason)
+    await press(service.runtime, exchange.caller, strictly(_decode, await exchange.json()))
     return _standing(service, exchange.caller)
 
 
 async def resume(service: Service, exchange: Exchange) -> Reply:
     """Want a stop to be lifted; answer with the stops that stand."""
-    sent, by = await _sent(exchange)
-    if sent.decision == EVERY and not all(exchange.caller.may(Permission.STOP, n) for n in service.runtime.decisions):
-        # Whoever may stop may stop all, which is the safe side; what they cannot see, they cannot judge to be safe.
+    await lift(service.runtime, exchange.caller, strictly(_decode, await exchange.json()))
+    return _standing(service, exchange.caller)
+
+
+def may_stop(caller: Caller, decision: str) -> bool:
+    """Tell whether somebody may stop a decision, or every one: what comes to be later, too."""
+    return caller.may(Permission.STOP, _named(decision))
+
+
+def may_lift(runtime: Runtime, caller: Caller, decision: str) -> bool:
+    """Tell whether somebody may want a stop to be lifted.
+
+    Whoever may stop may stop all, which is the safe side; what they cannot see, they cannot judge to be safe.
+    """
+    sees = decision != EVERY or all(caller.may(Permission.STOP, name) for name in runtime.decisions)
+    return sees and may_stop(caller, decision)
+
+
+async def press(runtime: Runtime, caller: Caller, sent: StopIn) -> None:
+    """Stop what a person names.
+
+    Raises:
+        NotFound: There is no such decision, or not for the caller.
+        Denied: They may not, or are no person.
+        EngineError: It cannot be written. In this process it is in force all the same.
+    """
+    caller.require(Permission.STOP, _named(sent.decision))
+    await runtime.stop(sent.decision, by=caller.person(sent.by), reason=sent.reason)
+
+
+async def lift(runtime: Runtime, caller: Caller, sent: StopIn) -> None:
+    """Want a stop to be lifted, for a person; with the second one it is.
+
+    Raises:
+        NotFound: There is no such decision, or not for the caller.
+        Conflict: It does not stand, or the same person wants it twice.
+        Denied: They may not, or are no person.
+        EngineError: It cannot be written; it stands on.
+    """
+    caller.require(Permission.STOP, _named(sent.decision))
+    by = caller.person(sent.by)
+    if not may_lift(runtime, caller, sent.decision):
         raise Denied(
             f"{by} does not see every decision that would go on",
             fix="let two people lift it who see all teams' decisions",
             code="denied",
         )
-    await service.runtime.resume(sent.decision, by=by, reason=sent.reason)
-    return _standing(service, exchange.caller)
+    await runtime.resume(sent.decision, by=by, reason=sent.reason)
 
 
 def stops_for(service: Service, readable: Collection[str] | None) -> StopsNow:
@@ -46,10 +84,9 @@ def stops_for(service: Service, readable: Collection[str] | None) -> StopsNow:
     )
 
 
-async def _sent(exchange: Exchange) -> tuple[StopIn, str]:
-    sent = strictly(_decode, await exchange.json())
-    exchange.caller.require(Permission.STOP, "" if sent.decision == EVERY else sent.decision)
-    return sent, exchange.caller.person(sent.by)
+def _named(decision: str) -> str:
+    """Return what the permission is asked for: all decisions together are the installation as a whole."""
+    return "" if decision == EVERY else decision
 
 
 def _standing(service: Service, caller: Caller) -> Reply:

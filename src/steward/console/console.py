@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -11,8 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from steward.access.permissions import Permission, Role
-from steward.api.admission import CALLER, service_of
+from steward.api.admission import CALLER, headers_of, service_of
 from steward.api.doors import Door
+from steward.api.entrance import Caller, peer_of
 from steward.api.problems import problem
 from steward.console import assets, words, zones
 from steward.console.charts import drawing
@@ -20,12 +22,15 @@ from steward.console.doors import DOORS
 from steward.console.glossary import GLOSSARY
 from steward.console.live import Live
 from steward.console.pages import PAGES
+from steward.console.references import Reference
 from steward.console.sheets import ENDINGS, Kind, Sheet
-from steward.console.view import CONSOLE, HEADERS, View
-from steward.errors import NotFound, StewardError
+from steward.console.view import CONSOLE, HEADERS, View, here
+from steward.errors import Denied, EngineError, NotFound, StewardError
 
 Source = Callable[[View], Awaitable[Sheet[Any]]]
 """Gives the sheet behind a table or chart, as the URL's parameters say."""
+References = Callable[[View], Awaitable[Sequence[Reference]]]
+"""Tells what other ways of deciding would have saved over the days of the URL (:class:`.period.Period`)."""
 
 
 class Case(NamedTuple):
@@ -38,6 +43,7 @@ class Case(NamedTuple):
         doors: What each of them needs.
         templates: The package in whose folder ``templates`` its templates are.
         sources: The sheets of its tables and charts, by name.
+        references: What its decisions are compared with on the page of value; nothing by default.
 
     Example:
         >>> Case("Smart grid", "/grid", APIRouter(), {}, "steward.cases.grid", {}).path
@@ -50,6 +56,7 @@ class Case(NamedTuple):
     doors: Mapping[tuple[str, str], Door]
     templates: str
     sources: Mapping[str, Source]
+    references: References | None = None
 
 
 class Console:
@@ -64,6 +71,8 @@ class Console:
         >>> console.doors["GET", "/"].of.value
         'each'
     """
+
+    headers: Mapping[str, str] = HEADERS
 
     def __init__(self, *, cases: Sequence[Case] = (), about: str = "") -> None:
         self.cases, self.about = tuple(cases), about
@@ -83,25 +92,39 @@ class Console:
         self._templates = _environment([case.templates for case in cases])
 
     def _enter(self, request: Request) -> None:
+        """Hand the console to its routes; what changes something is taken from its own pages only, whoever sends it."""
         request.scope[CONSOLE] = self
+        service_of(request).entrance.guard.check_site(request.method, headers_of(request))
 
     def render(self, template: str, **content: Any) -> str:
         """Return a template's text."""
         return self._templates.get_template(template).render(console=self, **content)
 
-    def show_error(self, request: Request, error: StewardError) -> Response | None:
+    async def show_error(self, request: Request, error: StewardError) -> Response | None:
         """Show an error to a browser as a page; whoever is not signed in is asked to."""
         if "text/html" not in request.headers.get("accept", ""):
             return None
         told = problem(error)
         if told.status == 401:
-            target = "/sign-in" if request.method != "GET" else f"/sign-in?next={quote(_here(request), safe='')}"
-            if "hx-request" in request.headers:
-                return Response(status_code=204, headers={"hx-redirect": target, "cache-control": "no-store"})
-            return RedirectResponse(target, 303, headers={"cache-control": "no-store"})
-        view = View(request, self, service_of(request), request.scope.get(CALLER))
-        text = self.render("error.html", view=view, around=None, problem=told)
-        return HTMLResponse(text, told.status, headers=HEADERS)
+            return self._ask_to_sign_in(request)
+        view = View(request, self, service_of(request), await _caller(request))
+        try:
+            around = await view.around()
+        except EngineError:  # the page about a failing ledger does without what that would tell
+            around = None
+        text = self.render("error.html", view=view, around=around, problem=told)
+        headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+        return HTMLResponse(text, told.status, headers=headers)
+
+    def _ask_to_sign_in(self, request: Request) -> Response:
+        target = f"/sign-in?next={quote(here(request), safe='')}"
+        if "hx-request" in request.headers:
+            return Response(status_code=204, headers={"hx-redirect": target})
+        if request.headers.get("sec-fetch-site") == "cross-site" and request.method == "GET":
+            # A browser keeps the session's cookie back when a link elsewhere, in a mail, has led here. From a page of
+            # ours it shows it.
+            return HTMLResponse(self.render("arriving.html", here=here(request)))
+        return RedirectResponse(target, 303)
 
     async def sheet(self, view: View, name: str) -> Sheet[Any]:
         """Return the sheet behind a table or chart.
@@ -114,9 +137,19 @@ class Console:
             raise NotFound(f"no table is named {name!r}", fix=f"ask for one of {', '.join(sorted(self.sources))}")
         return await source(view)
 
+    async def references(self, view: View) -> list[Reference]:
+        """Return what the cases compare their decisions with, of those that the viewer may read."""
+        found = [row for case in self.cases if case.references is not None for row in await case.references(view)]
+        return [row for row in found if view.readable is None or row.decision in view.readable]
 
-def _here(request: Request) -> str:
-    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+
+async def _caller(request: Request) -> Caller | None:
+    """Return who looks, if anybody can tell; also at a page that does not exist, so that they keep their menu."""
+    known: Caller | None = request.scope.get(CALLER)
+    if known is None and request.method == "GET":
+        with suppress(Denied, EngineError):
+            return await service_of(request).entrance.admit(headers_of(request), "GET", peer_of(request.scope))
+    return known
 
 
 def link(view: View, path: str = "", **changes: object) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Protocol
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -16,6 +18,7 @@ from steward.access.permissions import Permission
 from steward.api.admission import CALLER, service_of
 from steward.api.entrance import Caller
 from steward.api.service import Service
+from steward.api.stopping import stops_for
 from steward.console.references import Reference
 from steward.console.sheets import Sheet
 from steward.console.zones import Zone, zone_of
@@ -23,6 +26,7 @@ from steward.errors import ContractError, Denied
 from steward.runtime.runtime import Runtime
 from steward.runtime.stops import Stop
 
+_OWN_PATH: Final = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 CONSOLE: Final = "steward.console"
 """Where the console puts itself into a request's scope."""
 ZONE_COOKIE: Final = "steward-zone"
@@ -36,10 +40,14 @@ POLICY: Final = (
 """What a page may load and do: only what is its own, and no script or style in its text."""
 HEADERS: Final = {
     "content-security-policy": POLICY,
+    "x-frame-options": "DENY",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "cache-control": "no-store",
 }
+"""What every response of the console carries, unless it says otherwise; the server's front adds them."""
 
 
 class Around(Struct, frozen=True, kw_only=True):
@@ -47,16 +55,14 @@ class Around(Struct, frozen=True, kw_only=True):
 
     Attributes:
         waiting: How many decisions wait for a person.
-        stops: The stops that stand.
         entries: How many entries the ledger has.
 
     Example:
-        >>> Around(waiting=0, stops=(), entries=7).entries
+        >>> Around(waiting=0, entries=7).entries
         7
     """
 
     waiting: int
-    stops: tuple[Stop, ...]
     entries: int
 
 
@@ -135,6 +141,18 @@ class View:
         return self.caller.person(self.acting)
 
     @property
+    def here(self) -> str:
+        """Where the viewer is: the page they look at, or the one whose form they sent."""
+        return here(self.request)
+
+    @property
+    def stops(self) -> Sequence[Stop]:
+        """The stops that stand, of those that the caller may know; from memory, whatever else does not answer."""
+        if self.caller is None:
+            return ()
+        return stops_for(self.service, self.readable).stops
+
+    @property
     def parameters(self) -> Mapping[str, str]:
         """The URL's parameters; of one that stands twice, the last."""
         return self.request.query_params
@@ -156,23 +174,43 @@ class View:
         """Return a page made from a template of its name, with what every page shows around it."""
         around = None if self.caller is None else await self.around()
         text = self.console.render(template, view=self, around=around, **content)
-        return HTMLResponse(text, status, headers=HEADERS)
+        return HTMLResponse(text, status)
 
     async def around(self) -> Around:
         """Return what every page shows around its content."""
         await self.runtime.catch_up()
         readable = self.readable
-        standing = self.runtime.stops.standing()
         return Around(
             waiting=self.runtime.views.waiting_count(among=readable),
-            stops=tuple(each for each in standing if readable is None or each.decision in {"*", *readable}),
             entries=await self.runtime.ledger.size(),
         )
 
 
-def back_to(path: str) -> Response:
-    """Send the browser to a page after a form, so that reloading does not send the form again."""
-    return RedirectResponse(path, 303, headers={"cache-control": "no-store"})
+def own_path(text: str, otherwise: str = "/") -> str:
+    r"""Return a path of this console, with its parameters; whatever leads elsewhere is replaced.
+
+    Browsers read a backslash as a slash, and leave out tabs and line ends: such a path is none of ours.
+
+    Example:
+        >>> own_path("/approvals?sort=-due"), own_path("//evil.example"), own_path("/\\evil.example")
+        ('/approvals?sort=-due', '/', '/')
+        >>> own_path("https://evil.example", "/decisions"), own_path("/\t/evil.example")
+        ('/decisions', '/')
+    """
+    return text if _OWN_PATH.fullmatch(text) else otherwise
+
+
+def back_to(path: str) -> RedirectResponse:
+    """Send the browser to a page of ours after a form, so that reloading does not send the form again."""
+    return RedirectResponse(own_path(path), 303)
+
+
+def here(request: Request) -> str:
+    """Return the page that a request is for, or, where it sends a form, the page on which that is."""
+    if request.method == "GET":
+        return own_path(quote(request.url.path) + (request.url.query and f"?{request.url.query}"))
+    came_from = urlsplit(request.headers.get("referer", ""))
+    return own_path(came_from.path + (came_from.query and f"?{came_from.query}"))
 
 
 def look(request: Request) -> View:
