@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from msgspec.structs import replace
 
-from steward.access.administration import Administration, IssuedKey
+from steward.access.administration import IssuedKey
 from steward.access.cookies import OpenedSession, clear_cookie
 from steward.access.entries import Refused, decode_access
-from steward.access.identity import Identity
-from steward.access.identity import Scope as Reach
-from steward.api import accounts
+from steward.api import accounts, office
 from steward.api.admission import Calling, Serving, headers_of, reads
 from steward.api.described import array_of, body, reference, responses
-from steward.api.entrance import Caller, peer_of
+from steward.api.entrance import peer_of
 from steward.api.reading import Limit, json_response
 from steward.api.service import Service
-from steward.errors import Conflict, NotFound
+from steward.errors import Conflict
 
 router = APIRouter()
 _NO_STORE = {"cache-control": "no-store"}
@@ -135,8 +130,7 @@ async def enrol(
     service: Serving, caller: Calling, sent: Annotated[accounts.AccountIn, reads(accounts.AccountIn)]
 ) -> Response:
     """Make somebody known; they can sign in once they have a key, or with a name at another authority."""
-    office = _office(service, caller)
-    made = await office.enrol(caller.identity, sent.identity(), subjects=sent.subjects)
+    made = await office.enrol(service, caller, sent)
     return json_response(accounts.Account.of(made, sent.subjects))
 
 
@@ -152,23 +146,9 @@ async def alter(
     sent: Annotated[accounts.AccountChange, reads(accounts.AccountChange)],
 ) -> Response:
     """Change somebody's roles, teams or names; it holds from their next request on."""
-    office, directory = _office(service, caller), service.runtime.guard.directory
-    wanted = _altered(_known(service, identity), sent)
-    subjects = None if sent.subjects is msgspec.UNSET else sent.subjects
-    made = await office.alter(caller.identity, wanted, subjects=subjects)
+    made = await office.alter(service, caller, identity, sent)
+    directory = service.runtime.guard.directory
     return json_response(accounts.Account.of(made, directory.subjects_of(made.id)))
-
-
-def _altered(known: Identity, sent: accounts.AccountChange) -> Identity:
-    changed: dict[str, Any] = {
-        name: value for name in ("display", "teams", "tenants", "roles")
-        if (value := getattr(sent, name)) is not msgspec.UNSET
-    }  # fmt: skip
-    for name in {"teams", "tenants"} & changed.keys():
-        changed[name] = frozenset(changed[name])
-    if "roles" in changed:
-        changed["roles"] = accounts.assignments(changed["roles"])
-    return replace(known, **changed)
 
 
 @router.post(
@@ -181,7 +161,7 @@ async def revoke_identity(
     service: Serving, caller: Calling, identity: str, sent: Annotated[accounts.Reasoned, reads(accounts.Reasoned)]
 ) -> Response:
     """End somebody's access at once, with all their keys and sessions."""
-    await _office(service, caller).revoke_identity(caller.identity, identity, reason=sent.reason)
+    await office.revoke_identity(service, caller, identity, sent)
     return Response(status_code=204)
 
 
@@ -201,11 +181,7 @@ async def issue_key(
     service: Serving, caller: Calling, sent: Annotated[accounts.KeyIn, reads(accounts.KeyIn)]
 ) -> Response:
     """Make a key for somebody who is enrolled."""
-    scope = sent.scope
-    reach = None if scope is None else Reach(frozenset(scope.permissions), scope.decisions)
-    office = _office(service, caller)
-    lasts = timedelta(days=sent.days)
-    return _issued(await office.issue_key(caller.identity, sent.identity, label=sent.label, lasts=lasts, scope=reach))
+    return _issued(await office.issue_key(service, caller, sent))
 
 
 @router.post(
@@ -217,9 +193,7 @@ async def rotate_key(
     service: Serving, caller: Calling, prefix: str, sent: Annotated[accounts.KeyRotation, reads(accounts.KeyRotation)]
 ) -> Response:
     """Replace a key, one's own or any other; the old one stays good for a while."""
-    office = _office(service, caller)
-    overlap, lasts = timedelta(hours=sent.overlap_h), timedelta(days=sent.days)
-    return _issued(await office.rotate_key(caller.identity, prefix, overlap=overlap, lasts=lasts))
+    return _issued(await office.rotate_key(service, caller, prefix, sent))
 
 
 @router.post(
@@ -232,7 +206,7 @@ async def revoke_key(
     service: Serving, caller: Calling, prefix: str, sent: Annotated[accounts.Reasoned, reads(accounts.Reasoned)]
 ) -> Response:
     """End a key at once, one's own or any other."""
-    await _office(service, caller).revoke_key(caller.identity, prefix, reason=sent.reason)
+    await office.revoke_key(service, caller, prefix, sent)
     return Response(status_code=204)
 
 
@@ -251,7 +225,7 @@ async def limit_decision(
     service: Serving, caller: Calling, decision: str, sent: Annotated[accounts.LimitIn, reads(accounts.LimitIn)]
 ) -> Response:
     """Let a decision exist for some teams only; for all again if there are none."""
-    await _office(service, caller).limit(caller.identity, decision, sent.teams)
+    await office.limit(service, caller, decision, sent)
     return json_response(accounts.Limit.all_of(service.runtime.guard.directory))
 
 
@@ -269,21 +243,6 @@ async def list_refusals(
         following = request.url.include_query_params(start=entries[-1].index + 1)
         headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
     return json_response(shown, headers)
-
-
-def _office(service: Service, caller: Caller) -> Administration:
-    if caller.is_local:
-        raise Conflict(
-            "nobody administers yet", fix="become the first: steward access claim --id you", code="conflict.unclaimed"
-        )
-    return service.runtime.guard.administration
-
-
-def _known(service: Service, identity_id: str) -> Identity:
-    known = service.runtime.guard.directory.identity(identity_id)
-    if known is None:
-        raise NotFound(f"no identity is named {identity_id[:200]!r}", fix="list those there are: steward access list")
-    return known
 
 
 def _issued(key: IssuedKey) -> Response:
