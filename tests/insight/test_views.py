@@ -191,6 +191,8 @@ def seen(views: Views) -> tuple[object, ...]:
         views.value_by_day(),
         views.people(),
         views.answer_counts(),
+        views.pulse(START, START + timedelta(hours=8), timedelta(minutes=1)),
+        views.pulse(START, START + timedelta(hours=8), timedelta(hours=1)),
         [views.find(name, f"k{number}") for name in NAMES for number in range(4)],
     )
 

@@ -54,6 +54,7 @@ class RunState(Struct):
     asked: bytes | None = None
     deadline_us: int | None = None
     escalated_to: str | None = None
+    changed: bool = False
     unit: str = ""
     value: str = "0"
     baseline: str = "0"
@@ -193,6 +194,7 @@ def _asked(state: RunState, body: _Asked, entry: Entry) -> None:
 
 def _changed(state: RunState, body: Changed, entry: Entry) -> None:
     """Put what is asked now in the place of what was asked, as :meth:`steward.ledger.run.Run.of` does."""
+    state.changed = True
     asked = _read_asked(state.asked or b"")
     gate = asked.gate if body.impact is UNSET else msgspec.structs.replace(asked.gate, impact=body.impact)
     state.asked = msgspec.json.encode(

@@ -1,4 +1,4 @@
-"""The rows that views answer with; plain frozen data for API, CLI and console."""
+"""The rows that views answer with; plain frozen data for API, CLI and console, and how they are made."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
+from steward.entries import Asked
+from steward.insight.fold import RunState, moment
 from steward.records import Money, Status
+
+_read_reasons = msgspec.json.Decoder(tuple[str, ...]).decode
+_read_asked = msgspec.json.Decoder(Asked).decode
 
 
 class RunRow(Struct, frozen=True, kw_only=True):
@@ -130,6 +136,7 @@ class DecisionTotals(Struct, frozen=True, kw_only=True):
         approved: How many of these were approved, ...
         rejected: ... rejected, ...
         expired: ... or not answered in time.
+        overridden: For how many a person decided otherwise than was proposed: changed the choice, or refused it.
         worth: What they were worth, by currency.
 
     Example:
@@ -144,12 +151,48 @@ class DecisionTotals(Struct, frozen=True, kw_only=True):
     approved: int = 0
     rejected: int = 0
     expired: int = 0
+    overridden: int = 0
     worth: tuple[Worth, ...] = ()
 
     @property
     def valued(self) -> int:
         """How many have a value."""
         return sum(worth.valued for worth in self.worth)
+
+
+class Pulse(Struct, frozen=True, kw_only=True):
+    """The runs decided within one step of time, counted.
+
+    Attributes:
+        at: When the step begins, in UTC.
+        runs: How many were decided in it.
+        by_status: How many of them stand where by now; only statuses that occur.
+        asked: For how many a person was asked.
+        approved: How many of these were approved, ...
+        rejected: ... rejected, ...
+        expired: ... or not answered in time.
+        overridden: For how many a person decided otherwise than was proposed: changed the choice, or refused it.
+        worth: What they were worth, by currency.
+
+    Example:
+        >>> Pulse(at=datetime(2026, 1, 1), runs=4, by_status={Status.ACTED: 4}, asked=1).alone
+        0.75
+    """
+
+    at: datetime
+    runs: int = 0
+    by_status: Mapping[Status, int] = {}
+    asked: int = 0
+    approved: int = 0
+    rejected: int = 0
+    expired: int = 0
+    overridden: int = 0
+    worth: tuple[Worth, ...] = ()
+
+    @property
+    def alone(self) -> float | None:
+        """The share (0..1) that ran without a person; ``None`` without runs."""
+        return 1 - self.asked / self.runs if self.runs else None
 
 
 class DayValue(Struct, frozen=True, kw_only=True):
@@ -164,3 +207,37 @@ class DayValue(Struct, frozen=True, kw_only=True):
     day: date
     runs: int
     worth: tuple[Worth, ...]
+
+
+def run_row(state: RunState) -> RunRow:
+    """Return a run as it is listed."""
+    return RunRow(
+        decision_id=UUID(bytes=state.run_id),
+        decision=state.decision,
+        release=state.release,
+        index=state.position,
+        decided_at=moment(state.decided_us),
+        status=Status(state.status),
+        choice=msgspec.json.decode(state.choice),
+        reasons=_read_reasons(state.reasons),
+        confidence=state.confidence,
+        saving=Money.of_minor(int(state.saving), state.unit) if state.unit else None,
+    )
+
+
+def approval_row(state: RunState) -> ApprovalRow:
+    """Return a run that waits for a person as it is listed."""
+    asked = _read_asked(state.asked or b"")
+    return ApprovalRow(
+        decision_id=asked.decision_id,
+        decision=asked.decision,
+        asked_at=asked.at,
+        choice=asked.choice,
+        reasons=_read_reasons(state.reasons),
+        impact=asked.gate.impact,
+        approvers=asked.gate.approvers,
+        deadline=moment(state.deadline_us or 0),
+        otherwise=asked.gate.otherwise,
+        evidence=asked.evidence,
+        escalated_to=state.escalated_to,
+    )

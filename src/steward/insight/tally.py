@@ -1,32 +1,60 @@
-"""Counts and exact sums by decision, day, status and currency, kept up to date by what a batch changed."""
+"""Counts and exact sums by decision, status and currency over spans of time, kept up to date by what a batch changed.
+
+Each run is counted once in every length of span: in its minute, its hour, its day (UTC), and in all time. So a question
+about any stretch of time reads few rows, whatever the number of runs.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
+from steward.clock import EPOCH
+from steward.errors import ContractError
 from steward.insight.fold import RunState, moment
-from steward.insight.rows import DayValue, DecisionTotals, Worth
+from steward.insight.rows import DayValue, DecisionTotals, Pulse, Worth
 from steward.records import Status
 
-_Key = tuple[str, str, str, str]
-_ALL_DAYS = ""
-_DAY_US = 86_400_000_000
-_NUMBERS = 9
-_COUNTS = ("runs", "asked", "approved", "rejected", "expired")
-_READ = """
-SELECT runs, asked, approved, rejected, expired, value, baseline, saving, squares FROM tallies
-WHERE decision = ? AND day = ? AND status = ? AND unit = ?
+SCHEMA: Final = """
+CREATE TABLE tallies (
+  span_min INTEGER NOT NULL, start_min INTEGER NOT NULL, decision TEXT NOT NULL, status TEXT NOT NULL,
+  unit TEXT NOT NULL, runs INTEGER NOT NULL, asked INTEGER NOT NULL, approved INTEGER NOT NULL,
+  rejected INTEGER NOT NULL, expired INTEGER NOT NULL, overridden INTEGER NOT NULL,
+  value NOT NULL, baseline NOT NULL, saving NOT NULL, squares NOT NULL,
+  PRIMARY KEY (span_min, start_min, decision, status, unit)
+) WITHOUT ROWID;
 """
-_DELETE = "DELETE FROM tallies WHERE decision = ? AND day = ? AND status = ? AND unit = ?"
-_WRITE = "REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_READ_ALL_DAYS = "SELECT * FROM tallies WHERE day = '' ORDER BY decision, status, unit"
-_READ_DAYS = """
-SELECT * FROM tallies WHERE day BETWEEN :since AND :until AND (:decision IS NULL OR decision = :decision)
-ORDER BY day, decision, status, unit
-"""
+ALL_TIME: Final = 0
+"""The length of the span that has no end."""
+_DAY: Final = 1_440
+_SPANS: Final = (1, 60, _DAY)
+"""The lengths of spans, in minutes; each holds whole ones of the one before."""
+_MINUTE_US: Final = 60_000_000
+_MINUTE: Final = timedelta(minutes=1)
+_MOST_STEPS: Final = 10_000
+_COUNTS: Final = ("runs", "asked", "approved", "rejected", "expired", "overridden")
+_MONEY: Final = ("value", "baseline", "saving", "squares")
+_NUMBERS: Final = len(_COUNTS) + len(_MONEY)
+_KEY: Final = "span_min = ? AND start_min = ? AND decision = ? AND status = ? AND unit = ?"
+_SAFE: Final = 2**62
+"""Sums below this are integers, so that two of them can be added in 64 bits; the others are digits in a text."""
+_IS_SAFE: Final = f"BETWEEN {1 - _SAFE} AND {_SAFE - 1}"  # a text is above every number
+_SET: Final = ", ".join(
+    [f"{name} = {name} + excluded.{name}" for name in _COUNTS]
+    + [
+        f"{name} = iif({name} {_IS_SAFE} AND excluded.{name} {_IS_SAFE}, {name} + excluded.{name}, "
+        f"plus({name}, excluded.{name}))"
+        for name in _MONEY
+    ]
+)
+_PLACES: Final = ", ".join("?" * (5 + _NUMBERS))
+_ADD: Final = f"INSERT INTO tallies VALUES ({_PLACES}) ON CONFLICT DO UPDATE SET {_SET}"  # noqa: S608 - own columns
+_FORGET: Final = f"DELETE FROM tallies WHERE {_KEY} AND runs = 0"  # noqa: S608 - the table's own columns
+_READ: Final = "SELECT * FROM tallies WHERE span_min = ? AND start_min >= ? AND start_min < ?"
+
+_Key = tuple[int, str, str, str]
 
 
 class Tally:
@@ -39,7 +67,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._changes: dict[tuple[str, int, str, str], list[int]] = {}
+        self._changes: dict[_Key, list[int]] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -48,62 +76,88 @@ class Tally:
 
     def add(self, state: RunState, sign: int) -> None:
         """Count a run in (``sign`` 1) or out (-1) as it stands."""
-        key = (state.decision, state.decided_us // _DAY_US, state.status, state.unit)
+        key = (state.decided_us // _MINUTE_US, state.decision, state.status, state.unit)
         sums = self._changes.get(key)
         if sums is None:
             sums = self._changes[key] = [0] * _NUMBERS
         sums[0] += sign
         if state.asked is not None:
             sums[1] += sign
+            if state.changed or state.answer == "rejected":
+                sums[5] += sign
         if state.answer is not None:
             sums[_COUNTS.index(state.answer)] += sign
         if state.unit:
-            sums[5] += sign * int(state.value)
-            sums[6] += sign * int(state.baseline)
             saving = int(state.saving)
-            sums[7] += sign * saving
-            sums[8] += sign * saving * saving
+            sums[6] += sign * int(state.value)
+            sums[7] += sign * int(state.baseline)
+            sums[8] += sign * saving
+            sums[9] += sign * saving * saving
 
     def write(self, db: sqlite3.Connection) -> None:
-        """Add the changes to the table, for each day and for all days."""
-        rows: dict[_Key, list[int]] = {}
-        for (decision, day, status, unit), change in self._changes.items():
-            for when in (moment(day * _DAY_US).date().isoformat(), _ALL_DAYS):
-                into = rows.setdefault((decision, when, status, unit), [0] * _NUMBERS)
-                into[:] = map(int.__add__, into, change)
-        for key, change in rows.items():
-            if any(change):
-                _write(db, key, change)
+        """Add the changes to the table, for each length of span."""
+        changes = {key: change for key, change in self._changes.items() if any(change)}
+        rows: list[tuple[object, ...]] = []
+        fewer: list[tuple[object, ...]] = []
+        for span_min in (*_SPANS, ALL_TIME):
+            if span_min != _SPANS[0]:
+                changes = _gathered(changes, span_min)
+            for key, change in changes.items():
+                rows.append((span_min, *key, *(change if _is_safe(change) else map(_stored, change))))
+                if change[0] < 0:
+                    fewer.append((span_min, *key))
+        db.executemany(_ADD, rows)
+        db.executemany(_FORGET, fewer)
 
 
-def _write(db: sqlite3.Connection, key: _Key, change: list[int]) -> None:
-    known = db.execute(_READ, key).fetchone()
-    new = change if known is None else [int(old) + by for old, by in zip(known, change, strict=True)]
-    if new[0] == 0:
-        db.execute(_DELETE, key)
-    else:
-        db.execute(_WRITE, (*key, *new[:5], *map(str, new[5:])))
+def prepare(db: sqlite3.Connection) -> None:
+    """Let a connection add sums of any size."""
+    db.create_function("plus", 2, _plus, deterministic=True)
+
+
+def _plus(one: int | str, other: int | str) -> int | str:
+    return _stored(int(one) + int(other))
+
+
+def _stored(number: int) -> int | str:
+    return number if -_SAFE < number < _SAFE else str(number)
+
+
+def _is_safe(numbers: list[int]) -> bool:
+    return max(numbers) < _SAFE and min(numbers) > -_SAFE
+
+
+def _gathered(changes: dict[_Key, list[int]], span_min: int) -> dict[_Key, list[int]]:
+    """Return the changes by a longer span."""
+    found: dict[_Key, list[int]] = {}
+    for (start_min, decision, status, unit), change in changes.items():
+        key = (start_min - start_min % span_min if span_min else 0, decision, status, unit)
+        known = found.get(key)
+        found[key] = change if known is None else list(map(int.__add__, known, change))
+    return {key: change for key, change in found.items() if any(change)}
 
 
 class _Sums:
     """Rows of the table, added up."""
 
     def __init__(self) -> None:
-        self.counts = [0] * 5
+        self.counts = [0] * len(_COUNTS)
         self.by_status: dict[Status, int] = {}
         self.by_unit: dict[str, list[int]] = {}
 
-    def add(self, status: str, unit: str, counts: Sequence[int], money: Sequence[str]) -> None:
-        self.counts = [old + new for old, new in zip(self.counts, counts, strict=True)]
-        self.by_status[Status(status)] = self.by_status.get(Status(status), 0) + counts[0]
+    def add(self, status: str, unit: str, numbers: Sequence[Any]) -> None:
+        counts = numbers[: len(_COUNTS)]
+        self.counts = list(map(int.__add__, self.counts, counts))
+        known = _STATUSES[status]
+        self.by_status[known] = self.by_status.get(known, 0) + counts[0]
         if unit:
-            known = self.by_unit.get(unit, [0] * 5)
-            new = (counts[0], *map(int, money))
-            self.by_unit[unit] = [old + more for old, more in zip(known, new, strict=True)]
+            new = (counts[0], *map(int, numbers[len(_COUNTS) :]))
+            old = self.by_unit.get(unit)
+            self.by_unit[unit] = list(new) if old is None else list(map(int.__add__, old, new))
 
-    def worth(self) -> Iterator[Worth]:
-        for unit, (valued, value, baseline, saving, squares) in sorted(self.by_unit.items()):
-            yield Worth(
+    def worth(self) -> tuple[Worth, ...]:
+        return tuple(
+            Worth(
                 unit=unit,
                 valued=valued,
                 value_minor=value,
@@ -111,41 +165,80 @@ class _Sums:
                 saving_minor=saving,
                 squares_minor=squares,
             )
+            for unit, (valued, value, baseline, saving, squares) in sorted(self.by_unit.items())
+        )
 
 
-def _added_up(rows: Iterable[tuple[Any, ...]], *, by_day: bool) -> dict[tuple[str, str], _Sums]:
-    sums: dict[tuple[str, str], _Sums] = {}
-    for decision, day, status, unit, *numbers in rows:
-        key = (decision, day if by_day else _ALL_DAYS)
-        sums.setdefault(key, _Sums()).add(status, unit, numbers[:5], numbers[5:])
-    return sums
-
-
-def _days(
-    db: sqlite3.Connection, decision: str | None, since: date | None, until: date | None
-) -> Iterable[tuple[Any, ...]]:
-    days = {"since": (since or date.min).isoformat(), "until": (until or date.max).isoformat(), "decision": decision}
-    return db.execute(_READ_DAYS, days)
+_STATUSES: Final = {status.value: status for status in Status}
 
 
 def totals(db: sqlite3.Connection, since: date | None, until: date | None) -> list[DecisionTotals]:
     """Return the totals of every decision, by name; of some days (UTC) if given."""
-    all_days = since is None and until is None
-    rows = db.execute(_READ_ALL_DAYS) if all_days else _days(db, None, since, until)
+    all_time = since is None and until is None
+    rows = db.execute(_READ, (ALL_TIME, 0, 1)) if all_time else _days(db, None, since, until)
     return [
         DecisionTotals(
             decision=decision,
             by_status=sums.by_status,
-            worth=tuple(sums.worth()),
+            worth=sums.worth(),
             **dict(zip(_COUNTS, sums.counts, strict=True)),
         )
-        for (decision, _), sums in sorted(_added_up(rows, by_day=False).items())
+        for (_, decision), sums in sorted(_added_up((0, *row[2:]) for row in rows).items())
     ]
 
 
 def day_values(db: sqlite3.Connection, decision: str | None, since: date | None, until: date | None) -> list[DayValue]:
     """Return the sums of each day, oldest first."""
     return [
-        DayValue(decision=name, day=date.fromisoformat(day), runs=sums.counts[0], worth=tuple(sums.worth()))
-        for (name, day), sums in _added_up(_days(db, decision, since, until), by_day=True).items()
+        DayValue(decision=name, day=moment(start_min * _MINUTE_US).date(), runs=sums.counts[0], worth=sums.worth())
+        for (start_min, name), sums in _added_up(row[1:] for row in _days(db, decision, since, until)).items()
     ]
+
+
+def pulse(
+    db: sqlite3.Connection, since: datetime, until: datetime, step: timedelta, decisions: Collection[str] | None
+) -> list[Pulse]:
+    """Return the sums of each step; see :meth:`steward.insight.views.Views.pulse`."""
+    first, step_min = (since - EPOCH) // _MINUTE, step // _MINUTE
+    if step < _MINUTE or step % _MINUTE:
+        raise ContractError(f"a step is whole minutes, got {step}", fix="pass timedelta(minutes=15)", field="step")
+    steps = max(0, -(-(until - (EPOCH + first * _MINUTE)) // step))
+    if steps > _MOST_STEPS:
+        raise ContractError(f"{steps} steps are too many", fix="take a longer step", field="step")
+    span_min = max(span for span in _SPANS if first % span == 0 and step_min % span == 0)
+    query, names = _READ, tuple(decisions or ())
+    if decisions is not None:
+        query = f"{_READ} AND decision IN ({', '.join('?' * len(names))})"
+    found = [_Sums() for _ in range(steps)]
+    for _, start_min, _, status, unit, *numbers in db.execute(
+        query, (span_min, first, first + steps * step_min, *names)
+    ):
+        found[(start_min - first) // step_min].add(status, unit, numbers)
+    return [
+        Pulse(
+            at=EPOCH + (first + number * step_min) * _MINUTE,
+            by_status=sums.by_status,
+            worth=sums.worth(),
+            **dict(zip(_COUNTS, sums.counts, strict=True)),
+        )
+        for number, sums in enumerate(found)
+    ]
+
+
+def _days(
+    db: sqlite3.Connection, decision: str | None, since: date | None, until: date | None
+) -> Iterable[tuple[Any, ...]]:
+    first, last = ((day.toordinal() - _FIRST_DAY) * _DAY for day in (since or date.min, until or date.max))
+    rows = db.execute(_READ, (_DAY, first, last + _DAY))
+    return rows if decision is None else (row for row in rows if row[2] == decision)
+
+
+_FIRST_DAY: Final = EPOCH.date().toordinal()
+
+
+def _added_up(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[int, str], _Sums]:
+    """Add up rows that begin with where they start and the decision, by these two."""
+    sums: dict[tuple[int, str], _Sums] = {}
+    for start_min, decision, status, unit, *numbers in rows:
+        sums.setdefault((start_min, decision), _Sums()).add(status, unit, numbers)
+    return sums

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
-from datetime import date
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from functools import cache
 from itertools import chain
 from operator import attrgetter
@@ -19,38 +19,16 @@ from msgspec.structs import astuple
 
 from steward.entries import Asked
 from steward.errors import EngineError
-from steward.insight import answers, fold
+from steward.insight import answers, fold, store
 from steward.insight.answers import AnswerCount, PeopleReport
-from steward.insight.fold import CHANGING, COLUMNS, RunState, moment
-from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, RunRow, Worth
-from steward.insight.tally import Tally, day_values, totals
+from steward.insight.fold import CHANGING, COLUMNS, RunState
+from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, Pulse, RunRow, Worth, approval_row, run_row
+from steward.insight.tally import Tally, day_values, pulse, totals
 from steward.ledger.port import Entry
-from steward.records import Money, Status
+from steward.records import Status
 
-SCHEMA_VERSION: Final = 5
 _ROWS_PER_STEP: Final = 500
 """Entries taken in at once; about 6 ms, in which nobody else has a turn."""
-_SCHEMA = """
-CREATE TABLE position (next INTEGER NOT NULL, head BLOB NOT NULL);
-INSERT INTO position VALUES (0, x'');
-CREATE TABLE runs (
-  run_id BLOB PRIMARY KEY, position INTEGER NOT NULL, decision TEXT NOT NULL, release TEXT NOT NULL,
-  decided_us INTEGER NOT NULL, status TEXT NOT NULL, choice BLOB NOT NULL, reasons BLOB NOT NULL, confidence REAL,
-  outcome_key TEXT, has_action INTEGER NOT NULL, acted INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
-  halted INTEGER NOT NULL DEFAULT 0, aborted INTEGER NOT NULL DEFAULT 0, answer TEXT, asked BLOB,
-  deadline_us INTEGER, escalated_to TEXT, unit TEXT NOT NULL DEFAULT '', value TEXT NOT NULL DEFAULT '0',
-  baseline TEXT NOT NULL DEFAULT '0', saving TEXT NOT NULL DEFAULT '0', pending TEXT
-) WITHOUT ROWID;
-CREATE INDEX runs_by_status ON runs (decision, status, run_id);
-CREATE INDEX runs_pending ON runs (pending, deadline_us, run_id) WHERE pending IS NOT NULL;
-CREATE INDEX runs_by_outcome ON runs (decision, outcome_key) WHERE outcome_key IS NOT NULL;
-CREATE TABLE tallies (
-  decision TEXT NOT NULL, day TEXT NOT NULL, status TEXT NOT NULL, unit TEXT NOT NULL, runs INTEGER NOT NULL,
-  asked INTEGER NOT NULL, approved INTEGER NOT NULL, rejected INTEGER NOT NULL, expired INTEGER NOT NULL,
-  value TEXT NOT NULL, baseline TEXT NOT NULL, saving TEXT NOT NULL, squares TEXT NOT NULL,
-  PRIMARY KEY (decision, day, status, unit)
-) WITHOUT ROWID;
-"""
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM runs"  # noqa: S608 - the columns are the struct's fields
 _FRESH: Final = (*COLUMNS[: COLUMNS.index("acted")], "pending")
 """The columns of a run of which nothing but its decision is known; all others have their default."""
@@ -92,7 +70,7 @@ class Views:
 
     def __init__(self, path: Path | str) -> None:
         self._path = str(path)
-        self._db = _open_in_memory() if self._path == ":memory:" else _open(self._path)
+        self._db = store.open_in_memory() if self._path == ":memory:" else store.open_file(self._path)
 
     @property
     def position(self) -> int:
@@ -172,17 +150,20 @@ class Views:
             query = f"{_SELECT} WHERE {where}run_id < ? ORDER BY run_id DESC LIMIT ?"
             found += self._states(query, (*arguments, last, limit))
         found.sort(key=lambda state: state.run_id, reverse=True)
-        return [_run_row(state) for state in found[:limit]]
+        return [run_row(state) for state in found[:limit]]
 
     def decisions(self) -> list[str]:
         """Return the names of all decisions that have runs."""
-        return [row[0] for row in self._db.execute("SELECT DISTINCT decision FROM tallies ORDER BY decision")]
+        return [
+            row[0]
+            for row in self._db.execute("SELECT DISTINCT decision FROM tallies WHERE span_min = 0 ORDER BY decision")
+        ]
 
     def waiting(self, limit: int = 100, *, among: Collection[str] | None = None) -> list[ApprovalRow]:
         """Return the runs that wait for a person, the next deadline first; ``among`` some decisions only."""
         where, names = _among(among)
         query = f"{_SELECT} WHERE pending = 'person'{where} ORDER BY deadline_us, run_id LIMIT ?"
-        return [_approval_row(state) for state in self._states(query, (*names, limit))]
+        return [approval_row(state) for state in self._states(query, (*names, limit))]
 
     def waiting_count(self, *, among: Collection[str] | None = None) -> int:
         """Return how many runs wait for a person, ``among`` some decisions only."""
@@ -209,6 +190,31 @@ class Views:
     ) -> list[DayValue]:
         """Return what the decisions of each day (UTC) were worth, ``since`` and ``until`` included, oldest first."""
         return day_values(self._db, decision, since, until)
+
+    def pulse(
+        self,
+        since: datetime,
+        until: datetime,
+        step: timedelta,
+        *,
+        decision: str | None = None,
+        among: Collection[str] | None = None,
+    ) -> list[Pulse]:
+        """Return what was decided in each step of time from ``since`` on, the oldest first, also where nothing was.
+
+        Runs count where they were decided, as they stand by now. It costs what the steps cost, not the runs.
+
+        Args:
+            since: When the first step begins; taken down to the minute.
+            until: The last step is the one that holds the moment before this; it is whole.
+            step: How long a step is: whole minutes. Hours and days that begin at full ones are quickest.
+            decision: One decision only.
+            among: Some decisions only.
+
+        Raises:
+            ContractError: ``step`` is not whole minutes, or there are more than 10,000 steps.
+        """
+        return pulse(self._db, since, until, step, _both(decision, among))
 
     def people(self, *, among: Collection[str] | None = None) -> PeopleReport:
         """Return how people answer when they are asked, ``among`` some decisions only."""
@@ -244,7 +250,7 @@ class Views:
                 raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise _failed(self._path, error) from error
+            raise store.failed(self._path, error) from error
 
     def _states(self, query: str, arguments: Sequence[object]) -> list[RunState]:
         return [RunState(*row) for row in self._db.execute(query, arguments)]
@@ -311,98 +317,12 @@ def _among(names: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
     return ("", ()) if names is None else (f" AND decision IN ({', '.join('?' * len(names))})", tuple(names))
 
 
+def _both(decision: str | None, among: Collection[str] | None) -> Collection[str] | None:
+    return among if decision is None else [name for name in (decision,) if among is None or name in among]
+
+
 def _first_new(entries: Sequence[Entry], position: int) -> int:
     return next((place for place, entry in enumerate(entries) if entry.index >= position), len(entries))
 
 
-def _open(path: str) -> sqlite3.Connection:
-    try:
-        try:
-            return _connect(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-        # Not a database, or one of another version: nothing is lost with it.
-        for ending in ("", "-wal", "-shm"):
-            Path(path + ending).unlink(missing_ok=True)
-        return _connect(path)
-    except (sqlite3.Error, OSError) as error:
-        raise _failed(path, error) from error
-
-
-def _open_in_memory() -> sqlite3.Connection:
-    """Copy empty views, which takes a fifth of the time of making them: simulations open many."""
-    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    db.deserialize(_empty())
-    return db
-
-
-@cache
-def _empty() -> bytes:
-    with closing(_connect(":memory:")) as db:
-        return db.serialize()
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = OFF")
-        db.execute("PRAGMA cache_size = -65536")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            made = f"{_SCHEMA} {answers.SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};"
-            db.executescript(f"BEGIN IMMEDIATE; {made} COMMIT")
-        elif version != SCHEMA_VERSION:
-            raise sqlite3.DatabaseError(f"version {version} of the views, expected {SCHEMA_VERSION}")
-        if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-            raise sqlite3.DatabaseError("the views are damaged")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _failed(path: str, error: Exception) -> EngineError:
-    return EngineError(
-        f"the views in {path} cannot be used",
-        why=str(error),
-        fix="check the folder and its free space; the file may be deleted, it is made again from the ledger",
-        retryable=True,
-        code="engine.views",
-    )
-
-
-def _run_row(state: RunState) -> RunRow:
-    return RunRow(
-        decision_id=UUID(bytes=state.run_id),
-        decision=state.decision,
-        release=state.release,
-        index=state.position,
-        decided_at=moment(state.decided_us),
-        status=Status(state.status),
-        choice=msgspec.json.decode(state.choice),
-        reasons=_read_reasons(state.reasons),
-        confidence=state.confidence,
-        saving=Money.of_minor(int(state.saving), state.unit) if state.unit else None,
-    )
-
-
-def _approval_row(state: RunState) -> ApprovalRow:
-    asked = _read_asked(state.asked or b"")
-    return ApprovalRow(
-        decision_id=asked.decision_id,
-        decision=asked.decision,
-        asked_at=asked.at,
-        choice=asked.choice,
-        reasons=_read_reasons(state.reasons),
-        impact=asked.gate.impact,
-        approvers=asked.gate.approvers,
-        deadline=moment(state.deadline_us or 0),
-        otherwise=asked.gate.otherwise,
-        evidence=asked.evidence,
-        escalated_to=state.escalated_to,
-    )
-
-
-__all__ = ["ApprovalRow", "DayValue", "DecisionTotals", "RunRow", "Views", "Worth"]
+__all__ = ["ApprovalRow", "DayValue", "DecisionTotals", "Pulse", "RunRow", "Views", "Worth"]
