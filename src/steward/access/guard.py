@@ -265,15 +265,27 @@ class Guard(Asking):
             return kind == "token" and ":" in identity.id and not self.directory.is_barred(f"token:{identity.id}")
         return replace(known, credential=identity.credential) == identity
 
-    async def sign_in(self, headers: Headers, *, method: str = "POST", address: str = "") -> OpenedSession:
+    async def sign_in(
+        self, headers: Headers, *, method: str = "POST", address: str = "", only: str | None = None
+    ) -> OpenedSession:
         """Open a session of the console for the sender of a request that shows a key or token.
 
+        Args:
+            headers: By lower-case name, each once.
+            method: The HTTP method.
+            address: The client's.
+            only: The only identity that may sign in, where somebody signs in anew.
+
         Raises:
-            Denied: As in :meth:`identify`; a session does not open another one.
+            Denied: As in :meth:`identify`; a session does not open another one. Or it is somebody else's key (``code``
+                is ``reauthenticate``).
         """
         self.check_site(method, headers, address, "")
         shown = {name: value for name, value in headers.items() if name != b"cookie"}
         identity = await self.identify(shown, method=method, address=address)
+        if only is not None and identity.id != only:
+            other = Denied(f"this is not a key of {only}", fix="show one of your own", code="reauthenticate")
+            await self._refuse("another-person", identity.credential, address, other)
         return await self.sessions.sign_in(identity, previous=session_id(headers.get(b"cookie", b"")))
 
     async def sign_out(self, headers: Headers, *, method: str = "POST", address: str = "") -> None:

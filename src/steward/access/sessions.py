@@ -82,6 +82,25 @@ class Sessions:
         # A clock that was set back by more than clocks are corrected must not make a session last for ever.
         return session.opened_at - _CORRECTION <= now < session.expires_at and now - session.seen_at < self.times.idle
 
+    def is_older(self, identity: Identity, than: timedelta) -> bool:
+        """Tell whether somebody was recognised by a session that was opened longer ago, or has ended since.
+
+        Example:
+            >>> from steward.access.directory import Directory
+            >>> from steward.access.identity import Kind
+            >>> from steward.clock import SystemClock
+            >>> from steward.ledger.memory import MemoryLedger
+            >>> sessions = Sessions(Changes(Directory(), MemoryLedger(), SystemClock()))
+            >>> anna = Identity(id="anna", kind=Kind.PERSON, display="Anna", credential="key:3f0000000000")
+            >>> sessions.is_older(anna, timedelta(0))
+            False
+        """
+        kind, _, name = identity.credential.partition(":")
+        if kind != "session":
+            return False
+        session = self._directory.sessions.get(bytes.fromhex(name))
+        return session is None or self._changes.clock.now() - session.opened_at > than
+
     async def sign_in(self, identity: Identity, *, previous: str | None = None) -> OpenedSession:
         """Open a session for somebody who has just shown a key or token.
 

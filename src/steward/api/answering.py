@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
+from steward.api import desk
 from steward.api.admission import Calling, Serving, TheRun, reads, run_id
-from steward.api.answers import ChangeIn, EscalationIn, PersonsAnswer, QuestionIn, ReplyIn, SnoozeIn
+from steward.api.answers import PersonsAnswer
 from steward.api.described import RUN_DOCUMENT, JsonSchema, array_of, body, reference, responses
 from steward.api.reading import Limit, json_response, run_response
 from steward.loop.asks import Approval
@@ -36,80 +37,18 @@ async def show_approval(service: Serving, run: TheRun, decision_id: str) -> Resp
     return json_response(Approval.of(run, is_stopped=service.runtime.stops.is_stopped(run.record.decision)))
 
 
-@router.post("/v1/approvals/{decision_id}/approve", responses=_ANSWER, openapi_extra=_takes(PersonsAnswer))
-async def approve(
-    service: Serving, caller: Calling, decision_id: str, sent: Annotated[PersonsAnswer, reads(PersonsAnswer)]
-) -> Response:
-    """Agree to a decision that waits; with the last one needed, its action is due."""
-    by, answers = caller.person(sent.by), service.runtime.answers
-    run = await answers.approve(
-        run_id(decision_id), by=by, reason=sent.reason, evidence=sent.evidence, groups=caller.teams
-    )
-    return run_response(service, run)
+def _offer(name: str, way: desk.Way) -> None:
+    read = reads(way.takes)
+
+    async def answer(service: Serving, caller: Calling, decision_id: str, sent: Any = read) -> Response:
+        return run_response(service, await desk.answer(service, caller, name, run_id(decision_id), sent))
+
+    path, takes = f"/v1/approvals/{{decision_id}}/{name}", _takes(way.takes)
+    router.post(path, name=name, description=way.about, responses=_ANSWER, openapi_extra=takes)(answer)
 
 
-@router.post("/v1/approvals/{decision_id}/reject", responses=_ANSWER, openapi_extra=_takes(PersonsAnswer))
-async def reject(
-    service: Serving, caller: Calling, decision_id: str, sent: Annotated[PersonsAnswer, reads(PersonsAnswer)]
-) -> Response:
-    """Refuse a decision that waits; the gate's `otherwise` is done instead."""
-    by, answers = caller.person(sent.by), service.runtime.answers
-    run = await answers.reject(
-        run_id(decision_id), by=by, reason=sent.reason, evidence=sent.evidence, groups=caller.teams
-    )
-    return run_response(service, run)
-
-
-@router.post("/v1/approvals/{decision_id}/change", responses=_ANSWER, openapi_extra=_takes(ChangeIn))
-async def change(
-    service: Serving, caller: Calling, decision_id: str, sent: Annotated[ChangeIn, reads(ChangeIn)]
-) -> Response:
-    """Put a choice of your own in the place of what is asked, within the gate's limits; it is recorded as yours."""
-    by, answers = caller.person(sent.by), service.runtime.answers
-    run = await answers.change(
-        run_id(decision_id), sent.choice, by=by, reason=sent.reason, evidence=sent.evidence, groups=caller.teams
-    )
-    return run_response(service, run)
-
-
-@router.post("/v1/approvals/{decision_id}/question", responses=_ANSWER, openapi_extra=_takes(QuestionIn))
-async def question(
-    service: Serving, caller: Calling, decision_id: str, sent: Annotated[QuestionIn, reads(QuestionIn)]
-) -> Response:
-    """Ask back before you answer; the deadline stays."""
-    by, answers = caller.person(sent.by), service.runtime.answers
-    return run_response(
-        service, await answers.question(run_id(decision_id), by=by, reason=sent.question, groups=caller.teams)
-    )
-
-
-@router.post("/v1/approvals/{decision_id}/reply", responses=_ANSWER, openapi_extra=_takes(ReplyIn))
-async def reply(
-    service: Serving, caller: Calling, decision_id: str, sent: Annotated[ReplyIn, reads(ReplyIn)]
-) -> Response:
-    """Reply to the open question of those who are asked."""
-    by, answers = caller.person(sent.by), service.runtime.answers
-    return run_response(service, await answers.reply(run_id(decision_id), by=by, reason=sent.reply))
-
-
-@router.post("/v1/approvals/{decision_id}/escalate", responses=_ANSWER, openapi_extra=_takes(EscalationIn))
-async def escalate(
-    service: Serving, caller: Calling, decision_id: str, sent: Annotated[EscalationIn, reads(EscalationIn)]
-) -> Response:
-    """Have others asked too: the next of the gate's ladder, or one of it by name."""
-    by, answers = caller.person(sent.by), service.runtime.answers
-    run = await answers.escalate(run_id(decision_id), to=sent.to, by=by, reason=sent.reason, groups=caller.teams)
-    return run_response(service, run)
-
-
-@router.post("/v1/approvals/{decision_id}/snooze", responses=_ANSWER, openapi_extra=_takes(SnoozeIn))
-async def snooze(
-    service: Serving, caller: Calling, decision_id: str, sent: Annotated[SnoozeIn, reads(SnoozeIn)]
-) -> Response:
-    """Do not be reminded before some time; the deadline stays."""
-    by, answers = caller.person(sent.by), service.runtime.answers
-    run = await answers.snooze(run_id(decision_id), until=sent.until, by=by, reason=sent.reason, groups=caller.teams)
-    return run_response(service, run)
+for _name, _way in desk.WAYS.items():
+    _offer(_name, _way)
 
 
 @router.post("/v1/decisions/{decision_id}/undo", responses=_ANSWER, openapi_extra=_takes(PersonsAnswer))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -214,6 +215,10 @@ class Caller:
             raise Denied(
                 f"{self.identity.id} is a service and cannot answer for a person", fix="let a person answer", field="by"
             )
+
+    def is_session_older(self, than: timedelta) -> bool:
+        """Tell whether the caller signed in longer ago; keys, tokens and certificates are shown with each request."""
+        return self._runtime.guard.sessions.is_older(self.identity, than)
 
     @property
     def teams(self) -> frozenset[str]:

@@ -82,6 +82,7 @@ _BY_CODE: dict[str, tuple[int, str]] = {
     "unauthenticated": (401, "Nobody is signed in"),
     "too-many-attempts": (429, "Too many failed sign-ins"),
     "over-share": (429, "Too many requests at once"),
+    "reauthenticate": (403, "The sign-in is not fresh enough"),
     "no-outcome": (422, "The data does not fit its contract"),
 }
 

@@ -41,6 +41,7 @@ from steward.loop.gate import (
     proposer_of,
     weigh_again,
 )
+from steward.records import Money
 
 ALL_GROUPS: Final = frozenset({"*"})
 """The groups of whoever is not told apart: where no identities are configured."""
@@ -59,6 +60,8 @@ class Said:
         reason: Why; for a question, a reply or the like, its text.
         groups: The groups that the person belongs to; ``*`` is all.
         evidence: The digest of what they were shown.
+        confirmed_up_to: The money at stake, in the gate's unit, up to which their sign-in is fresh enough to agree;
+            ``None`` for any amount.
 
     Example:
         >>> from datetime import UTC
@@ -71,6 +74,7 @@ class Said:
     reason: str
     groups: frozenset[str] = ALL_GROUPS
     evidence: str | None = None
+    confirmed_up_to: float | None = None
 
 
 def approve(run: Run, said: Said) -> list[Keyed]:
@@ -79,10 +83,12 @@ def approve(run: Run, said: Said) -> list[Keyed]:
     Raises:
         ContractError: There is no name, no reason, or no evidence where it is needed.
         Conflict: Somebody has answered already, this person among them, or something else is asked by now.
-        Denied: The person is not asked, or had another part in it.
+        Denied: The person is not asked, or had another part in it; or so much is at stake that they must sign in anew
+            (``code`` is ``reauthenticate``).
         GateExpired: The deadline has passed.
     """
     asked = _bound(run, said)
+    _confirmed(said, asked.gate.impact)
     if any(endorsed.by == said.by for endorsed in run.endorsed):
         raise Conflict(f"{said.by} agreed already", fix="somebody else must agree too", code="already-endorsed")
     return _agree(run, said, asked)
@@ -115,7 +121,8 @@ def change(run: Run, said: Said, decision: Decision[Any, Any, Any], choice: obje
     """
     asked = _bound(run, said)
     wanted = _within_limits(run, asked, decision, choice)
-    gate = asked.gate
+    gate, impact = asked.gate, weigh_again(decision, run.record, wanted)
+    _confirmed(said, impact)
     changed = Changed(
         **_common(run, said),
         reason=said.reason,
@@ -123,7 +130,7 @@ def change(run: Run, said: Said, decision: Decision[Any, Any, Any], choice: obje
         choice=choice,
         evidence=evidence_of(encode([asked.evidence, choice])),
         round=run.round + 1,
-        impact=weigh_again(decision, run.record, wanted),
+        impact=impact,
         waited_s=_waited_s(run, said.at),
     )
     steps: list[Keyed] = [(changed, answer_key(run.record.decision_id, run.round))]
@@ -284,6 +291,17 @@ def _bound(run: Run, said: Said) -> Asked:
         raise evidence_changed()
     refuse_part(run, said.by)
     return asked
+
+
+def _confirmed(said: Said, impact: Money) -> None:
+    if said.confirmed_up_to is not None and abs(impact.amount) > said.confirmed_up_to:
+        raise Denied(
+            f"{impact.amount} {impact.unit} are at stake, and {said.by} signed in a while ago",
+            why=f"above {said.confirmed_up_to:g} {impact.unit} the sign-in must be fresh",
+            fix="sign in again with your key, then answer",
+            code="reauthenticate",
+            field="key",
+        )
 
 
 def evidence_changed() -> Conflict:

@@ -35,6 +35,7 @@ class Words(TypedDict):
     reason: str
     evidence: NotRequired[str | None]
     groups: NotRequired[frozenset[str]]
+    confirmed_up_to: NotRequired[float | None]
 
 
 class Runs(Protocol):
@@ -98,6 +99,17 @@ class Answers:
     async def snooze(self, decision_id: UUID, *, until: datetime, **words: Unpack[Words]) -> Run:
         """Do not remind this person before ``until``; see :func:`steward.loop.verdicts.snooze`."""
         return await self._answer(decision_id, partial(verdicts.snooze, until=until), words)
+
+    def obstacle(self, run: Run, **words: Unpack[Words]) -> StewardError | None:
+        """Return why somebody could not agree to what a run asks now, ``None`` if they can; nothing is written."""
+        if run.is_waiting and self._is_stopped(run.record.decision):
+            return stopped(run.record.decision)
+        words["evidence"] = None if run.asked is None else run.asked.evidence
+        try:
+            verdicts.approve(run, Said(at=self._clock.now(), **words))
+        except StewardError as error:
+            return error
+        return None
 
     async def remind(self, run: Run) -> None:
         """Do what is due for a run that waits: settle it, let it expire, or climb the ladder; and look again later."""

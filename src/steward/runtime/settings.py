@@ -52,6 +52,10 @@ class Settings:
     policies: str = _setting("", "a file of Cedar policies in the place of the table of roles; needs the extra cedar")
     zone: str = _setting("UTC", "the site's time zone, in which the console shows times: Europe/Madrid")
     origins: tuple[str, ...] = _setting((), "where the console's pages come from: https://steward.example")
+    reauth_above: float = _setting(
+        inf, "the money at stake, in its gate's currency, above which an approval needs a fresh sign-in", low=0
+    )
+    reauth_within_s: float = _setting(300.0, "how long a sign-in to the console is fresh", unit="s", low=0)
     trusted_proxies: tuple[str, ...] = _setting((), "addresses of proxies whose X-Forwarded-For is believed")
     ssl_certfile: str = _setting("", "the server's certificate and chain (PEM); plain HTTP without it")
     ssl_keyfile: str = _setting("", "its key, if that is in a file of its own (PEM, without a password)")
