@@ -1,21 +1,27 @@
-"""Diagrams: the path through the loop, and the path of hashes from an entry to the signed root."""
+"""Diagrams: the way through the loop, and the way of hashes from an entry to the signed root."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from markupsafe import Markup, escape
 
 from steward.console.charts.figures import Stage
-from steward.console.charts.marks import label, named, px
+from steward.console.charts.marks import area_key, label, legend, named, px
 from steward.ledger.merkle import node_hash
 
-_ARROW: Final = '<svg class="arrow" viewBox="0 0 24 12" aria-hidden="true"><path d="M1 6h15"/><path d="M15 1.5 22 6l-7 4.5z"/></svg>'
-_ROW: Final = 44
+_ARROW: Final = (
+    '<svg class="arrow" viewBox="0 0 24 12" aria-hidden="true">'
+    '<path d="M1 6h15"/><path d="M15 1.5 22 6l-7 4.5z"/></svg>'
+)
+_ROW_PX: Final = 50
 _TREE_PX: Final = 340
-_BESIDE_PX: Final = 108
-_CENTRE: Final = _TREE_PX / 2
+_CENTRE_PX: Final = _TREE_PX / 2
+_BESIDE_PX: Final = 112
+_ALL: Final = 9
+_FIRST, _LAST = 4, 3
+"""Of a longer way, so many steps are drawn at the leaf and at the root."""
 
 
 def path(stages: Sequence[Stage], title: str) -> Markup:
@@ -28,42 +34,116 @@ def path(stages: Sequence[Stage], title: str) -> Markup:
     return Markup(f'<ol class="stages" aria-label="{escape(title)}">{body}</ol>')  # noqa: S704
 
 
-def tree(index: int, size: int, leaf: bytes, path: Sequence[bytes], root: bytes, title: str) -> Markup:
-    """Return the path of hashes from an entry up to the root, with the hashes that are given on their sides."""
-    steps = _steps(index, size, leaf, path)
-    height = _ROW * len(steps) + 32
-    lines: list[str] = []
-    boxes: list[str] = []
-    y = height - 16.0
-    hashed = leaf
-    for at, (is_left, given, above) in enumerate(steps):
-        beside = _CENTRE + (-_BESIDE_PX if is_left else _BESIDE_PX)
-        up = y - _ROW
-        lines.append(f'<path class="given" d="M{px(beside)} {px(y)}V{px(y - 22)}H{px(_CENTRE)}"/>')
-        lines.append(f'<path class="way" d="M{px(_CENTRE)} {px(y)}V{px(up)}"/>')
-        boxes.append(_box(beside, y, given, "sibling"))
-        boxes.append(_box(_CENTRE, y, hashed, "way" if at else "entry"))
-        hashed, y = above, up
-    boxes.append(_box(_CENTRE, y, root, "root"))
-    size_of = f'viewBox="0 0 {_TREE_PX} {height}" width="{_TREE_PX}" height="{height}"'
-    return named("audit-path", title, size_of, "".join(lines) + "".join(boxes))
+class Step(NamedTuple):
+    """One step up the tree.
+
+    Attributes:
+        is_left: Whether the given hash stands on the left.
+        first: The first entry below the given hash.
+        last: The last one.
+        given: The given hash.
+        made: What both make.
+    """
+
+    is_left: bool
+    first: int
+    last: int
+    given: bytes
+    made: bytes
 
 
-def _steps(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -> list[tuple[bool, bytes, bytes]]:
-    """Return, from the leaf up: whether the given hash stands on the left, the hash, and what both make (RFC 9162, 2.1.3.2)."""
+def siblings(index: int, size: int) -> list[tuple[bool, int, int]]:
+    """Return the entries below each given hash, from the leaf up: whether they are on the left, the first, the last.
+
+    Example:
+        >>> siblings(4, 7)
+        [(False, 5, 5), (False, 6, 6), (True, 0, 3)]
+    """
     found = []
-    hashed, place, last = leaf, index, size - 1
-    for given in path:
-        is_left = bool(place & 1) or place == last
-        hashed = node_hash(given, hashed) if is_left else node_hash(hashed, given)
-        found.append((is_left, given, hashed))
-        while is_left and place and not place & 1:
-            place, last = place >> 1, last >> 1
-        place, last = place >> 1, last >> 1
-    return found
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + (1 << ((end - start - 1).bit_length() - 1))
+        if index < middle:
+            found.append((False, middle, end - 1))
+            end = middle
+        else:
+            found.append((True, start, middle - 1))
+            start = middle
+    return found[::-1]
 
 
-def _box(x: float, y: float, hashed: bytes, classes: str) -> str:
-    return f'<rect class="{classes}" x="{px(x - 32)}" y="{px(y - 13)}" width="64" height="26" rx="6"/>' + label(
-        hashed.hex()[:6], px(x), y + 4, f"hash {classes}", "middle"
-    )
+def tree(  # noqa: PLR0917 - what RFC 9162 verifies, in its order
+    index: int, size: int, leaf: bytes, path: Sequence[bytes], root: bytes, title: str
+) -> Markup:
+    """Return the way of hashes from an entry up to the root: what is made from what is given.
+
+    It is made here again from the leaf; if it does not end in ``root``, the last link is drawn as broken.
+
+    Args:
+        index: The entry's place in the ledger, from 0.
+        size: How many entries the root is for.
+        leaf: The entry's hash.
+        path: The given hashes, from the leaf up.
+        root: The signed hash.
+        title: What it shows: its accessible name.
+    """
+    steps: list[Step] = []
+    made = leaf
+    for (is_left, first, last), given in zip(siblings(index, size), path, strict=False):
+        made = node_hash(given, made) if is_left else node_hash(made, given)
+        steps.append(Step(is_left, first, last, given, made))
+    holds = made == root and len(path) == len(siblings(index, size))
+    skipped = max(0, len(steps) - _FIRST - _LAST) if len(steps) > _ALL else 0
+    picture = named("audit-path", title, *_rows(leaf, steps, root, holds=holds, skipped=skipped))
+    keys = [
+        (area_key("key entry"), "this entry"),
+        (area_key("key given"), "given hashes, with their entries"),
+        (area_key("key made"), "made from both"),
+        (area_key("key root" if holds else "key broken"), "signed root" if holds else "signed root: it does not fit"),
+    ]
+    return Markup('<div class="audit">{}{}</div>').format(picture, Markup(legend(keys)))  # noqa: S704
+
+
+def _rows(leaf: bytes, steps: Sequence[Step], root: bytes, *, holds: bool, skipped: int) -> tuple[str, str]:
+    """Return the picture's size, and what is in it: boxes lie over lines."""
+    shown = [*steps[:_FIRST], None, *steps[_FIRST + skipped :]] if skipped else list(steps)
+    height = _ROW_PX * max(1, len(shown)) + 38
+    lines, boxes = [], []
+    y, made, classes = height - 19.0, leaf, "entry"
+    for step in shown:
+        boxes.append(_box(_CENTRE_PX, y, made, classes))
+        if step is None:
+            lines.append(f'<path class="way left-out" d="M{px(_CENTRE_PX)} {px(y)}v{-_ROW_PX}"/>')
+            boxes.append(label(f"{skipped} more", px(_CENTRE_PX + 10), y - _ROW_PX / 2 + 4, "quiet", "start"))
+            made, classes = steps[_FIRST + skipped - 1].made, "made"
+        else:
+            beside = _CENTRE_PX + (-_BESIDE_PX if step.is_left else _BESIDE_PX)
+            lines.append(f'<path class="link" d="M{px(beside)} {px(y)}v{-_ROW_PX // 2}H{px(_CENTRE_PX)}"/>')
+            lines.append(_way(y, holds=holds or step is not shown[-1]))
+            boxes.append(_box(beside, y, step.given, "given", _entries(step)))
+            made, classes = step.made, "made"
+        y -= _ROW_PX
+    if not steps:
+        lines.append(_way(y, holds=holds))
+        boxes.append(_box(_CENTRE_PX, y, leaf, "entry"))
+        y -= _ROW_PX
+    boxes.append(_box(_CENTRE_PX, y, root, "root" if holds else "broken"))
+    size = f'viewBox="0 0 {_TREE_PX} {height}" width="{_TREE_PX}" height="{height}"'
+    return size, "".join(lines) + "".join(boxes)
+
+
+def _way(y: float, *, holds: bool) -> str:
+    return f'<path class="way{"" if holds else " broken"}" d="M{px(_CENTRE_PX)} {px(y)}v{-_ROW_PX}"/>'
+
+
+def _entries(step: Step) -> str:
+    return f"{step.first:,}" if step.first == step.last else f"{step.first:,}–{step.last:,}"
+
+
+def _box(x: float, y: float, hashed: bytes, classes: str, under: str = "") -> str:
+    half = 18 if under else 13
+    width = 108 if under else 68
+    size = f'width="{width}" height="{2 * half}" rx="6"'
+    rectangle = f'<rect class="{classes}" x="{px(x - width / 2)}" y="{px(y - half)}" {size}/>'
+    text = label(hashed.hex()[:8], px(x), y - 2 if under else y + 4, f"hash {classes}", "middle")
+    return rectangle + text + (label(under, px(x), y + 11, "quiet", "middle") if under else "")

@@ -142,7 +142,7 @@ def _column(name: str, values: Sequence[float | None]) -> Column[int]:
 
 
 class Bubble(Struct, frozen=True, kw_only=True):
-    """A thing at a place on two axes; its area says a third figure.
+    """A thing at a place on two axes; its area says a third figure, its group and tone belong together.
 
     Example:
         >>> Bubble(label="Battery dispatch", x=2_880, y=300, size=864_000).tone
@@ -161,6 +161,14 @@ class Bubble(Struct, frozen=True, kw_only=True):
 class Bubbles(Struct, frozen=True, kw_only=True):
     """Bubbles over two logarithmic axes.
 
+    Attributes:
+        name: Its name in URLs: ``/data/<name>.csv``.
+        title: What it shows, in words: its accessible name.
+        x_label: What lies to the right, with its unit.
+        y_label: What lies upwards, with its unit.
+        bubbles: What is shown; on an axis of powers only what is above zero has a place.
+        product: The unit of one times the other, told at the lines of equal money.
+
     Example:
         >>> Bubbles(name="inventory", title="Decisions", x_label="a day", y_label="EUR each", bubbles=()).bubbles
         ()
@@ -171,6 +179,7 @@ class Bubbles(Struct, frozen=True, kw_only=True):
     x_label: str
     y_label: str
     bubbles: Sequence[Bubble]
+    product: str = ""
 
     def sheet(self) -> Sheet[Any]:
         """Return the table behind it."""

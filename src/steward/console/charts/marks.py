@@ -9,6 +9,11 @@ from markupsafe import Markup, escape
 
 DRAWABLE: Final = 1e300
 """Beyond this, and for what is no number, there is a gap: sums and margins must stay finite."""
+WIDE: Final = 1000
+"""How wide a plot is in its own units: it is stretched to the room there is, its strokes are not."""
+NARROW_PX: Final = 270
+ROOMY_PX: Final = 540
+"""How wide a plot is at least on a phone, and in a column of a page: labels are laid out for both."""
 _CHARACTER_PX: Final = 0.58
 _WIDE: Final = frozenset("mwMW@%€—")
 _NARROW: Final = frozenset("iljtfrI.,:;'|!()[] ·")
@@ -71,10 +76,11 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
-def label(text: str, x: str, y: float, classes: str = "", anchor: str = "") -> str:
-    """Return a text at a place."""
+def label(text: str, x: str, y: float, classes: str = "", anchor: str = "", *, aside: float = 0.0) -> str:
+    """Return a text at a place, moved aside by some pixels."""
     told = f' class="{classes}"' if classes else ""
     told += f' text-anchor="{anchor}"' if anchor else ""
+    told += f' dx="{px(aside)}"' if aside else ""
     return f'<text x="{x}" y="{px(y)}"{told}>{escape(text)}</text>'
 
 
@@ -97,3 +103,61 @@ def runs(points: Iterable[tuple[float, float | None]]) -> list[list[tuple[float,
         elif found[-1]:
             found.append([])
     return [each for each in found if each]
+
+
+def apart(labels: Iterable[tuple[float, float, float]], width: float) -> list[bool]:
+    """Tell which labels of a row can stand, from the left, so that none lies on another.
+
+    Args:
+        labels: For each its place (0..1), and how far it reaches to the left and to the right, in pixels.
+        width: The row's width in pixels.
+
+    Example:
+        >>> apart([(0.0, 0, 30), (0.1, 15, 15), (0.5, 15, 15)], 300)
+        [True, False, True]
+    """
+    taken, kept = float("-inf"), []
+    for place, left, right in labels:
+        fits = place * width - left >= taken
+        kept.append(fits)
+        if fits:
+            taken = place * width + right + 8
+    return kept
+
+
+def frame(
+    *, title: str, legend: str, gutter: int, height: int, left: str, body: str, data: str = "", role: str = "img"
+) -> Markup:
+    """Return a chart: its legend, the labels of the vertical axes, and the plot, which takes the room that is left."""
+    return Markup(  # noqa: S704 - its parts are escaped where they are made
+        f'<div class="drawn"{data}>{legend}<div class="plots">'
+        f'<svg class="scale" width="{gutter}" height="{height}" aria-hidden="true">{left}</svg>'
+        f'<svg class="plot" height="{height}" role="{role}" aria-label="{escape(title)}">{body}</svg></div></div>'
+    )
+
+
+def plane(top: float, height: float, body: str) -> str:
+    """Return a part of the plot that is stretched to its width: 1,000 units across, pixels down."""
+    return (
+        f'<svg class="plane" y="{px(top)}" height="{px(height)}" viewBox="0 0 {WIDE} {px(height)}" '
+        f'preserveAspectRatio="none">{body}</svg>'
+    )
+
+
+def legend(items: Iterable[tuple[str, str]]) -> str:
+    """Return what the colours mean: for each a key's shape and a name."""
+    keys = "".join(
+        f'<li><svg class="key" width="14" height="10" aria-hidden="true">{key}</svg>{escape(name)}</li>'
+        for key, name in items
+    )
+    return f'<ul class="legend">{keys}</ul>'
+
+
+def line_key(classes: str) -> str:
+    """Return the key of a line."""
+    return f'<path class="{classes}" d="M1 5h12"/>'
+
+
+def area_key(classes: str) -> str:
+    """Return the key of what fills an area."""
+    return f'<rect class="{classes}" x="2" width="10" height="10" rx="2"/>'

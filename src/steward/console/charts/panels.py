@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final, NamedTuple
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from steward.console.charts.figures import Band, Bars, Figure, Line, Panel, Series
-from steward.console.charts.marks import cut, drawn, label, px, runs, share, width_px
+from steward.console.charts.marks import (
+    NARROW_PX,
+    ROOMY_PX,
+    WIDE,
+    apart,
+    area_key,
+    cut,
+    drawn,
+    frame,
+    label,
+    legend,
+    line_key,
+    plane,
+    px,
+    runs,
+    share,
+    width_px,
+)
 from steward.console.charts.scales import Scale
 from steward.console.charts.times import time_ticks
 from steward.console.zones import Zone
+from steward.errors import ContractError
 
-_WIDE: Final = 1000
-"""The plot's own width: it is stretched to the room there is, its strokes are not."""
 _ABOVE_PX: Final = 24
 _BETWEEN_PX: Final = 12
 _TICK_EVERY_PX: Final = 45
 _TICKS: Final = 8
 _BAR_SHARE: Final = 0.84
+_NAMES_CHARACTERS: Final = 90
+_EDGE: Final = 0.13
 
 
 def draw_figure(figure: Figure, zone: Zone) -> Markup:
     """Return the panels with their axes and legend."""
     across = Across.of(figure)
     scales = [_scale(panel) for panel in figure.panels]
-    gutter = round(max([28.0, *(width_px(text) for scale in scales for text in scale.labels())])) + 8
+    gutter = round(max([26.0, *(width_px(text) for scale in scales for text in scale.labels())])) + 8
+    now = None if figure.now is None else across.share(figure.now)
     left: list[str] = []
     body: list[str] = []
     y = 0
@@ -37,18 +57,21 @@ def draw_figure(figure: Figure, zone: Zone) -> Markup:
             label(text, str(gutter - 8), y + panel.height * (1 - scale.share(tick)) + 3.5, "", "end")
             for tick, text in zip(scale.ticks, scale.labels(), strict=True)
         ]
-        body.append(label(panel.label, "0", y - 9, "quiet"))
+        body.append(label(panel.label, "0", y - 10, "quiet"))
         body.append(_panel(panel, scale, across, y))
-        if figure.now is not None and (at := across.share(figure.now)) is not None:
-            body.append(f'<line class="now" x1="{share(at)}" x2="{share(at)}" y1="{y - 4}" y2="{y + panel.height}"/>')
+        if now is not None:
+            body.append(f'<line class="now" x1="{share(now)}" x2="{share(now)}" y1="{y - 4}" y2="{y + panel.height}"/>')
         y += panel.height + _BETWEEN_PX
-    body += _axis(figure, across, zone, y - _BETWEEN_PX)
-    height = y + 28
-    return Markup(  # noqa: S704
-        f'<div class="drawn" data-x="{" ".join(px(_WIDE * each) for each in across.places)}" data-slot="{px(_WIDE * across.slot)}">'
-        f"{_legend(figure)}"
-        f'<div class="plots"><svg class="scale" width="{gutter}" height="{height}" aria-hidden="true">{"".join(left)}</svg>'
-        f'<svg class="plot" height="{height}" role="img" aria-label="{escape(figure.title)}">{"".join(body)}</svg></div></div>'
+    body += _time_axis(across, zone, y - _BETWEEN_PX) if across.start else _name_axis(figure, across, y - _BETWEEN_PX)
+    places = " ".join(px(WIDE * each) for each in across.places)
+    return frame(
+        title=figure.title,
+        legend=_legend(figure),
+        gutter=gutter,
+        height=y + (26 if across.start else 12),
+        left="".join(left),
+        body="".join(body),
+        data=f' data-x="{places}" data-slot="{px(WIDE * across.slot)}"',
     )
 
 
@@ -79,7 +102,7 @@ class Across(NamedTuple):
         count = len(figure.x)
         if not moments:
             return cls(tuple((at + 0.5) / count for at in range(count)), 1 / max(1, count))
-        step = min((b - a for a, b in zip(moments, moments[1:], strict=False) if b > a), default=timedelta(hours=1))
+        step = min((b - a for a, b in pairwise(moments) if b > a), default=timedelta(hours=1))
         has_slots = any(_has_slot(series) for panel in figure.panels for series in panel.series)
         start, end = min(moments), max(moments)
         if has_slots:
@@ -88,6 +111,13 @@ class Across(NamedTuple):
             start, end = start - step / 2, end + step / 2
         length = end - start
         return cls(tuple((each - start) / length for each in moments), step / length if has_slots else 0.0, start, end)
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """The moments at both ends of an axis of time."""
+        if self.start is None or self.end is None:
+            raise ContractError("an axis of names has no time", fix="ask only an axis of moments")
+        return self.start, self.end
 
     def share(self, at: datetime) -> float | None:
         """Return where a moment lies, if it lies on the axis."""
@@ -116,28 +146,25 @@ def _scale(panel: Panel) -> Scale:
 
 
 def _panel(panel: Panel, scale: Scale, across: Across, top: int) -> str:
-    plane = _Plane(scale, across, panel.height)
-    grid = "".join(f"M0 {px(plane.y(tick))}H{_WIDE}" for tick in scale.ticks)
-    body = [f'<path class="grid" d="{grid}"/>', f'<path class="axis" d="M0 {px(plane.base)}H{_WIDE}"/>']
+    shapes = _Plane(scale, across, panel.height)
+    grid = "".join(f"M0 {px(shapes.y(tick))}H{WIDE}" for tick in scale.ticks)
+    body = [f'<path class="grid" d="{grid}"/>', f'<path class="axis" d="M0 {px(shapes.base)}H{WIDE}"/>']
+    has_values = any(_has_value(series) for series in panel.series)
     below, above = [0.0] * len(across.places), [0.0] * len(across.places)
     for series in panel.series:
         if isinstance(series, Bars):
-            body.append(plane.bars(series, below, above))
+            body.append(shapes.bars(series, below, above))
         elif isinstance(series, Band):
-            body.append(plane.band(series))
+            body.append(shapes.band(series))
         else:
-            body.append(plane.line(series))
-    if not any(True for series in panel.series for _ in _values(series)):
-        body.append("")
-    return (
-        f'<svg class="plane" y="{top}" height="{panel.height}" viewBox="0 0 {_WIDE} {panel.height}" '
-        f'preserveAspectRatio="none">{"".join(body)}</svg>'
-    )
+            body.append(shapes.line(series))
+    empty = "" if has_values else label("No values in this time", "50%", top + panel.height / 2, "quiet", "middle")
+    return plane(top, panel.height, "".join(body)) + empty
 
 
-def _values(series: Series) -> Iterable[float]:
+def _has_value(series: Series) -> bool:
     values = series.low if isinstance(series, Band) else series.values
-    return (each for each in map(drawn, values) if each is not None)
+    return any(drawn(value) is not None for value in values)
 
 
 class _Plane:
@@ -145,8 +172,8 @@ class _Plane:
 
     def __init__(self, scale: Scale, across: Across, height: int) -> None:
         self.scale, self.height = scale, height
-        self.xs = [_WIDE * each for each in across.places]
-        self.slot = _WIDE * across.slot
+        self.xs = [WIDE * each for each in across.places]
+        self.slot = WIDE * across.slot
         self.is_time = across.start is not None
         self.base = self.y(min(max(0.0, scale.low), scale.high))
 
@@ -212,36 +239,56 @@ def _stairs(run: list[tuple[float, float]], start: float, end: float, half: floa
     return "".join(parts) + f"H{px(end)}"
 
 
-def _axis(figure: Figure, across: Across, zone: Zone, y: int) -> list[str]:
-    if across.start is not None and across.end is not None:
-        found = []
-        for number, tick in enumerate(time_ticks(across.start, across.end, zone, _TICKS)):
-            at = share(across.share(tick.at) or 0.0)
-            found.append(label(tick.text, at, y + 16, "tick" if number % 2 == 0 else "tick minor", "middle"))
-            if tick.under:
-                found.append(label(tick.under, at, y + 30, "tick day", "middle"))
-        return found
-    every = -(-len(figure.x) // 12) or 1
+def _time_axis(across: Across, zone: Zone, y: int) -> list[str]:
+    ticks = time_ticks(*across.span, zone, _TICKS)
+    places = [across.share(tick.at) or 0.0 for tick in ticks]
     return [
-        label(cut(str(name), 16), share(across.places[at]), y + 16, "tick", "middle")
-        for at, name in enumerate(figure.x)
-        if at % every == 0
+        *_row([(at, tick.text, "middle", 0.0) for at, tick in zip(places, ticks, strict=True)], y + 16, "tick"),
+        *_row([_lean(at, tick.under) for at, tick in zip(places, ticks, strict=True) if tick.under], y + 30, "day"),
     ]
 
 
+def _name_axis(figure: Figure, across: Across, y: int) -> list[str]:
+    limit = max(6, round(_NAMES_CHARACTERS / max(1, len(figure.x))))
+    names = [(at, cut(str(name), limit), "middle", 0.0) for at, name in zip(across.places, figure.x, strict=True)]
+    return _row(names, y + 16, "tick")
+
+
+_Label = tuple[float, str, str, float]
+"""Where it stands (0..1), the text, the anchor, and how far it is moved aside, in pixels."""
+
+
+def _lean(at: float, text: str) -> _Label:
+    """Return a label that leans inwards at an edge; under a time of day it begins where that begins."""
+    if at < _EDGE:
+        return (at, text, "start", -14.0)
+    return (at, text, "end", 14.0) if at > 1 - _EDGE else (at, text, "middle", 0.0)
+
+
+def _row(labels: Sequence[_Label], y: float, classes: str) -> list[str]:
+    """Return a row of labels; those that would lie on others are left out, on a phone by the style sheet."""
+    reach = [(at, *_reach(text, anchor, aside)) for at, text, anchor, aside in labels]
+    found = []
+    roomy, narrow = apart(reach, ROOMY_PX), apart(reach, NARROW_PX)
+    for (at, text, anchor, aside), fits, fits_narrow in zip(labels, roomy, narrow, strict=True):
+        if fits:
+            told = classes if fits_narrow else f"{classes} minor"
+            found.append(label(text, share(at), y, told, anchor, aside=aside))
+    return found
+
+
+def _reach(text: str, anchor: str, aside: float) -> tuple[float, float]:
+    width = width_px(text)
+    left = {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+    return left - aside, width - left + aside
+
+
 def _legend(figure: Figure) -> str:
-    shown = dict.fromkeys((each.name, each.tone, type(each)) for panel in figure.panels for each in panel.series)
-    if len(shown) < 2:
-        return ""
-    items = "".join(
-        f'<li><svg class="key" width="14" height="10" aria-hidden="true">{_key(kind, tone)}</svg>{escape(name)}</li>'
-        for name, tone, kind in shown
-    )
-    return f'<ul class="legend">{items}</ul>'
+    shown = dict.fromkeys((_key(each), each.name) for panel in figure.panels for each in panel.series)
+    return legend(shown) if len(shown) > 1 else ""
 
 
-def _key(kind: type[Series], tone: str) -> str:
-    if issubclass(kind, Line):
-        return f'<path class="line {tone}" d="M0 5h14"/>'
-    classes = "band" if issubclass(kind, Band) else "fill"
-    return f'<rect class="{classes} {tone}" x="2" width="10" height="10" rx="2"/>'
+def _key(series: Series) -> str:
+    if isinstance(series, Line):
+        return line_key(f"line {series.tone}{' dashed' if series.dashed else ''}")
+    return area_key(f"{'band' if isinstance(series, Band) else 'fill'} {series.tone}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from steward.console.charts.marks import drawn
@@ -13,6 +14,7 @@ _MINUS: Final = "\N{MINUS SIGN}"
 _LARGE: Final = ((10**12, "tn"), (10**9, "bn"), (10**6, "M"))
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FLAT: Final = 1e-290
+_DECADES: Final = 8
 
 
 class Scale(NamedTuple):
@@ -60,6 +62,68 @@ class Scale(NamedTuple):
         return tick_labels(self.ticks)
 
 
+class LogScale(NamedTuple):
+    """A logarithmic axis: equal ratios are equal lengths.
+
+    Attributes:
+        low: Its low end as a power of ten.
+        high: Its high end as a power of ten.
+        ticks: Values, all within.
+
+    Example:
+        >>> LogScale.over([4.0, 120_000.0])
+        LogScale(low=0.0, high=6.0, ticks=(1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0, 1000000.0))
+        >>> LogScale.over([25.0, 70.0]).ticks
+        (20.0, 50.0, 100.0)
+    """
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    @classmethod
+    def over(cls, values: Iterable[float]) -> LogScale:
+        """Return the scale that holds all values, which are above zero."""
+        there = list(values) or [1.0, 1_000.0]
+        low, high = min(there), max(there)
+        if high / low < 1.5:
+            low, high = low / 2, high * 2
+        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        if last - first > 2:
+            every = -(-(last - first) // _DECADES)
+            ticks = tuple(10.0**power for power in range(first, last + 1, every))
+            return cls(float(first), float(last), ticks)
+        fine = [each * 10.0**power for power in range(first - 1, last + 1) for each in (1, 2, 5)]
+        start = max(each for each in fine if each <= low * 1.0001)
+        end = min(each for each in [*fine, 10.0 ** (last + 1)] if each >= high * 0.9999)
+        return cls(math.log10(start), math.log10(end), tuple(each for each in fine if start <= each <= end))
+
+    def share(self, value: float) -> float:
+        """Return where a value lies between low (0) and high (1)."""
+        return (math.log10(value) - self.low) / (self.high - self.low)
+
+    def labels(self) -> list[str]:
+        """Return what stands at the ticks."""
+        return [short_number(tick) for tick in self.ticks]
+
+
+def short_number(value: float) -> str:
+    r"""Return a round number on an axis.
+
+    Example:
+        >>> short_number(0.5), short_number(100_000), short_number(2e6), short_number(1e18)
+        ('0.5', '100,000', '2\xa0M', '1×10¹⁸')
+    """
+    if value and (abs(value) >= 1e15 or abs(value) < 1e-4):
+        return power_of_ten(value)
+    unit, name = next(((unit, f"\N{NO-BREAK SPACE}{name}") for unit, name in _LARGE if abs(value) >= unit), (1, ""))
+    return (
+        f"{value / unit:,.6g}{name}".replace("-", _MINUS)
+        if name or abs(value) < 1
+        else f"{value:,.0f}".replace("-", _MINUS)
+    )
+
+
 def nice_step(span: float, ticks: int) -> Fraction:
     """Return the step of 1, 2 or 5 times a power of ten that divides a span into at most about ``ticks`` parts.
 
@@ -75,7 +139,7 @@ def nice_step(span: float, ticks: int) -> Fraction:
 def tick_labels(ticks: tuple[float, ...]) -> list[str]:
     """Return the ticks of one axis as text, all in the same unit and with the same decimals."""
     size = max(map(abs, ticks), default=0.0)
-    step = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=size) or 1.0
+    step = min((b - a for a, b in pairwise(ticks)), default=size) or 1.0
     if size >= 10**15 or step < 1e-6:
         return [power_of_ten(tick) for tick in ticks]
     unit, name = next(((unit, f"\N{NO-BREAK SPACE}{name}") for unit, name in _LARGE if size >= unit), (1, ""))

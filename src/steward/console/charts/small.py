@@ -43,7 +43,7 @@ def spark(values: Sequence[float | None], title: str, tone: str = "c1") -> Marku
     return named("spark", title, f'width="{width}" height="{height}"', "".join(body))
 
 
-def interval(
+def interval(  # noqa: PLR0917 - as people say it: from, to, expected, otherwise
     low: float,
     high: float,
     expected: float,
@@ -141,8 +141,9 @@ def spread(row: Sequence[_Placed], width: float = _INTERVAL_PX, gap: float = 10)
 
 
 def _moved(row: Sequence[_Placed]) -> float:
-    wanted = sorted(row, key=lambda each: each[0])
-    return max(abs(x - want) for (x, _, _), (want, _, _) in zip(spread(row), wanted, strict=True))
+    """Return how far labels push each other, beyond what the edge alone does."""
+    alone = [spread([each])[0][0] for each in sorted(row, key=lambda each: each[0])]
+    return max(abs(x - wanted) for (x, _, _), wanted in zip(spread(row), alone, strict=True))
 
 
 class _Around:
@@ -180,10 +181,10 @@ def contributions(rows: Sequence[tuple[str, str, float | None]], title: str) -> 
 def _contribution(value: float | None, scale: _Around) -> str:
     told = words.number(value)
     told = f"+{told}" if value is not None and value > 0 else told
-    zero = '<path class="axis" d="M0 -3v24"/>'
-    mark = f'<svg x="{share(scale.zero)}">{zero}</svg>'
+    zero = share(scale.zero)
+    mark = f'<line class="axis" x1="{zero}" x2="{zero}" y1="-5" y2="23"/>'
     if value is None:
-        return named("bar", told, 'height="18"', mark)
+        return named("bar", told, 'height="18"', mark + f'<text x="{zero}" y="13.5" dx="7">{told}</text>')
     end = scale.zero + (-scale.length(value) if value < 0 else scale.length(value))
     side = f'text-anchor="{"end" if value < 0 else "start"}" dx="{-7 if value < 0 else 7}"'
     text = f'<text x="{share(end)}" y="13.5" {side}>{told}</text>'

@@ -1,19 +1,30 @@
-"""Ticks of a time axis: at round local times of the viewer's zone, telling the day, the year and the zone where they change."""
+"""Ticks of a time axis: at round times of the viewer's zone, with the day, the year and the zone where they change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Final, NamedTuple
 
 from steward.console.zones import Zone
 
-_SECONDS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200)
-_DAYS: Final = (1, 2, 7, 14)
-_MONTHS: Final = (1, 3, 6, 12, 24, 60, 120, 240, 600, 1_200, 2_400, 6_000)
-_DAY_S: Final = 86_400
-_MONTH_S: Final = 30.4 * _DAY_S
-_MONDAY: Final = datetime(1, 1, 1)  # noqa: DTZ001 - a local day, which begins no week of any zone in particular
+_MONDAY: Final = datetime(1, 1, 1)  # noqa: DTZ001 - a local day, of no zone in particular
+
+
+class _Unit(Enum):
+    SECOND = 1.0
+    DAY = 86_400.0
+    MONTH = 30.4 * 86_400
+
+
+_STEPS: Final = (
+    *((_Unit.SECOND, each) for each in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600)),
+    *((_Unit.SECOND, each * 3_600) for each in (2, 3, 6, 12)),
+    *((_Unit.DAY, each) for each in (1, 2, 7, 14)),
+    *((_Unit.MONTH, each) for each in (1, 3, 6)),
+    *((_Unit.MONTH, 12 * each) for each in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)),
+)
 
 
 class TimeTick(NamedTuple):
@@ -36,69 +47,68 @@ class TimeTick(NamedTuple):
 
 
 def time_ticks(start: datetime, end: datetime, zone: Zone, count: int) -> list[TimeTick]:
-    """Return at most about ``count`` ticks between two moments."""
+    """Return the ticks between two moments: ``count`` of them, give or take one."""
     rough_s = (end - start).total_seconds() / max(1, count)
+    unit, step = next((each for each in _STEPS if each[0].value * each[1] >= rough_s), _STEPS[-1])
+    moments = list(_moments(start, end, zone, unit, step))
     found: list[TimeTick] = []
     said = ("", "", "")
-    for local in _locals(start, end, zone, rough_s):
-        text, day, year = _words(local, rough_s)
-        zone_name = local.tzname() or zone.name
-        under = day if day != said[0] or zone_name != said[2] else ""
-        if year != said[1]:
-            under = f"{day} {year}".strip()
-        if zone_name != said[2]:
-            under = f"{under} · {zone_name}" if under else zone_name
-        said = (day, year, zone_name)
-        found.append(TimeTick(local.astimezone(UTC), text, under))
+    for number, local in enumerate(moments):
+        text, day, year = _words(local, unit, step)
+        told = (day, year, local.tzname() or zone.name)
+        follows = moments[number + 1] if number + 1 < len(moments) else local
+        if number == 0 and day and follows.date() != local.date():
+            told = said  # there is room for one day: the next tick tells its own
+        found.append(TimeTick(local.astimezone(UTC), text, _changed(told, said)))
+        said = told
     return found
 
 
-def _words(local: datetime, rough_s: float) -> tuple[str, str, str]:
-    if rough_s <= _SECONDS[-1]:
-        clock = f"{local:%H:%M:%S}" if rough_s <= 30 else f"{local:%H:%M}"
+def _changed(told: tuple[str, str, str], said: tuple[str, str, str]) -> str:
+    """Return what is to be told below a tick: what differs from what was told last."""
+    if told == said:
+        return ""
+    day, year, zone = told
+    date = f"{day} {year}".strip() if year != said[1] else day if day != said[0] else ""
+    return " · ".join(part for part in (date, zone if zone != said[2] else "") if part)
+
+
+def _words(local: datetime, unit: _Unit, step: int) -> tuple[str, str, str]:
+    if unit is _Unit.SECOND:
+        clock = f"{local:%H:%M:%S}" if step < 60 else f"{local:%H:%M}"
         return clock, f"{local:%a} {local.day} {local:%b}", f"{local.year}"
-    if rough_s <= _DAYS[-1] * _DAY_S:
+    if unit is _Unit.DAY:
         return f"{local.day} {local:%b}", "", f"{local.year}"
-    if rough_s <= 6 * _MONTH_S:
-        return f"{local:%b}", "", f"{local.year}"
-    return f"{local.year}", "", ""
+    return (f"{local:%b}", "", f"{local.year}") if step < 12 else (f"{local.year}", "", "")
 
 
-def _locals(start: datetime, end: datetime, zone: Zone, rough_s: float) -> Iterator[datetime]:
-    """Yield the round local times; those that a clock change skips are not there, those that it repeats are there twice."""
-    info, last = zone.info, start
-    for wall in _walls(zone.local(start).replace(tzinfo=None), zone.local(end).replace(tzinfo=None), rough_s):
+def _moments(start: datetime, end: datetime, zone: Zone, unit: _Unit, step: int) -> Iterator[datetime]:
+    """Yield the round local times, without those that a clock change skips, and twice those that it repeats."""
+    info = zone.info
+    offsets = [zone.local(each).utcoffset() or timedelta() for each in (start, end)]
+    first, last = (start + min(offsets)).replace(tzinfo=None), (end + max(offsets)).replace(tzinfo=None)
+    found = set()
+    for wall in _walls(first, last, unit, step):
         for fold in (0, 1):
-            local = wall.replace(tzinfo=info, fold=fold)
-            at = local.astimezone(UTC)
-            if at.astimezone(info).replace(tzinfo=None) != wall or (
-                fold and local.utcoffset() == wall.replace(tzinfo=info).utcoffset()
-            ):
-                continue
-            if start <= at <= end and (at > last or at == start):
-                last = at
-                yield at.astimezone(info)
+            at = wall.replace(tzinfo=info, fold=fold).astimezone(UTC)
+            if start <= at <= end and at.astimezone(info).replace(tzinfo=None) == wall:
+                found.add(at)
+    for at in sorted(found):
+        yield at.astimezone(info)
 
 
-def _walls(start: datetime, end: datetime, rough_s: float) -> Iterator[datetime]:
+def _walls(start: datetime, end: datetime, unit: _Unit, step: int) -> Iterator[datetime]:
     day = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    end += timedelta(hours=3)  # a clock that was put back shows earlier times later
-    if rough_s <= _SECONDS[-1]:
-        step = timedelta(seconds=next(each for each in _SECONDS if each >= rough_s))
-        wall = day + step * max(0, (start - day) // step - int(timedelta(hours=3) / step) - 1)
-        while wall <= end:
-            yield wall
-            wall += step
-    elif rough_s <= _DAYS[-1] * _DAY_S:
-        days = next(each for each in _DAYS if each * _DAY_S >= rough_s)
-        wall = day - timedelta(days=(day - _MONDAY).days % days)
-        while wall <= end:
-            yield wall
-            wall += timedelta(days=days)
-    else:
-        months = next((each for each in _MONTHS if each * _MONTH_S >= rough_s), _MONTHS[-1])
-        number = (day.year * 12 + day.month - 1) // months * months
+    if unit is _Unit.MONTH:
+        number = (day.year * 12 + day.month - 1) // step * step
         while number // 12 <= min(end.year, 9_999):
             if number >= 12:
                 yield day.replace(year=number // 12, month=number % 12 + 1, day=1)
-            number += months
+            number += step
+        return
+    length = timedelta(seconds=step) if unit is _Unit.SECOND else timedelta(days=step)
+    anchor = day if unit is _Unit.SECOND else _MONDAY
+    wall = anchor + (start - anchor) // length * length
+    while wall <= end:
+        yield wall
+        wall += length
