@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -48,11 +49,30 @@ def decode_form(struct: type[T], body: bytes) -> T:
             raise ContractError(f"the field {name} was sent twice", fix="send it once", field=name)
         elif value.strip():
             fields[name] = value.strip()
+    return fitted(struct, fields)
+
+
+def fitted(struct: type[T], fields: Mapping[str, Any]) -> T:
+    """Return fields of a form as a struct: its own, or what a service takes, so that its rules hold here, too.
+
+    Raises:
+        ContractError: They do not fit; ``field`` names the place.
+
+    Example:
+        >>> class Answer(Struct, forbid_unknown_fields=True):
+        ...     reason: str
+        >>> fitted(Answer, {})
+        Traceback (most recent call last):
+        ...
+        steward.errors.ContractError: reason is missing. Next: fill it in
+    """
     try:
         return msgspec.convert(fields, struct, strict=False)
     except msgspec.ValidationError as error:
         text, _, where = str(error).partition(" - at ")
         field = where.strip("`$.") or text.rpartition("`")[0].rpartition("`")[2]
+        if text.startswith("Object missing required field") or text.endswith("of length >= 1"):
+            raise ContractError(f"{field} is missing", fix="fill it in", field=field) from error
         raise ContractError(
             f"the form does not fit: {text}", fix="correct it and send it again", field=field
         ) from error
