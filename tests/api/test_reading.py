@@ -201,3 +201,19 @@ class TestHealth:
             f'steward_breaker_state{{destination="{each.destination}"}} 0' for each in runtime.lines.facts()
         ]
         assert f'steward_downstream_calls_total{{destination="{runtime.lines.facts()[0].destination}"}} 1' in lines
+
+
+async def test_a_stored_decision_is_decided_again_without_effect(client: httpx.AsyncClient, runtime: Runtime) -> None:
+    record = (await client.post(DECIDE, json=REFUND)).json()
+    before = await runtime.ledger.size()
+    path = f"/v1/decisions/{record['decision_id']}/what-if"
+    found = (await client.post(path, json={"changes": {"amount_eur": 900}, "flips": "amount_eur"})).json()
+    assert (found["choice"], found["asks"], found["is_same"]) == ("release", True, True)
+    assert found["changed"] == {"amount_eur": 900.0}
+    [flip] = found["flips"]["flips"]
+    assert 500 < flip["at"] < 510
+    unknown = await client.post(path, json={"changes": {"amount": 900}})
+    assert (unknown.status_code, unknown.json()["next"]) == (422, "did you mean 'amount_eur'?")
+    fails = await client.post(path, json={"changes": {"amount_eur": 666.0}})
+    assert (fails.status_code, fails.json()["code"]) == (409, "what-if-failed")
+    assert await runtime.ledger.size() == before

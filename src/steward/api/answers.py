@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from steward.ledger.run import Placed, Run
 from steward.loop.asks import Approval
-from steward.records import Record, Status
+from steward.records import FeatureValue, Record, Status
 from steward.runtime.stops import Stop
 from steward.workflow.next import Next
 
@@ -130,6 +130,18 @@ class SignalIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     payload: Any = None
     by: Person | UnsetType = UNSET
+
+
+class WhatIfIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a stored decision might have known instead.
+
+    Attributes:
+        changes: New values by feature, each of the kind that is stored.
+        flips: A feature that is moved along its range, to see where the choice flips.
+    """
+
+    changes: dict[str, FeatureValue] = {}
+    flips: Person | UnsetType = UNSET
 
 
 class StopIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

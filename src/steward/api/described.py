@@ -15,6 +15,7 @@ from steward.insight.value import ValueSummary
 from steward.loop.asks import Approval
 from steward.records import Record
 from steward.runtime.deadletters import DeadLettersNow
+from steward.runtime.whatif import Redecided
 from steward.workflow.next import Next
 
 JsonSchema = dict[str, Any]
@@ -43,10 +44,12 @@ _DESCRIBED: tuple[type[Any], ...] = (
     answers.SnoozeIn,
     answers.StopIn,
     answers.StopsNow,
+    answers.WhatIfIn,
     Approval,
     DeadLettersNow,
     Next,
     PeopleReport,
+    Redecided,
     accounts.Account,
     accounts.AccountChange,
     accounts.AccountIn,

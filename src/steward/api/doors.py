@@ -77,6 +77,8 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/v1/decisions"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/decisions/{decision_id}"): Door(_P.READ, Of.RUN),
     ("GET", "/v1/decisions/{decision_id}/proof"): Door(_P.VERIFY, Of.RUN),
+    # It reads: nothing is written, and nothing acts.
+    ("POST", "/v1/decisions/{decision_id}/what-if"): Door(_P.READ, Of.RUN),
     ("GET", "/v1/declarations"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/value"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/ledger/checkpoint"): Door(_P.VERIFY, Of.WHOLE),

@@ -30,6 +30,7 @@ from steward.runtime.deadletters import DeadLetters
 from steward.runtime.parts import DIRECTLY, Origin, Parts, assemble
 from steward.runtime.settings import Settings
 from steward.runtime.stops import EVERY, Stop
+from steward.runtime.whatif import WhatIf
 
 
 class Runtime:
@@ -46,7 +47,10 @@ class Runtime:
         guard: Who may what; the faces ask it.
         answers: What people answer when they are asked.
         stops: What is stopped now.
+        whatif: What stored decisions would be, had they known something else.
         admission: How many requests the faces let in at once, and whom.
+        running: How each decision runs: its release and the models that are loaded, by name.
+        book: Who is told what, and how; ``None`` without an address book.
         topics: The names of the decisions that each topic of the bus has a part in.
 
     Example:
@@ -78,6 +82,9 @@ class Runtime:
             parts.acting.effects,
         )
         self.lines = parts.acting.lines
+        self.running: Mapping[str, Prepared] = parts.prepared
+        self.book = None if parts.notifier is None else parts.notifier.book
+        self.whatif = WhatIf(parts.prepared)
         self.admission = parts.admission
         self.topics = {name: pump.topic.decisions for name, pump in parts.pumps.items()}
         self.dead_letters = DeadLetters(

@@ -1,0 +1,35 @@
+"""The route on which a stored decision is decided again with other features."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Response
+from msgspec import UNSET
+
+from steward.api.admission import Serving, TheRun, reads
+from steward.api.answers import WhatIfIn
+from steward.api.described import body, reference, responses
+from steward.api.reading import json_response
+
+router = APIRouter()
+
+
+@router.post(
+    "/v1/decisions/{decision_id}/what-if",
+    responses=responses(
+        reference("Redecided"), "What would have been decided", [403, 404, 408, 409, 413, 415, 422, 431]
+    ),
+    openapi_extra={"requestBody": body(reference(WhatIfIn.__name__))},
+)
+async def what_if(
+    service: Serving, run: TheRun, decision_id: str, sent: Annotated[WhatIfIn, reads(WhatIfIn)]
+) -> Response:
+    """Decide a stored decision again with other features; nothing is written, and nothing is done."""
+    whatif = service.runtime.whatif
+    found = whatif.decide(run.record, sent.changes)
+    if sent.flips is not UNSET:
+        flips = await whatif.flips(run.record, sent.flips, sent.changes)
+        found = msgspec.structs.replace(found, flips=flips)
+    return json_response(found)
