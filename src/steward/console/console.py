@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -17,10 +18,11 @@ from steward.api.doors import Door
 from steward.api.entrance import Caller, peer_of
 from steward.api.problems import problem
 from steward.console import assets, words, zones
+from steward.console.audience import Fragment
 from steward.console.charts import drawing
 from steward.console.doors import DOORS
 from steward.console.glossary import GLOSSARY
-from steward.console.live import Live
+from steward.console.live import PAGE, Live, position
 from steward.console.pages import PAGES
 from steward.console.references import Reference
 from steward.console.sheets import ENDINGS, Kind, Sheet
@@ -43,6 +45,7 @@ class Case(NamedTuple):
         doors: What each of them needs.
         templates: The package in whose folder ``templates`` its templates are.
         sources: The sheets of its tables and charts, by name.
+        fragments: The parts of its page that keep themselves up to date, by the ids of their elements.
         references: What its decisions are compared with on the page of value; nothing by default.
 
     Example:
@@ -57,6 +60,7 @@ class Case(NamedTuple):
     templates: str
     sources: Mapping[str, Source]
     references: References | None = None
+    fragments: Mapping[str, Fragment] = MappingProxyType({})
 
 
 class Console:
@@ -76,18 +80,21 @@ class Console:
 
     def __init__(self, *, cases: Sequence[Case] = (), about: str = "") -> None:
         self.cases, self.about = tuple(cases), about
-        self.live = Live(self)
         self.router = APIRouter(include_in_schema=False, dependencies=[Depends(self._enter)])
         self.sources: dict[str, Source] = {}
+        fragments: dict[str, Fragment] = {PAGE: position}
         for page in PAGES:
             self.router.include_router(page.router)
             self.sources.update(getattr(page, "SOURCES", {}))
+            fragments.update(getattr(page, "FRAGMENTS", {}))
         self.router.include_router(assets.router)
         doors = dict(DOORS)
         for case in cases:
             self.router.include_router(case.router)
             doors.update(case.doors)
             self.sources.update(case.sources)
+            fragments.update(case.fragments)
+        self.live = Live(self, fragments)
         self.doors: Mapping[tuple[str, str], Door] = doors
         self._templates = _environment([case.templates for case in cases])
 
@@ -108,11 +115,7 @@ class Console:
         if told.status == 401:
             return self._ask_to_sign_in(request)
         view = View(request, self, service_of(request), await _caller(request))
-        try:
-            around = await view.around()
-        except EngineError:  # the page about a failing ledger does without what that would tell
-            around = None
-        text = self.render("error.html", view=view, around=around, problem=told)
+        text = self.render("error.html", view=view, around=await view.around(), problem=told)
         headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
         return HTMLResponse(text, told.status, headers=headers)
 
@@ -167,6 +170,7 @@ _FILTERS: Final = {
     "plain": words.plain,
     "title_of": words.title,
     "short": words.short,
+    "initials": words.initials,
     "span": zones.span,
 }
 
@@ -192,6 +196,7 @@ def _environment(packages: Sequence[str]) -> Environment:
         link=link,
         Permission=Permission,
         Role=Role,
+        roles=words.roles,
         tones=words.TONES,
     )
     return environment

@@ -13,11 +13,26 @@ from steward.api.doors import Door, Of
 
 _P = Permission
 _PUBLIC = Door(None, Of.ANYBODY)
+_OWN = Door(None, Of.SELF)
 _SOMEBODY = Door(_P.READ, Of.EACH)
 DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/"): _SOMEBODY,
     ("GET", "/data/{name}.{ending}"): _SOMEBODY,
     ("GET", "/events"): _SOMEBODY,
     ("GET", "/static/{name:path}"): _PUBLIC,
+    # Signing in and out
+    ("GET", "/sign-in"): _PUBLIC,
+    ("POST", "/sign-in"): _PUBLIC,
+    ("POST", "/sign-out"): _PUBLIC,
+    ("POST", "/claim"): _PUBLIC,
+    # How somebody reads, and as whom they act where nobody is enrolled
+    ("GET", "/preferences"): _OWN,
+    ("POST", "/preferences"): _PUBLIC,
+    ("POST", "/acting-as"): _OWN,
+    ("GET", "/glossary"): _OWN,
+    # The stop switch
+    ("GET", "/stop"): _SOMEBODY,
+    ("POST", "/stop"): Door(_P.STOP, Of.EACH),
+    ("POST", "/resume"): Door(_P.STOP, Of.EACH),
 }
 """What each route needs, by method and path as declared."""

@@ -18,13 +18,14 @@ from steward.access.permissions import Permission
 from steward.api.admission import CALLER, service_of
 from steward.api.entrance import Caller
 from steward.api.service import Service
-from steward.api.stopping import stops_for
+from steward.api.stopping import may_lift, may_stop, stops_for
+from steward.console.audience import Audience
 from steward.console.references import Reference
 from steward.console.sheets import Sheet
 from steward.console.zones import Zone, zone_of
-from steward.errors import ContractError, Denied
+from steward.errors import ContractError, Denied, EngineError
 from steward.runtime.runtime import Runtime
-from steward.runtime.stops import Stop
+from steward.runtime.stops import EVERY, Stop
 
 _OWN_PATH: Final = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 CONSOLE: Final = "steward.console"
@@ -32,6 +33,7 @@ CONSOLE: Final = "steward.console"
 ZONE_COOKIE: Final = "steward-zone"
 THEME_COOKIE: Final = "steward-theme"
 ACTING_COOKIE: Final = "steward-acting"
+KEYS_COOKIE: Final = "steward-keys"
 THEMES: Final = ("light", "dark")
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
@@ -55,14 +57,16 @@ class Around(Struct, frozen=True, kw_only=True):
 
     Attributes:
         waiting: How many decisions wait for a person.
+        frozen: How many of them a stop keeps from being answered, by what is stopped.
         entries: How many entries the ledger has.
 
     Example:
-        >>> Around(waiting=0, entries=7).entries
+        >>> Around(waiting=0, frozen={}, entries=7).entries
         7
     """
 
     waiting: int
+    frozen: Mapping[str, int]
     entries: int
 
 
@@ -102,6 +106,11 @@ class View:
         return self.service.runtime
 
     @property
+    def audience(self) -> Audience:
+        """All to whom parts of the page look the same."""
+        return Audience(self.console, self.service, self.zone, self.readable)
+
+    @property
     def now(self) -> datetime:
         """The time by the runtime's clock, which is virtual in a demo."""
         return self.runtime.clock.now()
@@ -111,6 +120,11 @@ class View:
         """The chosen theme; empty for whatever the browser's system has."""
         chosen = self.request.cookies.get(THEME_COOKIE, "")
         return chosen if chosen in THEMES else ""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether single keys go somewhere; who dictates may not want that."""
+        return self.request.cookies.get(KEYS_COOKIE) != "off"
 
     @property
     def is_local(self) -> bool:
@@ -153,6 +167,17 @@ class View:
         return stops_for(self.service, self.readable).stops
 
     @property
+    def stoppable(self) -> tuple[str, ...]:
+        """What the caller may stop: names of decisions, and ``*`` first if that is all of them."""
+        if self.caller is None:
+            return ()
+        return tuple(name for name in (EVERY, *sorted(self.runtime.decisions)) if may_stop(self.caller, name))
+
+    def may_lift(self, decision: str) -> bool:
+        """Tell whether the caller may want a stop to be lifted."""
+        return self.caller is not None and may_lift(self.runtime, self.caller, decision)
+
+    @property
     def parameters(self) -> Mapping[str, str]:
         """The URL's parameters; of one that stands twice, the last."""
         return self.request.query_params
@@ -172,18 +197,26 @@ class View:
 
     async def page(self, template: str, *, status: int = 200, **content: Any) -> Response:
         """Return a page made from a template of its name, with what every page shows around it."""
-        around = None if self.caller is None else await self.around()
-        text = self.console.render(template, view=self, around=around, **content)
+        text = self.console.render(template, view=self, around=await self.around(), **content)
         return HTMLResponse(text, status)
 
-    async def around(self) -> Around:
-        """Return what every page shows around its content."""
-        await self.runtime.catch_up()
-        readable = self.readable
-        return Around(
-            waiting=self.runtime.views.waiting_count(among=readable),
-            entries=await self.runtime.ledger.size(),
-        )
+    async def around(self) -> Around | None:
+        """Return what every page shows around its content; ``None`` for nobody, and while the ledger cannot be read."""
+        if self.caller is None:
+            return None
+        readable, views = self.readable, self.runtime.views
+        try:
+            await self.runtime.catch_up()
+            return Around(
+                waiting=views.waiting_count(among=readable),
+                frozen={
+                    each.decision: views.waiting_count(among=readable if each.decision == EVERY else (each.decision,))
+                    for each in self.stops
+                },
+                entries=await self.runtime.ledger.size(),
+            )
+        except EngineError:
+            return None
 
 
 def own_path(text: str, otherwise: str = "/") -> str:

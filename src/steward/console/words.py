@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from steward.access.identity import Identity
 from steward.records import Money, Status
 
 _SYMBOLS: Final = {"EUR": "€", "USD": "$", "GBP": "£"}
@@ -130,3 +131,27 @@ def short(run_id: UUID | str) -> str:
         '099a8057'
     """
     return str(run_id)[-_SHORT_ID:]
+
+
+def initials(name: str) -> str:
+    """Return one or two letters that stand for a person.
+
+    Example:
+        >>> initials("Mara Lindqvist"), initials("ana"), initials("j.smith@corp.example")
+        ('ML', 'A', 'JS')
+    """
+    parts = re.findall(r"\w+", name.partition("@")[0]) or ["?"]
+    return "".join(part[0] for part in (parts[:1] if len(parts) == 1 else (parts[0], parts[-1]))).upper()
+
+
+def roles(identity: Identity) -> str:
+    """Return somebody's jobs in a few words.
+
+    Example:
+        >>> from steward.access.identity import Assignment, Identity, Kind
+        >>> from steward.access.permissions import Role
+        >>> roles(Identity(id="ana", kind=Kind.PERSON, display="Ana", roles=(Assignment(Role.PRODUCT_LEADER),)))
+        'Product leader'
+    """
+    names = sorted({title(each.role) for each in identity.roles})
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "") or "No role"
