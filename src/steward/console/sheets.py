@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -48,11 +48,24 @@ class Kind(StrEnum):
     TIME = "time"
     STATUS = "status"
     YES = "yes"
+    TAG = "tag"
 
     @property
     def is_number(self) -> bool:
         """Whether it stands on the right."""
         return self in (Kind.NUMBER, Kind.SHARE, Kind.MONEY)
+
+
+class Tag(NamedTuple):
+    """A value that is shown with a colour: ``pos``, ``warn``, ``neg`` or ``info``; in files it is its text.
+
+    Example:
+        >>> Tag("high", "neg").text
+        'high'
+    """
+
+    text: str
+    tone: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,10 +208,10 @@ def _names(column: Column[Any]) -> tuple[str, ...]:
 def _plain(value: Any) -> Plain:
     if value is None or value is UNSET:
         return None
-    if isinstance(value, Money):
-        return float(value.amount)
-    if isinstance(value, Decimal):
-        return float(value)
+    if isinstance(value, Tag):
+        return value.text
+    if isinstance(value, Money | Decimal):
+        return float(value.amount if isinstance(value, Money) else value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bool | int | float | str):
