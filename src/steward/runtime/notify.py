@@ -70,7 +70,7 @@ class Notifier:
         clock: Clock,
     ) -> None:
         self._journal, self._decisions, self._clock = journal, decisions, clock
-        self._book, self._channels = book, channels
+        self.book, self._channels = book, channels
         self._heard: list[Entry] = []
         self._due: list[tuple[datetime, int, _Due]] = []
         self._order = count()
@@ -144,7 +144,7 @@ class Notifier:
         notice = await self._notice(entry)
         if notice is None:
             return
-        for delivery in deliveries(self._book, notice, max(self._clock.now(), notice.at)):
+        for delivery in deliveries(self.book, notice, max(self._clock.now(), notice.at)):
             self._owed[entry.index] = self._owed.get(entry.index, 0) + 1
             self._put(_Due(entry.index, notice, delivery, again=again), delivery.at)
 
