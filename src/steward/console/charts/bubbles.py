@@ -13,6 +13,7 @@ from steward.console.charts.figures import Bubble, Bubbles
 from steward.console.charts.marks import (
     NARROW_PX,
     ROOMY_PX,
+    TENTHS,
     WIDE,
     area_key,
     cut,
@@ -69,10 +70,11 @@ def _y(up: LogScale, value: float) -> float:
 
 
 def _grid(across: LogScale, up: LogScale) -> str:
-    lines = [f"M0 {px(_HEIGHT * (1 - up.share(tick)))}H{WIDE}" for tick in up.ticks]
-    lines += [f"M{px(WIDE * across.share(tick))} 0V{_HEIGHT}" for tick in across.ticks]
+    down = TENTHS * _HEIGHT
+    lines = [f"M0 {down * (1 - up.share(tick)):.0f}H{WIDE}" for tick in up.ticks]
+    lines += [f"M{WIDE * across.share(tick):.0f} 0V{down}" for tick in across.ticks]
     diagonals = [
-        f"M{px(WIDE * u1)} {px(_HEIGHT * (1 - v1))}L{px(WIDE * u2)} {px(_HEIGHT * (1 - v2))}"
+        f"M{WIDE * u1:.0f} {down * (1 - v1):.0f}L{WIDE * u2:.0f} {down * (1 - v2):.0f}"
         for _, (u1, v1), (u2, v2) in equal_money(across, up)
     ]
     return f'<path class="grid" d="{"".join(lines)}"/><path class="money" d="{"".join(diagonals)}"/>'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -120,9 +120,8 @@ class Figure(Struct, frozen=True, kw_only=True):
     def sheet(self) -> Sheet[int]:
         """Return the table behind it."""
         is_time = bool(self.x) and isinstance(self.x[0], datetime)
-        first: Column[int] = Column(
-            key="x", label="Time" if is_time else "", value=self.x.__getitem__, kind=Kind.TIME if is_time else Kind.TEXT
-        )
+        kind, label = (Kind.TIME, "Time") if is_time else (Kind.TEXT, "Name")
+        first: Column[int] = _fixed("x", label, kind, self.x.__getitem__)
         return Sheet(
             name=self.name,
             title=self.title,
@@ -138,7 +137,12 @@ def _columns(series: Series) -> list[Column[int]]:
 
 
 def _column(name: str, values: Sequence[float | None]) -> Column[int]:
-    return Column(key=name, label=name, value=values.__getitem__, kind=Kind.NUMBER)
+    return _fixed(name, name, Kind.NUMBER, values.__getitem__)
+
+
+def _fixed(key: str, label: str, kind: Kind, value: Callable[[Any], Any]) -> Column[Any]:
+    """Return a column that cannot be sorted by: a page's parameter ``sort`` is for its own table, not for a chart's."""
+    return Column(key=key, label=label, value=value, kind=kind, can_sort=False)
 
 
 class Bubble(Struct, frozen=True, kw_only=True):
@@ -187,11 +191,11 @@ class Bubbles(Struct, frozen=True, kw_only=True):
             name=self.name,
             title=self.title,
             columns=[
-                Column(key="name", label="", value=lambda bubble: bubble.label),
-                Column(key="x", label=self.x_label, value=lambda bubble: bubble.x, kind=Kind.NUMBER),
-                Column(key="y", label=self.y_label, value=lambda bubble: bubble.y, kind=Kind.NUMBER),
-                Column(key="size", label="Size", value=lambda bubble: bubble.size, kind=Kind.NUMBER),
-                Column(key="group", label="Group", value=lambda bubble: bubble.group),
+                _fixed("name", "Name", Kind.TEXT, lambda bubble: bubble.label),
+                _fixed("x", self.x_label, Kind.NUMBER, lambda bubble: bubble.x),
+                _fixed("y", self.y_label, Kind.NUMBER, lambda bubble: bubble.y),
+                _fixed("size", "Size", Kind.NUMBER, lambda bubble: bubble.size),
+                _fixed("group", "Group", Kind.TEXT, lambda bubble: bubble.group),
             ],
             rows=self.bubbles,
         )

@@ -9,7 +9,9 @@ from markupsafe import Markup, escape
 
 DRAWABLE: Final = 1e300
 """Beyond this, and for what is no number, there is a gap: sums and margins must stay finite."""
-WIDE: Final = 1000
+TENTHS: Final = 10
+"""Down, a plot's unit is a tenth of a pixel: whole numbers are short, and quick to write."""
+WIDE: Final = 10_000
 """How wide a plot is in its own units: it is stretched to the room there is, its strokes are not."""
 NARROW_PX: Final = 270
 ROOMY_PX: Final = 540
@@ -89,22 +91,6 @@ def named(classes: str, title: str, size: str, body: str) -> Markup:
     return Markup(f'<svg class="{classes}" {size} role="img" aria-label="{escape(title)}">{body}</svg>')  # noqa: S704
 
 
-def runs(points: Iterable[tuple[float, float | None]]) -> list[list[tuple[float, float]]]:
-    """Return the stretches between gaps.
-
-    Example:
-        >>> runs([(0, 1.0), (1, None), (2, 3.0), (3, 4.0)])
-        [[(0, 1.0)], [(2, 3.0), (3, 4.0)]]
-    """
-    found: list[list[tuple[float, float]]] = [[]]
-    for x, y in points:
-        if y is not None:
-            found[-1].append((x, y))
-        elif found[-1]:
-            found.append([])
-    return [each for each in found if each]
-
-
 def apart(labels: Iterable[tuple[float, float, float]], width: float) -> list[bool]:
     """Tell which labels of a row can stand, from the left, so that none lies on another.
 
@@ -136,10 +122,10 @@ def frame(
     )
 
 
-def plane(top: float, height: float, body: str) -> str:
-    """Return a part of the plot that is stretched to its width: 1,000 units across, pixels down."""
+def plane(top: int, height: int, body: str) -> str:
+    """Return a part of the plot that is stretched to its width: 10,000 units across, tenths of pixels down."""
     return (
-        f'<svg class="plane" y="{px(top)}" height="{px(height)}" viewBox="0 0 {WIDE} {px(height)}" '
+        f'<svg class="plane" y="{top}" height="{height}" viewBox="0 0 {WIDE} {TENTHS * height}" '
         f'preserveAspectRatio="none">{body}</svg>'
     )
 

@@ -23,12 +23,11 @@ from steward.console.charts.marks import (
     legend,
     line_key,
     plane,
-    px,
-    runs,
     share,
     width_px,
 )
 from steward.console.charts.scales import Scale
+from steward.console.charts.shapes import Plane
 from steward.console.charts.times import time_ticks
 from steward.console.zones import Zone
 from steward.errors import ContractError
@@ -37,7 +36,6 @@ _ABOVE_PX: Final = 24
 _BETWEEN_PX: Final = 12
 _TICK_EVERY_PX: Final = 45
 _TICKS: Final = 8
-_BAR_SHARE: Final = 0.84
 _NAMES_CHARACTERS: Final = 90
 _EDGE: Final = 0.13
 
@@ -63,7 +61,7 @@ def draw_figure(figure: Figure, zone: Zone) -> Markup:
             body.append(f'<line class="now" x1="{share(now)}" x2="{share(now)}" y1="{y - 4}" y2="{y + panel.height}"/>')
         y += panel.height + _BETWEEN_PX
     body += _time_axis(across, zone, y - _BETWEEN_PX) if across.start else _name_axis(figure, across, y - _BETWEEN_PX)
-    places = " ".join(px(WIDE * each) for each in across.places)
+    places = " ".join(f"{WIDE * each:.0f}" for each in across.places)
     return frame(
         title=figure.title,
         legend=_legend(figure),
@@ -71,7 +69,7 @@ def draw_figure(figure: Figure, zone: Zone) -> Markup:
         height=y + (26 if across.start else 12),
         left="".join(left),
         body="".join(body),
-        data=f' data-x="{places}" data-slot="{px(WIDE * across.slot)}"',
+        data=f' data-x="{places}" data-slot="{WIDE * across.slot:.0f}"',
     )
 
 
@@ -146,18 +144,11 @@ def _scale(panel: Panel) -> Scale:
 
 
 def _panel(panel: Panel, scale: Scale, across: Across, top: int) -> str:
-    shapes = _Plane(scale, across, panel.height)
-    grid = "".join(f"M0 {px(shapes.y(tick))}H{WIDE}" for tick in scale.ticks)
-    body = [f'<path class="grid" d="{grid}"/>', f'<path class="axis" d="M0 {px(shapes.base)}H{WIDE}"/>']
-    has_values = any(_has_value(series) for series in panel.series)
-    below, above = [0.0] * len(across.places), [0.0] * len(across.places)
-    for series in panel.series:
-        if isinstance(series, Bars):
-            body.append(shapes.bars(series, below, above))
-        elif isinstance(series, Band):
-            body.append(shapes.band(series))
-        else:
-            body.append(shapes.line(series))
+    shapes = Plane(scale, panel.height, across.places, across.slot, is_time=across.start is not None)
+    grid = "".join(f"M0 {shapes.y(tick):.0f}H{WIDE}" for tick in scale.ticks)
+    body = [f'<path class="grid" d="{grid}"/>', f'<path class="axis" d="M0 {shapes.base:.0f}H{WIDE}"/>']
+    body += map(shapes.of, panel.series)
+    has_values = any(map(_has_value, panel.series))
     empty = "" if has_values else label("No values in this time", "50%", top + panel.height / 2, "quiet", "middle")
     return plane(top, panel.height, "".join(body)) + empty
 
@@ -165,78 +156,6 @@ def _panel(panel: Panel, scale: Scale, across: Across, top: int) -> str:
 def _has_value(series: Series) -> bool:
     values = series.low if isinstance(series, Band) else series.values
     return any(drawn(value) is not None for value in values)
-
-
-class _Plane:
-    """Where values of one panel lie, and the shapes of its series."""
-
-    def __init__(self, scale: Scale, across: Across, height: int) -> None:
-        self.scale, self.height = scale, height
-        self.xs = [WIDE * each for each in across.places]
-        self.slot = WIDE * across.slot
-        self.is_time = across.start is not None
-        self.base = self.y(min(max(0.0, scale.low), scale.high))
-
-    def y(self, value: float) -> float:
-        return self.height * (1 - self.scale.share(value))
-
-    def points(self, values: Sequence[float | None]) -> list[tuple[float, float | None]]:
-        return [
-            (x, None if value is None else self.y(value)) for x, value in zip(self.xs, map(drawn, values), strict=False)
-        ]
-
-    def line(self, series: Line) -> str:
-        shapes, areas = [], []
-        for run in runs(self.points(series.values)):
-            start = run[0][0] - (self.slot / 2 if series.steps and not self.is_time else 0)
-            end = run[-1][0]
-            if series.steps:
-                end = run[-1][0] + self.slot / (1 if self.is_time else 2)
-                shape = _stairs(run, start, end, 0 if self.is_time else self.slot / 2)
-            else:
-                shape = "M" + "L".join(f"{px(x)} {px(y)}" for x, y in run) + ("" if len(run) > 1 else "h0")
-            shapes.append(shape)
-            if series.filled and end > start:
-                areas.append(f"{shape}V{px(self.base)}H{px(start)}z")
-        filled = f'<path class="area {series.tone}" d="{"".join(areas)}"/>' if areas else ""
-        dashed = " dashed" if series.dashed else ""
-        return f'{filled}<path class="line {series.tone}{dashed}" d="{"".join(shapes)}"/>'
-
-    def band(self, series: Band) -> str:
-        both = zip(self.points(series.low), self.points(series.high), strict=True)
-        pairs = [(low[0], low[1], high[1]) for low, high in both]
-        shape = []
-        stretch: list[tuple[float, float, float]] = []
-        for x, low, high in [*pairs, (0.0, None, None)]:
-            if low is not None and high is not None:
-                stretch.append((x, low, high))
-                continue
-            if stretch:
-                there = "L".join(f"{px(x)} {px(high)}" for x, _, high in stretch)
-                back = "L".join(f"{px(x)} {px(low)}" for x, low, _ in reversed(stretch))
-                shape.append(f"M{there}L{back}z")
-            stretch = []
-        return f'<path class="band {series.tone}" d="{"".join(shape)}"/>'
-
-    def bars(self, series: Bars, below: list[float], above: list[float]) -> str:
-        width = self.slot * _BAR_SHARE
-        shift = (self.slot - width) / 2 if self.is_time else -width / 2
-        shape = []
-        for at, value in enumerate(map(drawn, series.values)):
-            if not value or at >= len(self.xs):
-                continue
-            stack = above if value > 0 else below
-            start, stack[at] = stack[at], stack[at] + value
-            top, bottom = self.y(max(start, stack[at])), self.y(min(start, stack[at]))
-            shape.append(f"M{px(self.xs[at] + shift)} {px(bottom)}V{px(top)}h{px(width)}V{px(bottom)}z")
-        return f'<path class="fill {series.tone}" d="{"".join(shape)}"/>'
-
-
-def _stairs(run: list[tuple[float, float]], start: float, end: float, half: float) -> str:
-    parts = [f"M{px(start)} {px(run[0][1])}"]
-    for x, y in run[1:]:
-        parts.append(f"H{px(x - half)}V{px(y)}")
-    return "".join(parts) + f"H{px(end)}"
 
 
 def _time_axis(across: Across, zone: Zone, y: int) -> list[str]:

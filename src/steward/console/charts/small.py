@@ -8,7 +8,8 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from steward.console import words
-from steward.console.charts.marks import drawn, label, named, px, runs, share, width_px
+from steward.console.charts.marks import drawn, label, named, px, share, width_px
+from steward.console.charts.shapes import runs
 
 _SPARK: Final = (84, 26)
 _INTERVAL_PX: Final = 310
