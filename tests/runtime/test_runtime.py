@@ -310,6 +310,20 @@ async def test_an_event_that_could_not_be_made_durable_leaves_no_trace(world: Wo
     assert await seen(world, 4) == (3, 3.75)
 
 
+async def test_a_decision_made_from_an_event_that_is_lost_is_lost_with_it(world: World) -> None:
+    runtime = await world.open(CARDS)
+    fails = iter([EngineError("the disk failed", retryable=True), None, None])
+    world.ledger.fault = lambda commit: next(fails, None)
+    told = await asyncio.gather(
+        *(runtime.decide("cards.check", payment(n), key=f"k{n}") for n in range(3)), return_exceptions=True
+    )
+    # They were decided together, each counting those before it; the first could not be written.
+    assert [getattr(error, "code", None) for error in told] == ["engine", "engine.basis", "engine.basis"]
+    assert await seen(world, 3) == (1, 1.25)
+    await world.later()
+    assert (await world.counts())["decided"] == 1
+
+
 async def test_a_taken_key_is_not_counted_twice(world: World) -> None:
     runtime = await world.open(CARDS)
     await runtime.decide("cards.check", payment(1), key="k1")

@@ -45,6 +45,11 @@ class MemoryLedger:
         """The key that checks this ledger's checkpoints, as a signed-note verifier key."""
         return self._signer.vkey
 
+    @property
+    def failures(self) -> int:
+        """How many times appending has failed: never."""
+        return 0
+
     async def append(self, commit: Commit) -> Committed:
         """Write ``commit``; see the port."""
         self._check_open()

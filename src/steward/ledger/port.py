@@ -25,6 +25,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from steward.errors import EngineError
+
 
 class Draft(Struct, frozen=True):
     """An entry to be appended.
@@ -114,6 +116,8 @@ class Commit(Struct, frozen=True, kw_only=True):
         messages: Stored on the embedded event log.
         cursors: New positions of named consumers.
         urgent: Goes before all that waits to be written; for what must not wait, such as the stop switch.
+        basis: The ledger's ``failures`` when what the commit was made from was read. If a commit has failed since,
+            this one fails too (``code`` is ``engine.basis``): it may have been made from what that one said.
 
     Example:
         >>> Commit(entries=[Draft("decided", UUID(int=1), b"{}")]).cursors
@@ -124,6 +128,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     messages: Sequence[Message] = ()
     cursors: Mapping[str, int] = {}
     urgent: bool = False
+    basis: int | None = None
 
 
 class Committed(Struct, frozen=True):
@@ -177,6 +182,11 @@ class Log(Protocol):
 class Ledger(Log, Protocol):
     """The append-only log; see the module's promises."""
 
+    @property
+    def failures(self) -> int:
+        """How many times appending has failed, as far as told; see ``Commit.basis``."""
+        ...
+
     async def size(self) -> int:
         """Return the number of entries."""
         ...
@@ -220,3 +230,18 @@ class Ledger(Log, Protocol):
     async def close(self) -> None:
         """Sign a last checkpoint and release everything; calling it twice is fine."""
         ...
+
+
+def stale_basis() -> EngineError:
+    """Return the error for a commit that was made from what an earlier one said, which then failed.
+
+    Example:
+        >>> stale_basis().code
+        'engine.basis'
+    """
+    return EngineError(
+        "an earlier commit failed, and this one may have been made from what it said",
+        fix="try again",
+        retryable=True,
+        code="engine.basis",
+    )

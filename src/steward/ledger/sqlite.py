@@ -113,6 +113,11 @@ class SqliteLedger:
         """The key that checks this ledger's checkpoints, as a signed-note verifier key."""
         return self._head.signer.vkey
 
+    @property
+    def failures(self) -> int:
+        """How many times appending has failed, as far as told."""
+        return self._writer.failures
+
     async def append(self, commit: Commit) -> Committed:
         """Write ``commit`` durably; all that wait share one transaction and one fsync. See the port."""
         self._check_open()

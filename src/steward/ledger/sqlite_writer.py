@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 
 from steward.clock import Clock
 from steward.errors import EngineError, StewardError
-from steward.ledger.port import Commit, Committed
+from steward.ledger.port import Commit, Committed, stale_basis
 from steward.ledger.sqlite_errors import meaning_of
 from steward.ledger.sqlite_store import Store
 
@@ -40,20 +40,6 @@ class _Call:
         self.answer: asyncio.Future[object] = self.loop.create_future()
 
 
-def _settle(outcomes: list[_Outcome]) -> None:
-    for answer, outcome in outcomes:
-        if not answer.done():
-            if isinstance(outcome, BaseException):
-                answer.set_exception(outcome)
-            else:
-                answer.set_result(outcome)
-
-
-def _tell(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(_settle, outcomes)
-
-
 class Writer:
     """Runs the store in a thread of its own.
 
@@ -62,6 +48,9 @@ class Writer:
         clock: Tells when the next checkpoint is due.
         checkpoint: Signs and stores the head.
         checkpoint_every: The longest time that entries stay without a checkpoint while others arrive.
+
+    Attributes:
+        failures: How many times appending has failed, as far as told: it changes before those who wait hear of it.
     """
 
     def __init__(
@@ -74,6 +63,7 @@ class Writer:
         self._signed_at: datetime = clock.now()
         self._signed_size = store.frontier.size
         self._trouble: StewardError | None = None
+        self.failures = self._failed = 0
         self._thread = threading.Thread(target=self._work, name="steward-ledger-writer", daemon=True)
         self._thread.start()
 
@@ -103,7 +93,7 @@ class Writer:
             if group:
                 self._write(group)
             if call is not None:
-                _tell(call.loop, [(call.answer, _outcome_of(call.function))])
+                self._tell(call.loop, [(call.answer, _outcome_of(call.function))])
                 running = not call.last
             elif self._is_due(idle=not group):
                 self._sign()
@@ -140,17 +130,40 @@ class Writer:
     def _write(self, group: list[_Append]) -> None:
         if self._trouble is not None:
             self._sign()
-        outcome: list[object]
-        if self._trouble is not None:
-            outcome = [self._trouble] * len(group)
+        refused = [request for request in group if request.commit.basis not in (None, self._failed)]
+        if refused:
+            self._answer(refused, [stale_basis()] * len(refused))
+            group = [request for request in group if request not in refused]
+        if not group:
+            return
+        outcome: object = self._trouble
+        if outcome is None:
+            outcome = _outcome_of(lambda: self._store.write([request.commit for request in group]))
+        if isinstance(outcome, list):
+            self._answer(group, outcome)
         else:
-            written = _outcome_of(lambda: self._store.write([request.commit for request in group]))
-            outcome = written if isinstance(written, list) else [written] * len(group)
+            self._failed += 1
+            self._answer(group, [outcome] * len(group))
+
+    def _answer(self, group: list[_Append], outcome: list[object]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
         for request, answer in zip(group, outcome, strict=True):
             by_loop.setdefault(request.loop, []).append((request.answer, answer))
         for loop, outcomes in by_loop.items():
-            _tell(loop, outcomes)
+            self._tell(loop, outcomes)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._settle, outcomes, self._failed)
+
+    def _settle(self, outcomes: list[_Outcome], failed: int) -> None:
+        self.failures = max(self.failures, failed)
+        for answer, outcome in outcomes:
+            if not answer.done():
+                if isinstance(outcome, BaseException):
+                    answer.set_exception(outcome)
+                else:
+                    answer.set_result(outcome)
 
     def _is_due(self, *, idle: bool) -> bool:
         if self._store.frontier.size == self._signed_size:

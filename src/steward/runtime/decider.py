@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -50,10 +51,29 @@ class Decider:
         self._restore = restore
         self._observers = {name: self._observer(p) for name, p in prepared.items()}
         self._under_way: dict[UUID, Callable[[], object]] = {}
+        self._doubts = self._settled = 0
+        self._restoring = asyncio.Lock()
 
     def begin(self, prepared: Prepared, incoming: Incoming) -> Work:
         """Receive and featurize one event now."""
         return begin(prepared, incoming, self._clock, self._observers[prepared.decision.name])
+
+    async def basis(self) -> int:
+        """Return what whatever begins now is made from, for its commit; see ``Commit.basis``.
+
+        The feature state is brought back first if it saw events that were not made durable: no decision may count
+        them, also not those that began before anybody could know.
+
+        Raises:
+            EngineError: It cannot be brought back now.
+        """
+        while self._settled != self._doubts:
+            async with self._restoring:
+                doubts = self._doubts
+                if self._settled != doubts:
+                    await self._restore()
+                    self._settled = doubts
+        return self._journal.ledger.failures
 
     def observe_again(self) -> None:
         """Show the feature state the events whose commit is under way, after it was restored from the ledger."""
@@ -67,21 +87,26 @@ class Decider:
 
     async def batch(self, prepared: Prepared, batch: Sequence[Incoming]) -> list[Answer | StewardError]:
         """Decide a batch and return each answer once it is durable, or what stopped it."""
+        try:
+            basis = await self.basis()
+        except EngineError as error:
+            return [error] * len(batch)
         works = [self._begin_alone(prepared, incoming) for incoming in batch]
         finish(prepared, works, self._clock)
         loose = [work for work in works if work.incoming.key is None]
         if len(loose) == len(works):
-            await self._commit(prepared, loose, {})
+            await self._commit(prepared, loose, basis)
         else:
             # A taken key must fail its own run only; commits that wait together still share one sync.
             alone = [[work] for work in works if work.incoming.key is not None]
-            await asyncio.gather(*(self._commit(prepared, group, {}) for group in (loose, *alone)))
+            await asyncio.gather(*(self._commit(prepared, group, basis) for group in (loose, *alone)))
         return [self._answer(work) for work in works]
 
     async def tick(
         self, prepared: Prepared, incoming: Incoming, cursors: Mapping[str, int], unmade: Exception | None = None
     ) -> None:
         """Decide one tick and move its schedule on in the same commit; ``unmade`` is why there is no event."""
+        basis = await self.basis()
         if unmade is None:
             work = self._begin_alone(prepared, incoming)
         else:
@@ -90,7 +115,7 @@ class Decider:
         if isinstance(work.error, ContractError):  # there is no sender to be told, but the decision's own code
             work.stop("receive", DeclarationError(str(work.error), fix="mend it", field="schedule.make"))
         finish(prepared, [work], self._clock)
-        await self._commit(prepared, [work], cursors)
+        await self._commit(prepared, [work], basis, cursors)
         if isinstance(work.error, Conflict):  # decided before a crash; only the position was lost
             await self._journal.append(Commit(cursors=cursors))
         elif isinstance(work.error, EngineError) and work.failed == "commit":
@@ -105,19 +130,25 @@ class Decider:
             self._under_way[work.run_id] = lambda: observe(work.event, incoming, work.event_id, at)
         return work
 
-    async def _commit(self, prepared: Prepared, works: Sequence[Work], cursors: Mapping[str, int]) -> None:
+    async def _commit(
+        self, prepared: Prepared, works: Sequence[Work], basis: int, cursors: Mapping[str, int] | None = None
+    ) -> None:
         drafts = [draft for work in works for draft in work.drafts]
         messages = self.own_messages(prepared, works)
         if not drafts and not messages and not cursors:
             return
         try:
-            committed = await self._journal.append(Commit(entries=drafts, messages=messages, cursors=cursors))
+            committed = await self._journal.append(
+                Commit(entries=drafts, messages=messages, cursors=cursors or {}, basis=basis)
+            )
         except StewardError as error:
             self._settle(works)
             for work in works:
                 work.stop("commit", error)
             if messages:
-                await self._restore()
+                self._doubts += 1
+                with suppress(EngineError):  # then whoever comes next restores it
+                    await self.basis()
             return
         except BaseException:
             self._settle(works)

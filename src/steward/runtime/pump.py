@@ -107,6 +107,7 @@ class Pump:
             # Its commit failed, so it is asked again; but the feature state has seen what came after.
             self._batch = []
             await self._restore()
+        basis = await self._decider.basis()
         self._batch = list(batch)
         begun: dict[str, tuple[Prepared, list[tuple[StoredMessage, Work]]]] = {}
         drafts: list[Draft] = []
@@ -137,7 +138,7 @@ class Pump:
             caused += [self._letter(stored, work.error) for stored, work in works if work.error is not None]
             if prepared.own_stream is not None and prepared.own_stream.name != self.topic.name:
                 caused += self._decider.own_messages(prepared, [work for _, work in works])
-        return Commit(entries=drafts, messages=caused)
+        return Commit(entries=drafts, messages=caused, basis=basis)
 
     def observe_again(self) -> None:
         """Show the feature state the batch whose commit is under way, after it was restored from the ledger."""

@@ -59,6 +59,11 @@ class LedgerReader:
         except UNREADABLE as error:
             raise meaning_of(error) from error
 
+    @property
+    def failures(self) -> int:
+        """How many times appending has failed: nothing is appended here."""
+        return 0
+
     async def size(self) -> int:
         """Return the number of entries."""
         return self._ask(Reader.size)

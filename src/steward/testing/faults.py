@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from steward.clock import Chance
 from steward.errors import EngineError, StewardError
-from steward.ledger.port import Checkpoint, Commit, Committed, Entry, Ledger, StoredMessage
+from steward.ledger.port import Checkpoint, Commit, Committed, Entry, Ledger, StoredMessage, stale_basis
 
 Fault = Callable[[Commit], StewardError | None]
 """Decides for each commit whether it fails, and how."""
@@ -108,16 +110,30 @@ class FaultyLedger:
         self._inner, self._keep_open, self._closed = inner, keep_open, False
         self.fault: Fault = sound
         self.fault_after: Fault = sound
+        self._refused = 0
+
+    @property
+    def failures(self) -> int:
+        """How many appends failed so far, here and within."""
+        return self._refused + self._inner.failures
 
     async def append(self, commit: Commit) -> Committed:
         """Write ``commit``, unless a fault speaks against it."""
         inner = self._reach()
+        if commit.basis is not None:
+            if commit.basis != self.failures:
+                raise stale_basis()
+            commit = replace(commit, basis=inner.failures)
         if (error := self.fault(commit)) is not None:
-            raise error
+            raise self._failed(error)
         committed = await inner.append(commit)
         if (error := self.fault_after(commit)) is not None:
-            raise error
+            raise self._failed(error)
         return committed
+
+    def _failed(self, error: StewardError) -> StewardError:
+        self._refused += 1
+        return error
 
     async def cursor(self, name: str) -> int:
         """Ask the inner ledger."""

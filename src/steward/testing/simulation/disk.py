@@ -11,7 +11,7 @@ from functools import cache
 from steward.errors import EngineError, StewardError
 from steward.ledger.memory import MemoryLedger
 from steward.ledger.note import Signer
-from steward.ledger.port import Commit, Committed, Entry, Ledger
+from steward.ledger.port import Commit, Committed, Entry, Ledger, stale_basis
 from steward.testing.faults import FaultyLedger
 from steward.testing.simulation.process import CURRENT
 from steward.testing.simulation.world import Simulation
@@ -105,8 +105,12 @@ class SimulatedLedger(FaultyLedger):
     async def append(self, commit: Commit) -> Committed:
         """Write ``commit`` durably; see the port."""
         super()._reach()
+        if commit.basis not in (None, self.failures):
+            raise stale_basis()
         if self._faults.at("ledger.full", 0.03):
-            raise EngineError("the disk is full", retryable=True, fix="make room", code="engine.disk-full")
+            raise self._failed(
+                EngineError("the disk is full", retryable=True, fix="make room", code="engine.disk-full")
+            )
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Committed] = loop.create_future()
         self._waiting.append((commit, answer))
@@ -114,7 +118,9 @@ class SimulatedLedger(FaultyLedger):
             self._writing = loop.create_task(self._write())
         committed = await answer
         if self._faults.at("ledger.answer-lost", 0.03):
-            raise EngineError("the disk did not answer", retryable=True, fix="look again", code="engine.disk-io")
+            raise self._failed(
+                EngineError("the disk did not answer", retryable=True, fix="look again", code="engine.disk-io")
+            )
         return committed
 
     async def _write(self) -> None:
