@@ -46,6 +46,7 @@ class Kind(StrEnum):
     SHARE = "share"
     MONEY = "money"
     TIME = "time"
+    DATE = "date"
     STATUS = "status"
     YES = "yes"
     TAG = "tag"

@@ -89,8 +89,22 @@ class Rota(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def on_call(self, at: datetime) -> str:
         """Return who is on call at ``at``."""
+        return self.people[self._turn(at) % len(self.people)]
+
+    def turn_ends(self, at: datetime) -> datetime:
+        """Return when the turn that ``at`` lies in ends, in UTC: at the local time of ``since``.
+
+        Example:
+            >>> weekly = Rota(people=("ana", "bo"), since=datetime(2026, 1, 5, 8), days=7, zone="Europe/Madrid")
+            >>> weekly.turn_ends(datetime(2026, 1, 6, tzinfo=UTC)).isoformat()
+            '2026-01-12T07:00:00+00:00'
+        """
+        ends = self.since + (self._turn(at) + 1) * timedelta(days=self.days)
+        return ends.replace(tzinfo=zone_of(self.zone)).astimezone(UTC)
+
+    def _turn(self, at: datetime) -> int:
         wall = at.astimezone(zone_of(self.zone)).replace(tzinfo=None)
-        return self.people[(wall - self.since) // timedelta(days=self.days) % len(self.people)]
+        return (wall - self.since) // timedelta(days=self.days)
 
 
 def zone_of(name: str) -> ZoneInfo:
