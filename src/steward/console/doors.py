@@ -20,6 +20,7 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/data/{name}.{ending}"): _SOMEBODY,
     ("GET", "/events"): _SOMEBODY,
     ("GET", "/static/{name:path}"): _PUBLIC,
+    ("GET", "/dev/components"): _OWN,
     # Signing in and out
     ("GET", "/sign-in"): _PUBLIC,
     ("POST", "/sign-in"): _PUBLIC,

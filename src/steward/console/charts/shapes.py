@@ -1,4 +1,4 @@
-"""The shapes of series in one panel, as paths: lines, bands and bars, in tenths of a pixel down and stretched across."""
+"""The shapes of series in one panel as paths: lines, bands and bars, down in tenths of a pixel, across stretched."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steward.console.pages import data, glossary, overview, preferences, signing_in, stopping
+from steward.console.pages import components, data, events, glossary, overview, preferences, signing_in, stopping
 
-PAGES = (overview, signing_in, preferences, stopping, glossary, data)
+PAGES = (overview, signing_in, preferences, stopping, glossary, events, data, components)
 """Every page; each has a ``router``, and ``SOURCES`` if it has tables or charts."""
