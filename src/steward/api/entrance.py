@@ -107,6 +107,11 @@ class Entrance:
         identity = await guard.identify(headers, method=method, address=address, certificate=peer.certificate)
         return Caller(identity, guard, self._runtime)
 
+    def is_current(self, caller: Caller) -> bool:
+        """Tell whether somebody who was let in a while ago still would be, with the same rights; for open streams."""
+        guard = caller._guard
+        return guard is self.guard and guard.is_current(caller.identity)
+
     def address_of(self, peer: Peer, headers: Mapping[bytes, bytes]) -> str:
         """Return where a request comes from: of a trusted proxy, the last address it names that is none itself."""
         if peer.address not in self._proxies:

@@ -20,6 +20,7 @@ from steward.api.entrance import Caller
 from steward.api.service import Service
 from steward.api.stopping import may_lift, may_stop, stops_for
 from steward.console.audience import Audience
+from steward.console.live import Live
 from steward.console.references import Reference
 from steward.console.sheets import Sheet
 from steward.console.zones import Zone, zone_of
@@ -72,6 +73,8 @@ class Around(Struct, frozen=True, kw_only=True):
 
 class Renders(Protocol):
     """What a view needs of the console."""
+
+    live: Live
 
     def render(self, template: str, **content: Any) -> str:
         """Return a template's text."""
