@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from steward.errors import EngineError
-from steward.insight import answers, tally
+from steward.insight import answers, questions, tally
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 _SCHEMA = """
 CREATE TABLE position (next INTEGER NOT NULL, head BLOB NOT NULL);
 INSERT INTO position VALUES (0, x'');
@@ -72,8 +72,8 @@ def _connect(path: str) -> sqlite3.Connection:
         db.execute("PRAGMA cache_size = -65536")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            made = f"{_SCHEMA} {answers.SCHEMA} {tally.SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};"
-            db.executescript(f"BEGIN IMMEDIATE; {made} COMMIT")
+            made = f"{_SCHEMA} {answers.SCHEMA} {questions.SCHEMA} {tally.SCHEMA}"
+            db.executescript(f"BEGIN IMMEDIATE; {made} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
         elif version != SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"version {version} of the views, expected {SCHEMA_VERSION}")
         tally.prepare(db)
