@@ -15,13 +15,16 @@ from typing import Final, Protocol
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import astuple
 
 from steward.entries import Asked
 from steward.errors import EngineError
-from steward.insight import answers, fold, store
+from steward.insight import answers, fold, listing, questions, store
 from steward.insight.answers import AnswerCount, PeopleReport
 from steward.insight.fold import CHANGING, COLUMNS, RunState
+from steward.insight.listing import Filter
+from steward.insight.questions import Asker, Precedents, QuestionRow, Which
 from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, Pulse, RunRow, Worth, approval_row, run_row
 from steward.insight.tally import Tally, day_values, pulse, totals
 from steward.ledger.port import Entry
@@ -97,6 +100,7 @@ class Views:
                 )
             self._fold(new)
             answers.take(self._db, [entry for entry in new if entry.kind in answers.KINDS])
+            questions.take(self._db, list(filter(questions.is_about, new)))
             head = hashlib.sha256(new[-1].body).digest()
             self._db.execute("UPDATE position SET next = ?, head = ?", (new[-1].index + 1, head))
 
@@ -126,7 +130,7 @@ class Views:
     def clear(self) -> None:
         """Forget everything."""
         with self._transaction():
-            for table in ("runs", "tallies", "answers", "checks"):
+            for table in ("runs", "tallies", "answers", "checks", *questions.TABLES):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the tables' own names
             self._db.execute("UPDATE position SET next = 0, head = x''")
 
@@ -143,14 +147,25 @@ class Views:
 
         The last row's ``decision_id`` as ``before`` gives the next page.
         """
-        last = b"\xff" * 17 if before is None else before.bytes
-        found: list[RunState] = []
-        # One index serves every filter: a page is merged from the newest of each pair of decision and status.
-        for where, arguments in self._pairs(decision, status, among):
-            query = f"{_SELECT} WHERE {where}run_id < ? ORDER BY run_id DESC LIMIT ?"
-            found += self._states(query, (*arguments, last, limit))
-        found.sort(key=lambda state: state.run_id, reverse=True)
-        return [run_row(state) for state in found[:limit]]
+        statuses = () if status is None else (Status(status),)
+        names = None if among is None else frozenset(among)
+        return self.listed(Filter(decision=decision, statuses=statuses, among=names), before=before, limit=limit)
+
+    def listed(
+        self, which: Filter, *, sort: str = "-time", before: UUID | None = None, skip: int = 0, limit: int = 50
+    ) -> list[RunRow]:
+        """Return runs filtered, searched and sorted; see :func:`steward.insight.listing.states`.
+
+        Raises:
+            ContractError: One cannot sort by that.
+        """
+        known = self.decisions()
+        found = listing.states(self._db, which, known, sort=sort, before=before, skip=skip, limit=limit)
+        return [run_row(state) for state in found]
+
+    def count_after(self, newest: UUID, which: Filter, *, most: int = 1_000) -> int:
+        """Return how many runs, up to ``most``, have been decided since the one that is called ``newest``."""
+        return listing.count(self._db, which, self.decisions(), after=newest, most=most)
 
     def decisions(self) -> list[str]:
         """Return the names of all decisions that have runs."""
@@ -170,6 +185,21 @@ class Views:
         where, names = _among(among)
         query = f"SELECT count(*) FROM runs WHERE pending = 'person'{where}"  # noqa: S608 - marks only
         return int(self._db.execute(query, names).fetchone()[0])
+
+    def questions(self, asker: Asker, which: Which, *, limit: int = 50, offset: int = 0) -> list[QuestionRow]:
+        """Return what people are or were asked, as it concerns whoever looks.
+
+        What waits comes by its deadline, what is done by its answer, the last one first.
+        """
+        return questions.listed(self._db, asker, which, limit, offset)
+
+    def question_count(self, asker: Asker, which: Which) -> int:
+        """Return how many of these there are."""
+        return questions.count(self._db, asker, which)
+
+    def precedents(self, decision: str, choice: object = UNSET) -> Precedents:
+        """Return how the last questions of a decision were answered; with a ``choice``, of those that proposed it."""
+        return questions.precedents(self._db, decision, choice)
 
     def find(self, decision: str, outcome_key: str) -> list[UUID]:
         """Return the runs that an outcome with this key belongs to, oldest first."""
@@ -254,16 +284,6 @@ class Views:
 
     def _states(self, query: str, arguments: Sequence[object]) -> list[RunState]:
         return [RunState(*row) for row in self._db.execute(query, arguments)]
-
-    def _pairs(
-        self, decision: str | None, status: Status | str | None, among: Collection[str] | None
-    ) -> list[tuple[str, tuple[object, ...]]]:
-        if decision is None and status is None and among is None:
-            return [("", ())]
-        decisions = [decision] if decision is not None else self.decisions()
-        decisions = [name for name in decisions if among is None or name in among]
-        statuses = [Status(status)] if status is not None else list(Status)
-        return [("decision = ? AND status = ? AND ", (name, which.value)) for name in decisions for which in statuses]
 
     def _fold(self, entries: Sequence[Entry]) -> None:
         known: dict[int, RunState | None] = {}
