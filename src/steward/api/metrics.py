@@ -79,6 +79,8 @@ class Histogram:
         took_seconds_bucket{route="decide",le="+Inf"} 1
         took_seconds_sum{route="decide"} 0.25
         took_seconds_count{route="decide"} 1
+        >>> took.quantile(("decide",), 0.95)
+        (1.0, 1)
     """
 
     __slots__ = ("_about", "_bounds", "_labels", "_name", "_series")
@@ -98,6 +100,19 @@ class Histogram:
             counts = self._series.setdefault(labels, [0.0] * (len(self._bounds) + 2))
         counts[bisect_left(self._bounds, value)] += 1
         counts[-1] += value
+
+    def quantile(self, labels: Labels, share: float) -> tuple[float | None, int]:
+        """Return the lowest bound that ``share`` (0..1) of the values of a series do not exceed, and how many there are.
+
+        Where more lie above every bound, or there is no value, the bound is ``None``.
+        """
+        counts = self._series.get(labels, (0.0,))[:-1]
+        total, below = sum(counts), 0.0
+        for bound, count in zip(self._bounds, counts, strict=False):
+            below += count
+            if total and below >= share * total:
+                return bound, int(total)
+        return None, int(total)
 
     def lines(self, decisions: Collection[str] | None = None) -> Iterator[str]:
         """Tell it in the text format; of the series that name a decision, those of ``decisions`` only."""

@@ -95,7 +95,7 @@ def _invite(one_time_key: str) -> None:
 
 
 def _greet(facts: ServerFacts, decisions: Sequence[AnyDecision], guarded: bool) -> None:
-    from steward.cli.sample import sample_of  # noqa: PLC0415 - as above
+    from steward.decision.sample import sample_of  # noqa: PLC0415 - as above
 
     output.say(f"Steward serves {', '.join(decision.name for decision in decisions)}\n")
     for name, path in (("console", "/"), ("docs", "/docs"), ("decisions", "/v1/decisions"), ("metrics", "/metrics")):

@@ -112,7 +112,7 @@ class DeadLetters:
         newest = sorted(rows, key=lambda row: row.decision_id, reverse=True)[:limit]
         runs = [_dead(Run.of(await self._journal.of_run(row.decision_id), row.decision_id)) for row in newest]
         return DeadLettersNow(
-            runs=[run for run in runs if run is not None], messages=await self._messages(limit, among)
+            runs=[run for run in runs if run is not None], messages=await self.messages(limit, among=among)
         )
 
     async def redrive(self, offset: int, *, by: str, reason: str) -> Accepted:
@@ -129,7 +129,7 @@ class DeadLetters:
         stored = await self._journal.ledger.messages(DEAD_LETTERS, offset, 1) if offset >= 0 else ()
         if not stored:
             raise NotFound(f"there is no dead letter {offset}", fix="list them: steward dead-letters", field="offset")
-        key, message = f"redriven:letter:{offset}", DeadLetter.of(stored[0].message).message
+        key, message = _redriven(offset), DeadLetter.of(stored[0].message).message
         if (earlier := await self._journal.ledger.by_key(key)) is not None:
             raise Conflict(f"dead letter {offset} was published again in entry {earlier.index}", code="overtaken")
         now = self._clock.now()
@@ -142,15 +142,32 @@ class DeadLetters:
             )
         return accepted
 
-    async def _messages(self, limit: int, among: Collection[str] | None) -> list[DeadMessage]:
+    async def messages(
+        self, limit: int = 100, *, among: Collection[str] | None = None, open_only: bool = False
+    ) -> list[DeadMessage]:
+        """Return the events, of the last ``limit``, that no consumer could handle, the latest first.
+
+        Args:
+            limit: How many are looked at.
+            among: Some decisions only.
+            open_only: Leave out those that were published again.
+        """
         count = (await self._journal.ledger.topics()).get(DEAD_LETTERS, 0)
+        stored = await self._journal.ledger.messages(DEAD_LETTERS, max(count - limit, 0), limit)
         found = [
-            _shown(each) for each in await self._journal.ledger.messages(DEAD_LETTERS, max(count - limit, 0), limit)
+            letter for letter in map(_shown, reversed(stored)) if among is None or self._concerns(letter.topic, among)
         ]
-        return [letter for letter in reversed(found) if among is None or self._concerns(letter.topic, among)]
+        if not open_only:
+            return found
+        return [letter for letter in found if await self._journal.ledger.by_key(_redriven(letter.offset)) is None]
 
     def _concerns(self, topic: str, among: Collection[str]) -> bool:
         return any(name in among for name in self._topics.get(topic, ()))
+
+
+def _redriven(offset: int) -> str:
+    """Return the key of the entry that tells that a dead letter was published again."""
+    return f"redriven:letter:{offset}"
 
 
 def _dead(run: Run) -> DeadRun | None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from steward import Contract, Event
-from steward.cli.sample import sample_of
+from steward.decision.sample import sample_of
 
 
 class Place(Struct):
