@@ -127,7 +127,7 @@ class Run:
         # Runs of another kind (who may what) have bodies of another kind too.
         if not entries or entries[0].kind != "decided":
             raise unknown_run(run_id)
-        history = tuple(Placed(entry.index, _body(entry)) for entry in entries)
+        history = tuple(Placed(entry.index, body_of(entry)) for entry in entries)
         record = history[0].body
         if not isinstance(record, Record):
             raise unknown_run(run_id)
@@ -194,7 +194,18 @@ _DUE = (Approved, Rejected, Expired, Stepped, Redriven)
 """What makes a step due, besides the decision."""
 
 
-def _body(entry: Entry) -> Body:
+def body_of(entry: Entry) -> Body:
+    """Return what an entry says.
+
+    Raises:
+        IntegrityError: It cannot be read.
+
+    Example:
+        >>> body_of(Entry(7, "stopped", UUID(int=1), b"?"))
+        Traceback (most recent call last):
+        ...
+        steward.errors.IntegrityError: entry 7 cannot be read as 'stopped'. Why: JSON is malformed...
+    """
     try:
         body: Body = decode_body(entry.body)
     except UNREADABLE as error:

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import UNSET
 
 from steward.decision.feature import Features
-from steward.entries import Attributed, decode_body
+from steward.entries import Attributed
 from steward.ledger.port import Draft, Entry
+from steward.ledger.run import body_of
 from steward.loop.predict import attributions, row_of
 from steward.loop.prepare import Prepared
 from steward.models.port import LoadedModel
@@ -21,7 +22,7 @@ def attribute(prepared: Mapping[str, Prepared], entries: Sequence[Entry], at: da
     """Return an ``attributed`` entry for each decided entry that waits for one and whose model is loaded."""
     drafts: list[Draft] = []
     for entry in entries:
-        record = decode_body(entry.body)
+        record = body_of(entry)
         if not isinstance(record, Record) or record.decision not in prepared or record.attribution is not UNSET:
             continue
         model = _model(prepared[record.decision], record)

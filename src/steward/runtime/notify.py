@@ -15,10 +15,10 @@ import msgspec
 from msgspec import Struct
 
 from steward.clock import Clock
-from steward.entries import Notified, Resumed, Resuming, Stopped, decode_body
+from steward.entries import Notified, Resumed, Resuming, Stopped
 from steward.errors import Conflict, EngineError, StewardError
 from steward.ledger.port import Commit, Committed, Draft, Entry
-from steward.ledger.run import Run
+from steward.ledger.run import Run, body_of
 from steward.people.book import AddressBook
 from steward.people.notice import Notice
 from steward.people.plan import Delivery, deliveries
@@ -149,7 +149,7 @@ class Notifier:
             self._put(_Due(entry.index, notice, delivery, again=again), delivery.at)
 
     async def _notice(self, entry: Entry) -> Notice | None:
-        body = decode_body(entry.body)
+        body = body_of(entry)
         if isinstance(body, Stopped | Resuming | Resumed):
             return of_stop(entry.index, body, self._decisions)
         entries = await self._journal.ledger.of_run(entry.run_id)

@@ -19,11 +19,12 @@ from steward.clock import Clock
 from steward.decision.decision import Decision
 from steward.decision.model import Attribution
 from steward.decision.stream import AT_REACH, WindowFeature
-from steward.entries import Published, decode_body
+from steward.entries import Published
 from steward.errors import Conflict, DeclarationError, EngineError
 from steward.features.online import AT_SLACK, OnlineFeatures
 from steward.insight.views import Views
 from steward.ledger.port import Commit, Draft, Ledger
+from steward.ledger.run import body_of
 from steward.loop.agenda import Agenda
 from steward.loop.attribute import attribute
 from steward.loop.prepare import Prepared, prepare
@@ -338,7 +339,7 @@ async def _publish(parts: Parts, prepared: Prepared, now: datetime) -> None:
 async def _with_author(prepared: Prepared, ledger: Ledger, settings: Settings) -> Prepared:
     """Say who published the release: who did so first, or whoever does so now."""
     entry = await ledger.by_key(published_key(prepared.release))
-    body = None if entry is None else decode_body(entry.body)
+    body = None if entry is None else body_of(entry)
     return replace(prepared, author=body.by if isinstance(body, Published) else settings.publisher)
 
 

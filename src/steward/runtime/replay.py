@@ -17,11 +17,10 @@ from steward.decision.contract import Contract
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
 from steward.decision.stream import Stream
-from steward.entries import decode_body
 from steward.errors import StewardError
 from steward.features.online import OnlineFeatures
 from steward.ledger.port import Ledger, Message
-from steward.ledger.run import Run
+from steward.ledger.run import Run, body_of
 from steward.loop.act import typed_choice
 from steward.loop.prepare import Prepared, prepare
 from steward.loop.receive import Incoming
@@ -156,7 +155,7 @@ async def _records(ledger: Ledger, name: str) -> AsyncIterator[Record]:
     start = 0
     while entries := await ledger.read(start, _PAGE, kind="decided"):
         for entry in entries:
-            record = decode_body(entry.body)
+            record = body_of(entry)
             if isinstance(record, Record) and record.decision == name:
                 yield record
         start = entries[-1].index + 1

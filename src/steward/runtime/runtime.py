@@ -14,10 +14,9 @@ from steward.bus.port import Accepted
 from steward.clock import Clock, SystemClock
 from steward.decision.checks import nearest
 from steward.decision.decision import Decision
-from steward.entries import decode_body
 from steward.errors import Conflict, ContractError, IntegrityError, NotFound, StewardError
 from steward.ledger.port import Entry, Ledger, Message
-from steward.ledger.run import Run
+from steward.ledger.run import Run, body_of
 from steward.loop.asks import Approval
 from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
@@ -331,7 +330,7 @@ class Runtime:
         return self._replayed(name, stored, origin.incoming(event, unique))
 
     def _replayed(self, name: str, stored: Entry, incoming: Incoming) -> Answer:
-        prepared, record = self._prepared(name), decode_body(stored.body)
+        prepared, record = self._prepared(name), body_of(stored)
         if not isinstance(record, Record):
             raise IntegrityError(f"entry {stored.index} is not a decision", fix="run: steward verify --all")
         event = prepared.receive(incoming)

@@ -16,9 +16,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from steward.clock import Clock
 from steward.decision.checks import nearest
-from steward.entries import Resumed, Resuming, Stopped, decode_body
+from steward.entries import Resumed, Resuming, Stopped
 from steward.errors import Conflict, ContractError, NotFound
 from steward.ledger.port import Commit, Draft, Entry
+from steward.ledger.run import body_of
 from steward.runtime.journal import Journal
 
 EVERY: Final = "*"
@@ -170,7 +171,7 @@ def stops_of(entries: Sequence[Entry]) -> dict[str, Stop]:
     """Fold the entries of :data:`STOPS_RUN` into the stops that stand, by decision, the oldest first."""
     found: dict[str, Stop] = {}
     for entry in entries:
-        body = decode_body(entry.body)
+        body = body_of(entry)
         if isinstance(body, Stopped):
             found.pop(body.decision, None)
             found[body.decision] = Stop(decision=body.decision, by=body.by, at=body.at, reason=body.reason)
