@@ -263,7 +263,7 @@ def edges() -> list[tuple[str, Figure]]:
         None if at in (4, 5, 9, 11, 17) else value for at, value in enumerate(_wave(24, -2, 9, 2))
     ]
     names = ("Rule schedule", "Steward", "Perfect foresight", _LONG, "Holdout")
-    clocks = _every(timedelta(hours=1), 30, datetime(2026, 10, 24, 20, tzinfo=UTC))
+    clocks = _every(_QUARTER, 29, datetime(2026, 10, 24, 21, 30, tzinfo=UTC))
     steep = [10.0 ** (at - 8) for at in range(24)]
     return [
         ("Gaps: a value alone is a dot", _one("gaps", "Gaps", hours, Line(name="Load", values=gaps, filled=True))),
@@ -300,7 +300,7 @@ def edges() -> list[tuple[str, Figure]]:
         ),
         (
             "A clock that is put back shows an hour twice",
-            _one("clocks", "Clocks", clocks, Line(name="Load", values=_wave(30, 0, 5, 2))),
+            _one("clocks", "Clocks", clocks, Line(name="Load", values=_wave(29, 0, 5, 2))),
         ),
         (
             "Two years",

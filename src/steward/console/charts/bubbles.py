@@ -46,8 +46,8 @@ def draw_bubbles(figure: Bubbles) -> Markup:
         label(text, str(gutter - 8), _y(up, tick) + 3.5, "", "end")
         for tick, text in zip(up.ticks, up.labels(), strict=True)
     )
-    body = [label(figure.y_label, "0", 11, "quiet"), plane(_TOP, _HEIGHT, _grid(across, up))]
-    body += _money(across, up, figure.product)
+    body = [label(figure.y_label, "0", 11, "quiet"), plane(_TOP, _HEIGHT, _grid(across, up, has_money=bool(there)))]
+    body += _money(across, up, figure.product) if there else ()
     body += _x_axis(across, figure.x_label)
     placed = place(there, across, up)
     body += [_drawn(each, figure) for each in placed]
@@ -69,13 +69,13 @@ def _y(up: LogScale, value: float) -> float:
     return _TOP + _HEIGHT * (1 - up.share(value))
 
 
-def _grid(across: LogScale, up: LogScale) -> str:
+def _grid(across: LogScale, up: LogScale, *, has_money: bool) -> str:
     down = TENTHS * _HEIGHT
     lines = [f"M0 {down * (1 - up.share(tick)):.0f}H{WIDE}" for tick in up.ticks]
     lines += [f"M{WIDE * across.share(tick):.0f} 0V{down}" for tick in across.ticks]
     diagonals = [
         f"M{WIDE * u1:.0f} {down * (1 - v1):.0f}L{WIDE * u2:.0f} {down * (1 - v2):.0f}"
-        for _, (u1, v1), (u2, v2) in equal_money(across, up)
+        for _, (u1, v1), (u2, v2) in (equal_money(across, up) if has_money else ())
     ]
     return f'<path class="grid" d="{"".join(lines)}"/><path class="money" d="{"".join(diagonals)}"/>'
 
@@ -104,7 +104,8 @@ def _money(across: LogScale, up: LogScale, product: str) -> Iterator[str]:
         y = _TOP + _HEIGHT * (1 - above) - 4
         text = f"{short_number(amount)} {product}".strip()
         if right < 0.9:
-            yield label(text, share(right), y, "money", "start", aside=4)
+            # On a phone, bubbles crowd at the left edge; the lines that begin above the plot tell enough.
+            yield label(text, share(right), y, "money" if right else "money minor", "start", aside=4)
 
 
 def _x_axis(across: LogScale, title: str) -> Iterator[str]:

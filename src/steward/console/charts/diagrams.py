@@ -107,9 +107,9 @@ def tree(  # noqa: PLR0917 - what RFC 9162 verifies, in its order
 def _rows(leaf: bytes, steps: Sequence[Step], root: bytes, *, holds: bool, skipped: int) -> tuple[str, str]:
     """Return the picture's size, and what is in it: boxes lie over lines."""
     shown = [*steps[:_FIRST], None, *steps[_FIRST + skipped :]] if skipped else list(steps)
-    height = _ROW_PX * max(1, len(shown)) + 38
+    height = _ROW_PX * max(1, len(shown)) + 40
     lines, boxes = [], []
-    y, made, classes = height - 19.0, leaf, "entry"
+    y, made, classes = height - 20.0, leaf, "entry"
     for step in shown:
         boxes.append(_box(_CENTRE_PX, y, made, classes))
         if step is None:

@@ -14,7 +14,7 @@ TENTHS: Final = 10
 WIDE: Final = 10_000
 """How wide a plot is in its own units: it is stretched to the room there is, its strokes are not."""
 NARROW_PX: Final = 270
-ROOMY_PX: Final = 540
+ROOMY_PX: Final = 430
 """How wide a plot is at least on a phone, and in a column of a page: labels are laid out for both."""
 _CHARACTER_PX: Final = 0.58
 _WIDE: Final = frozenset("mwMW@%€—")

@@ -36,7 +36,8 @@ _ABOVE_PX: Final = 24
 _BETWEEN_PX: Final = 12
 _TICK_EVERY_PX: Final = 45
 _TICKS: Final = 8
-_NAMES_CHARACTERS: Final = 90
+_NAMES_CHARACTERS: Final = 70
+_LABEL_CHARACTERS: Final = 46
 _EDGE: Final = 0.13
 
 
@@ -55,13 +56,14 @@ def draw_figure(figure: Figure, zone: Zone) -> Markup:
             label(text, str(gutter - 8), y + panel.height * (1 - scale.share(tick)) + 3.5, "", "end")
             for tick, text in zip(scale.ticks, scale.labels(), strict=True)
         ]
-        body.append(label(panel.label, "0", y - 10, "quiet"))
+        body.append(label(cut(panel.label, _LABEL_CHARACTERS), "0", y - 10, "quiet"))
         body.append(_panel(panel, scale, across, y))
         if now is not None:
             body.append(f'<line class="now" x1="{share(now)}" x2="{share(now)}" y1="{y - 4}" y2="{y + panel.height}"/>')
         y += panel.height + _BETWEEN_PX
     body += _time_axis(across, zone, y - _BETWEEN_PX) if across.start else _name_axis(figure, across, y - _BETWEEN_PX)
-    places = " ".join(f"{WIDE * each:.0f}" for each in across.places)
+    begin = 0.0 if across.start else across.slot / 2
+    places = " ".join(f"{WIDE * (each - begin):.0f}" for each in across.places)
     return frame(
         title=figure.title,
         legend=_legend(figure),

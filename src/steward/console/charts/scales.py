@@ -12,7 +12,6 @@ from steward.console.charts.marks import drawn
 
 _MINUS: Final = "\N{MINUS SIGN}"
 _LARGE: Final = ((10**12, "tn"), (10**9, "bn"), (10**6, "M"))
-_SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FLAT: Final = 1e-290
 _DECADES: Final = 8
 
@@ -112,7 +111,7 @@ def short_number(value: float) -> str:
 
     Example:
         >>> short_number(0.5), short_number(100_000), short_number(2e6), short_number(1e18)
-        ('0.5', '100,000', '2\xa0M', '1×10¹⁸')
+        ('0.5', '100,000', '2\xa0M', '1e18')
     """
     if value and (abs(value) >= 1e15 or abs(value) < 1e-4):
         return power_of_ten(value)
@@ -154,11 +153,9 @@ def power_of_ten(value: float) -> str:
 
     Example:
         >>> power_of_ten(2e15), power_of_ten(-1.5e-7), power_of_ten(0.0)
-        ('2×10¹⁵', '−1.5×10⁻⁷', '0')
+        ('2e15', '−1.5e−7', '0')
     """
     if value == 0:
         return "0"
-    digits, _, power = (
-        f"{value:.3g}".partition("e") if abs(value) >= 1000 or abs(value) < 1e-4 else (f"{value:.3g}", "", "")
-    )
-    return digits.replace("-", _MINUS) + (f"×10{str(int(power)).translate(_SUPERSCRIPT)}" if power else "")
+    digits, power = f"{value:.2e}".split("e")
+    return f"{float(digits):g}e{int(power)}".replace("-", _MINUS)

@@ -61,20 +61,26 @@ class Plane:
         ]
 
     def _line(self, series: Line) -> str:
-        lines, areas = [], []
+        lines, areas, dots = [], [], []
         for run in runs(self._points(series.values)):
             start, end = run[0][0], run[-1][0]
             if series.steps:
                 start, end = start - self._before, end - self._before + self._slot
                 line = self._stairs(run, start, end)
+            elif len(run) > 1:
+                line = f"M{joined(run)}"
             else:
-                line = f"M{joined(run)}" + ("" if len(run) > 1 else "h0")
+                dots.append(
+                    f"M{joined(run)}h0"
+                )  # a stroke without length: its round caps are a dot that is not stretched
+                continue
             lines.append(line)
             if series.filled and end > start:
                 areas.append(f"{line}V{self.base:.0f}H{start:.0f}z")
         area = f'<path class="area {series.tone}" d="{"".join(areas)}"/>' if areas else ""
         dashed = " dashed" if series.dashed else ""
-        return f'{area}<path class="line {series.tone}{dashed}" d="{"".join(lines)}"/>'
+        line = f'<path class="line {series.tone}{dashed}" d="{"".join(lines)}"/>' if lines else ""
+        return area + line + (f'<path class="dot {series.tone}" d="{"".join(dots)}"/>' if dots else "")
 
     def _stairs(self, run: Sequence[Point], start: float, end: float) -> str:
         steps = "".join(f"H{x - self._before:.0f}V{y:.0f}" for x, y in run[1:])

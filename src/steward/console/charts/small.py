@@ -38,7 +38,9 @@ def spark(values: Sequence[float | None], title: str, tone: str = "c1") -> Marku
         line = "L".join(f"{px(x)} {px(y)}" for x, y in run)
         if len(run) > 1:
             body.append(f'<path class="area {tone}" d="M{px(run[0][0])} {height}L{line}V{height}z"/>')
-        body.append(f'<path class="line {tone}" d="M{line}{"" if len(run) > 1 else "h0"}"/>')
+            body.append(f'<path class="line {tone}" d="M{line}"/>')
+        else:
+            body.append(f'<path class="dot {tone}" d="M{line}h0"/>')
     x, y = next((x, y) for x, y in reversed(points) if y is not None)
     body.append(f'<circle class="fill {tone}" cx="{px(x)}" cy="{px(y)}" r="2.2"/>')
     return named("spark", title, f'width="{width}" height="{height}"', "".join(body))
@@ -95,7 +97,8 @@ class _Interval:
         if self.expected is not None:
             above.append((self.x(self.expected), f"{self.told(self.expected)} expected", "strong"))
         if self.low is not None and self.high is not None:
-            below += [(self.x(each), self.told(each), "quiet") for each in sorted((self.low, self.high))]
+            ends = {self.told(each): self.x(each) for each in sorted((self.low, self.high))}
+            below += [(x, text, "quiet") for text, x in ends.items()]
         if self.otherwise is None:
             return above, below, []
         mark = (self.x(self.otherwise), f"otherwise {self.told(self.otherwise)}", "quiet")
@@ -176,7 +179,7 @@ def contributions(rows: Sequence[tuple[str, str, float | None]], title: str) -> 
         f"{_contribution(value, scale)}</li>"
         for (name, shown, _), value in zip(rows, values, strict=True)
     )
-    return Markup(f'<ul class="contributions" aria-label="{escape(title)}">{body}</ul>')  # noqa: S704
+    return Markup(f'<div class="contributions"><ul aria-label="{escape(title)}">{body}</ul></div>')  # noqa: S704
 
 
 def _contribution(value: float | None, scale: _Around) -> str:
@@ -201,4 +204,4 @@ def versus(rows: Sequence[tuple[str, float | None, str, str]], title: str) -> Ma
         f"{'' if value is None else scale.bar(value, tone, 20)}</svg><b>{escape(shown or _DASH)}</b></li>"
         for (name, _, shown, tone), value in zip(rows, values, strict=True)
     )
-    return Markup(f'<ul class="versus" aria-label="{escape(title)}">{body}</ul>')  # noqa: S704
+    return Markup(f'<div class="versus"><ul aria-label="{escape(title)}">{body}</ul></div>')  # noqa: S704

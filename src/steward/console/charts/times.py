@@ -55,7 +55,7 @@ def time_ticks(start: datetime, end: datetime, zone: Zone, count: int) -> list[T
     said = ("", "", "")
     for number, local in enumerate(moments):
         text, day, year = _words(local, unit, step)
-        told = (day, year, local.tzname() or zone.name)
+        told = (day, year, zone.abbreviation(local) if unit is _Unit.SECOND else zone.name)
         follows = moments[number + 1] if number + 1 < len(moments) else local
         if number == 0 and day and follows.date() != local.date():
             told = said  # there is room for one day: the next tick tells its own
