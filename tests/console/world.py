@@ -34,7 +34,7 @@ from steward import (
 from steward.access.identity import Assignment, Identity, Kind
 from steward.access.permissions import Role
 from steward.api.app import Front, create_app
-from steward.clock import VirtualClock
+from steward.clock import Clock, VirtualClock
 from steward.console.console import Console
 from steward.decision.steps import Check
 from steward.models.linear import LinearFile, Term
@@ -200,7 +200,7 @@ STAFF = {
 """Who works here besides Ada, the administrator."""
 
 
-def register_model(root: Path, clock: VirtualClock) -> FolderRegistry:
+def register_model(root: Path, clock: Clock) -> FolderRegistry:
     """Register the model of what a dispatch saves: 40 EUR for each EUR of price above 60, 0.1 for each MW above 500."""
     file = LinearFile(
         intercept=-2_400.0 - 50.0,
@@ -226,14 +226,16 @@ class Company:
     """The runtime with its console, and ways to look at it."""
 
     runtime: Runtime
-    clock: VirtualClock
+    clock: Clock
     app: Front
     secrets: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    async def open(cls, root: Path, *, ledger: str = "memory://", **settings: Any) -> Company:
-        """Open the runtime with both decisions."""
-        clock = VirtualClock(NOON, seed=7)
+    async def open(
+        cls, root: Path, *, ledger: str = "memory://", clock: Clock | None = None, **settings: Any
+    ) -> Company:
+        """Open the runtime with both decisions; time stands still unless another clock is given."""
+        clock = clock or VirtualClock(NOON, seed=7)
         runtime = await Runtime.open(
             [dispatch, refund],
             settings=Settings(root=root, ledger=ledger, zone="Europe/Madrid", **settings),
@@ -289,5 +291,6 @@ class Company:
 
     async def later(self, by: timedelta) -> None:
         """Let time pass."""
+        assert isinstance(self.clock, VirtualClock)
         self.clock.set(self.clock.now() + by)
         await self.runtime.advance()
