@@ -15,6 +15,7 @@ _P = Permission
 _PUBLIC = Door(None, Of.ANYBODY)
 _OWN = Door(None, Of.SELF)
 _SOMEBODY = Door(_P.READ, Of.EACH)
+_OFFICE = Door(_P.ADMINISTER, Of.WHOLE)
 DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/"): _SOMEBODY,
     ("GET", "/data/{name}.{ending}"): _SOMEBODY,
@@ -35,5 +36,23 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/stop"): _SOMEBODY,
     ("POST", "/stop"): Door(_P.STOP, Of.EACH),
     ("POST", "/resume"): Door(_P.STOP, Of.EACH),
+    # The settings
+    ("GET", "/settings"): _SOMEBODY,
+    ("GET", "/settings/people"): _OFFICE,
+    ("POST", "/settings/people"): _OFFICE,
+    ("GET", "/settings/people/{identity}"): _OFFICE,
+    ("POST", "/settings/people/{identity}"): _OFFICE,
+    ("POST", "/settings/people/{identity}/revoke"): _OFFICE,
+    # One's own keys anybody may see, and end or replace; the administration asks.
+    ("GET", "/settings/keys"): _OWN,
+    ("POST", "/settings/keys"): _OFFICE,
+    ("GET", "/settings/keys/{prefix}"): _OWN,
+    ("POST", "/settings/keys/{prefix}/rotate"): Door(_P.ADMINISTER, Of.EACH),
+    ("POST", "/settings/keys/{prefix}/revoke"): Door(_P.ADMINISTER, Of.EACH),
+    ("GET", "/settings/gates"): _SOMEBODY,
+    ("POST", "/settings/gates/{decision}/limit"): _OFFICE,
+    ("GET", "/settings/notifications"): _SOMEBODY,
+    ("GET", "/settings/rights"): _OWN,
+    ("GET", "/settings/system"): _OFFICE,
 }
 """What each route needs, by method and path as declared."""

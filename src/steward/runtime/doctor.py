@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
 from steward.access.directory import Directory
 from steward.clock import EPOCH, Clock
+from steward.decision.decision import Decision
 from steward.errors import StewardError
 from steward.ledger.verify import verify_entry
 from steward.models.registry import FolderRegistry
@@ -34,6 +35,7 @@ OLDEST_PYTHON: Final = (3, 11)
 PACKAGES: Final = ("steward-aios", "msgspec", "numpy", "cryptography", "fastapi", "uvicorn", "typer", "rich")
 LITTLE_SPACE: Final = 1024**3
 NO_SPACE: Final = 64 * 1024**2
+AnyDecision = Decision[Any, Any, Any]
 _JUMP: Final = timedelta(seconds=5)
 
 
@@ -77,20 +79,32 @@ class _Patient:
     settings: Settings
     clock: Clock
     served_port: int | None
+    decisions: Sequence[AnyDecision] | None
+
+    def declared(self) -> Sequence[AnyDecision]:
+        """Return what runs, or else what the settings name."""
+        return load_decisions(self.settings) if self.decisions is None else self.decisions
 
 
-async def examine(settings: Settings, clock: Clock, *, served_port: int | None = None) -> list[Check]:
+async def examine(
+    settings: Settings,
+    clock: Clock,
+    *,
+    served_port: int | None = None,
+    decisions: Sequence[AnyDecision] | None = None,
+) -> list[Check]:
     """Check everything, in the order in which it is needed.
 
     Args:
         settings: The effective settings.
         clock: Compared with the ledger's last entry.
         served_port: Where a server of this project listens, so that this port is rightly taken; ``None`` without one.
+        decisions: What runs already; by default what the settings name is loaded.
 
     Returns:
         One check or more for each thing; an error inside a check is a failed check, never an exception.
     """
-    patient = _Patient(settings, clock, served_port)
+    patient = _Patient(settings, clock, served_port, decisions)
     checks: list[Check] = []
     for name, look in _LOOKS.items():
         try:
@@ -149,7 +163,7 @@ async def _engines(patient: _Patient) -> list[Check]:
 
 
 async def _decisions(patient: _Patient) -> list[Check]:
-    return _ok("decisions", ", ".join(decision.name for decision in load_decisions(patient.settings)))
+    return _ok("decisions", ", ".join(decision.name for decision in patient.declared()))
 
 
 async def _people(patient: _Patient) -> list[Check]:
@@ -158,7 +172,7 @@ async def _people(patient: _Patient) -> list[Check]:
     path = patient.settings.path(patient.settings.people)
     book = read_book(path)
     open_channels(book, path.parent, patient.clock)
-    missing = unreached(book, load_decisions(patient.settings))
+    missing = unreached(book, patient.declared())
     if missing:
         return [
             each for what in missing for each in _warn("people", what, why="the address book lacks it", fix="add it")
@@ -167,7 +181,7 @@ async def _people(patient: _Patient) -> list[Check]:
 
 
 async def _four_eyes(patient: _Patient) -> list[Check]:
-    gates = [(decision.name, decision.gate) for decision in load_decisions(patient.settings)]
+    gates = [(decision.name, decision.gate) for decision in patient.declared()]
     several = [name for name, gate in gates if gate is not None and (gate.four_eyes or gate.approvals > 1)]
     if not several or await _knows_people(patient.settings):
         return _ok("four eyes", f"{len(several)} gates want several people")

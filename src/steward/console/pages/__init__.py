@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from steward.console.pages import components, data, events, glossary, overview, preferences, signing_in, stopping
+from steward.console.pages import (
+    components,
+    data,
+    events,
+    glossary,
+    overview,
+    preferences,
+    settings,
+    signing_in,
+    stopping,
+)
 
-PAGES = (overview, signing_in, preferences, stopping, glossary, events, data, components)
+PAGES = (overview, signing_in, preferences, stopping, glossary, events, *settings.PAGES, data, components)
 """Every page; each has a ``router``, and ``SOURCES`` if it has tables or charts."""
