@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -25,6 +26,7 @@ _TYPES: Final = {
 }
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _VENDORED: Final = "vendor/"
+_IMPORT: Final = re.compile(r'(^import\s+|\bfrom\s+)"\./([\w-]+\.js)"', re.MULTILINE)
 _SQUEEZED: Final = frozenset({"css", "js"})
 STYLES: Final = "app.css"
 """All style sheets in one: those of ``static/css`` in the order of their names."""
@@ -49,7 +51,12 @@ def _bytes(name: str) -> bytes | None:
         parts = sorted((each for each in _ROOT.joinpath("css").iterdir()), key=lambda each: each.name)
         return b"\n".join(part.read_bytes() for part in parts)
     found = _ROOT.joinpath(*name.split("/"))
-    return found.read_bytes() if found.is_file() else None
+    body = found.read_bytes() if found.is_file() else None
+    if body is None or name.startswith(_VENDORED) or not name.endswith(".js"):
+        return body
+    # What a module imports is kept for ever, too: it is asked for by a name that changes with its content.
+    folder = name.rpartition("/")[0]
+    return _IMPORT.sub(lambda each: f'{each[1]}"{url(f"{folder}/{each[2]}")}"', body.decode()).encode()
 
 
 @cache
