@@ -24,6 +24,7 @@ from steward.cases.grid.plant import SimulatedPlant
 from steward.cases.grid.references import Market
 from steward.cases.grid.simulation import Simulation, open_runtime, settings_in
 from steward.cases.grid.training import Columns, columns_of
+from steward.cases.grid.yardsticks import Yardsticks
 from steward.clock import SystemClock, VirtualClock
 from steward.errors import EngineError
 from steward.insight.rows import ApprovalRow
@@ -122,7 +123,9 @@ async def play(options: DemoOptions) -> dict[str, object]:
     plant = SimulatedPlant("region", local, Battery())
     runtime = await open_runtime(folder, plant, world.columns, clock, approve_above_eur=approve_above_eur)
     async with runtime:
-        server = await _listen(runtime, options.host, options.port)
+        market = Market.of(world.history, world.columns.price)
+        yardsticks = Yardsticks(market, plant.battery, world.first)
+        server = await _listen(runtime, yardsticks, options.host, options.port)
         try:
             options.ready(server.port)
             state = DemoState(
@@ -134,7 +137,7 @@ async def play(options: DemoOptions) -> dict[str, object]:
                 zone=local.zone,
                 energy_mwh=plant.battery.energy_mwh,
             )
-            feed, market = Feed("region", world.history, world.columns), Market.of(world.history, world.columns.price)
+            feed = Feed("region", world.history, world.columns)
             simulation = Simulation(runtime, clock=clock, plant=plant, feed=feed, market=market)
             with view:
                 await _Show(options, world, simulation, state, view).play()
@@ -227,11 +230,12 @@ class _Show:
                 self._loop.remove_signal_handler(number)
 
 
-async def _listen(runtime: Runtime, host: str, port: int) -> Server:
+async def _listen(runtime: Runtime, yardsticks: Yardsticks, host: str, port: int) -> Server:
     from steward.api.server import Server  # noqa: PLC0415 - FastAPI takes half a second
+    from steward.cases.grid import page  # noqa: PLC0415
     from steward.console.console import Console  # noqa: PLC0415
 
-    rooms = [Console(about="demo data")]
+    rooms = [Console(cases=[page.case(yardsticks)], about="demo data")]
     try:
         return await Server.start(runtime, host, port, rooms=rooms)
     except EngineError as error:
