@@ -195,6 +195,12 @@ def day_values(db: sqlite3.Connection, decision: str | None, since: date | None,
     ]
 
 
+def first_days(db: sqlite3.Connection) -> dict[str, date]:
+    """Return the day (UTC) of each decision's first run, by name."""
+    query = "SELECT decision, min(start_min) FROM tallies WHERE span_min = ? GROUP BY decision ORDER BY decision"
+    return {decision: moment(start_min * _MINUTE_US).date() for decision, start_min in db.execute(query, (_DAY,))}
+
+
 def pulse(
     db: sqlite3.Connection, since: datetime, until: datetime, step: timedelta, decisions: Collection[str] | None
 ) -> list[Pulse]:

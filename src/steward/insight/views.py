@@ -26,7 +26,7 @@ from steward.insight.fold import CHANGING, COLUMNS, RunState
 from steward.insight.listing import Filter
 from steward.insight.questions import Asker, Precedents, QuestionRow, Which
 from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, Pulse, RunRow, Worth, approval_row, run_row
-from steward.insight.tally import Tally, day_values, pulse, totals
+from steward.insight.tally import Tally, day_values, first_days, pulse, totals
 from steward.ledger.port import Entry
 from steward.records import Status
 
@@ -220,6 +220,10 @@ class Views:
     ) -> list[DayValue]:
         """Return what the decisions of each day (UTC) were worth, ``since`` and ``until`` included, oldest first."""
         return day_values(self._db, decision, since, until)
+
+    def first_days(self) -> dict[str, date]:
+        """Return the day (UTC) on which each decision was first made, by name."""
+        return first_days(self._db)
 
     def pulse(
         self,
