@@ -45,8 +45,8 @@ class Audience:
 
     @property
     def now(self) -> datetime:
-        """The time by the runtime's clock, which is virtual in a demo."""
-        return self.runtime.clock.now()
+        """The minute by the runtime's clock, which is virtual in a demo; a text does not change with each second."""
+        return self.runtime.clock.now().replace(second=0, microsecond=0)
 
     def render(self, template: str, **content: Any) -> str:
         """Return a template's text; its ``view`` is this audience."""

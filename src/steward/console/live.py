@@ -58,7 +58,7 @@ class _Group:
         return self._message(self._texts)
 
     def _message(self, texts: Mapping[str, str]) -> bytes:
-        told = {"html": texts, "waiting": max(self._waiting, 0), "now": self._audience.now.isoformat()}
+        told = {"html": texts, "waiting": max(self._waiting, 0), "now": self._audience.runtime.clock.now().isoformat()}
         return b"data: %b\n\n" % msgspec.json.encode(told)
 
 
