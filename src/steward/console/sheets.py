@@ -45,6 +45,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     SHARE = "share"
     MONEY = "money"
+    EXACT = "exact"
     TIME = "time"
     DATE = "date"
     STATUS = "status"
@@ -54,7 +55,10 @@ class Kind(StrEnum):
     @property
     def is_number(self) -> bool:
         """Whether it stands on the right."""
-        return self in (Kind.NUMBER, Kind.SHARE, Kind.MONEY)
+        return self in (Kind.NUMBER, Kind.SHARE, *_MONEYS)
+
+
+_MONEYS: Final = (Kind.MONEY, Kind.EXACT)
 
 
 class Tag(NamedTuple):
@@ -160,7 +164,7 @@ class Sheet(Generic[R]):
         for column in self.columns:
             value = column.value(row)
             yield column.key, _plain(value)
-            if column.kind is Kind.MONEY:
+            if column.kind in _MONEYS:
                 yield f"{column.key}_unit", value.unit if isinstance(value, Money) else None
 
     def written(self, ending: str) -> bytes:
@@ -203,7 +207,7 @@ class Sheet(Generic[R]):
 
 
 def _names(column: Column[Any]) -> tuple[str, ...]:
-    return (column.key, f"{column.key}_unit") if column.kind is Kind.MONEY else (column.key,)
+    return (column.key, f"{column.key}_unit") if column.kind in _MONEYS else (column.key,)
 
 
 def _plain(value: Any) -> Plain:
