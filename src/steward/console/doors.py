@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from steward.access.permissions import Permission
+from steward.api.desk import WAYS
 from steward.api.doors import Door, Of
 
 _P = Permission
@@ -32,6 +33,10 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("POST", "/preferences"): _PUBLIC,
     ("POST", "/acting-as"): _OWN,
     ("GET", "/glossary"): _OWN,
+    # Approvals: what each answer needs stands at the desk that takes it
+    ("GET", "/approvals"): _SOMEBODY,
+    ("GET", "/approvals/{decision_id}"): Door(_P.READ, Of.RUN),
+    **{("POST", f"/approvals/{{decision_id}}/{name}"): Door(way.permission, Of.RUN) for name, way in WAYS.items()},
     # The stop switch
     ("GET", "/stop"): _SOMEBODY,
     ("POST", "/stop"): Door(_P.STOP, Of.EACH),

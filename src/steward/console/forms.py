@@ -22,6 +22,8 @@ _MAX_FIELDS = 200
 def decode_form(struct: type[T], body: bytes) -> T:
     """Decode a form into a struct; fields left empty are as if they were not there.
 
+    Fields named ``choice.pay`` and ``choice.amount`` are the parts of a field ``choice``, as text by name.
+
     Args:
         struct: What the form's fields are.
         body: As the browser sent it.
@@ -35,6 +37,10 @@ def decode_form(struct: type[T], body: bytes) -> T:
         ...     times: int = 1
         >>> decode_form(Answer, b"reason=too+dear&times=")
         Answer(reason='too dear', times=1)
+        >>> class Change(Struct, forbid_unknown_fields=True):
+        ...     choice: dict[str, str]
+        >>> decode_form(Change, b"choice.pay=yes&choice.amount=7")
+        Change(choice={'pay': 'yes', 'amount': '7'})
     """
     try:
         sent = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=_MAX_FIELDS)
@@ -42,13 +48,16 @@ def decode_form(struct: type[T], body: bytes) -> T:
         raise ContractError("the form cannot be read", why=str(error), code="http.bad-request") from error
     fields: dict[str, Any] = {}
     lists = {each.encode_name for each in msgspec.structs.fields(struct) if _is_list(each.type)}
+    seen: set[str] = set()
     for name, value in sent:
+        whole, _, part = name.partition(".")
         if name in lists:
             fields.setdefault(name, []).append(value.strip())
-        elif name in fields:
+        elif name in seen or (part and not isinstance(fields.setdefault(whole, {}), dict)):
             raise ContractError(f"the field {name} was sent twice", fix="send it once", field=name)
         elif value.strip():
-            fields[name] = value.strip()
+            (fields[whole] if part else fields)[part or name] = value.strip()
+        seen.add(name)
     return fitted(struct, fields)
 
 

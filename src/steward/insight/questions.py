@@ -27,7 +27,7 @@ from steward.wire import UNREADABLE
 
 SCHEMA: Final = """
 CREATE TABLE questions (
-  run_id BLOB PRIMARY KEY, decision TEXT NOT NULL, proposer TEXT NOT NULL DEFAULT '', proposed TEXT,
+  run_id BLOB PRIMARY KEY, decision TEXT NOT NULL, proposer TEXT NOT NULL DEFAULT '', rule TEXT, proposed TEXT,
   asked_us INTEGER NOT NULL DEFAULT 0, round INTEGER NOT NULL DEFAULT 0, verdict TEXT, settled_us INTEGER,
   person TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
@@ -106,6 +106,7 @@ class QuestionRow(Struct, frozen=True, kw_only=True):
         decision: Its name.
         asked_at: Since when it waits, or waited.
         choice: What is or was asked, as changed by people.
+        rule: The policy's rule that proposed it, if it has a name; ``None`` of what people changed.
         otherwise: What is done if they refuse or do not answer.
         impact: The money at stake.
         deadline: Until when they may answer.
@@ -136,6 +137,7 @@ class QuestionRow(Struct, frozen=True, kw_only=True):
     needed: int
     agreed: int
     groups: tuple[str, ...]
+    rule: str | None = None
     snoozed_until: datetime | None = None
     verdict: str | None = None
     settled_at: datetime | None = None
@@ -176,9 +178,13 @@ class _Provenance(Struct):
     by: str | UnsetType = UNSET
 
 
+class _Policy(Struct):
+    rule: str | None = None
+
+
 class _Decided(Struct):
     decision: str
-    status: str
+    policy: _Policy
     provenance: _Provenance
 
 
@@ -213,8 +219,8 @@ def take(db: sqlite3.Connection, entries: Sequence[Entry]) -> None:
 def _decided(db: sqlite3.Connection, run: bytes, body: _Decided) -> None:
     by = body.provenance.by
     proposer = "" if by is UNSET or by == "system" else by
-    db.execute("INSERT OR IGNORE INTO questions (run_id, decision, proposer) VALUES (?, ?, ?)",
-               (run, body.decision, proposer))  # fmt: skip
+    db.execute("INSERT OR IGNORE INTO questions (run_id, decision, proposer, rule) VALUES (?, ?, ?, ?)",
+               (run, body.decision, proposer, body.policy.rule))  # fmt: skip
 
 
 def _asked(db: sqlite3.Connection, run: bytes, body: Asked) -> None:
@@ -282,7 +288,8 @@ KINDS: Final = frozenset(_TAKE)
 """The kinds of entries that are taken in here, of ``decided`` only some."""
 
 _ROW: Final = """
-SELECT q.run_id, q.decision, q.asked_us, r.asked, r.deadline_us, q.verdict, q.settled_us, q.person, q.reason,
+SELECT q.run_id, q.decision, iif(q.round, NULL, q.rule), q.asked_us,
+  r.asked, r.deadline_us, q.verdict, q.settled_us, q.person, q.reason,
   (SELECT count(*) FROM question_parts p WHERE p.run_id = q.run_id AND p.round = q.round AND p.part = 'agreed'),
   (SELECT json_group_array(name) FROM (SELECT g.name FROM question_groups g WHERE g.run_id = q.run_id ORDER BY g.rung)),
   (SELECT s.until_us FROM question_snoozes s WHERE s.run_id = q.run_id AND s.person = ? AND s.until_us > ?)
@@ -363,13 +370,15 @@ def _among(column: str, names: Collection[str] | None) -> tuple[str, tuple[str, 
 
 
 def _row(row: Sequence[Any]) -> QuestionRow:
-    run, decision, asked_us, asked, deadline_us, verdict, settled_us, person, reason, agreed, groups, until_us = row
+    run, decision, rule, asked_us, asked, deadline_us, verdict, settled_us, person, reason, *others = row
+    agreed, groups, until_us = others
     body = _read_asked(asked)
     return QuestionRow(
         decision_id=UUID(bytes=run),
         decision=decision,
         asked_at=moment(asked_us),
         choice=body.choice,
+        rule=rule,
         otherwise=body.gate.otherwise,
         impact=body.gate.impact,
         deadline=moment(deadline_us),

@@ -11,7 +11,7 @@ from typing import Final
 from steward.errors import EngineError
 from steward.insight import answers, questions, tally
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 _SCHEMA = """
 CREATE TABLE position (next INTEGER NOT NULL, head BLOB NOT NULL);
 INSERT INTO position VALUES (0, x'');

@@ -28,7 +28,7 @@ def plan_of(decision: Decision[Any, Any, Any]) -> Plan | None:
     """Return what a decision's action does, ready to be run; ``None`` if it has none."""
     if decision.action is None:
         return None
-    kind = _choice_type(decision.policy)  # found once: it takes longer than most actions
+    kind = choice_type(decision.policy)  # found once: it takes longer than most actions
     return Plan.of(decision.action, code=decision.action_code, read_choice=partial(_typed, decision.name, kind))
 
 
@@ -38,7 +38,7 @@ def typed_choice(decision: Decision[Any, Any, Any], stored: object) -> Any:
     Raises:
         DeclarationError: It is of another type, as an earlier release's choice may be.
     """
-    return _typed(decision.name, _choice_type(decision.policy), stored)
+    return _typed(decision.name, choice_type(decision.policy), stored)
 
 
 def _typed(decision: str, kind: Any, stored: object) -> Any:
@@ -64,7 +64,16 @@ def _read_other(kind: type[Any], stored: object) -> object:
     raise TypeError(f"a {kind.__name__} cannot be read from the ledger")
 
 
-def _choice_type(policy: Callable[..., Any]) -> Any:
+def choice_type(policy: Callable[..., Any]) -> Any:
+    """Return the type of choice that a policy declares to return; ``None`` if it does not, or cannot be told.
+
+    Example:
+        >>> from steward.decision.choice import Choice
+        >>> def hold(features: object, prediction: object) -> Choice[str]:
+        ...     return Choice("hold", reasons=("always",))
+        >>> choice_type(hold)
+        <class 'str'>
+    """
     try:
         returned = get_type_hints(policy).get("return")
     except (NameError, TypeError):

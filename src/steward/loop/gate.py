@@ -24,6 +24,7 @@ from steward.decision.feature import Features
 from steward.entries import Approved, Asked, Barred, Body, Escalated, Expired
 from steward.errors import Denied
 from steward.ledger.run import Run
+from steward.loop.choose import expected_value
 from steward.loop.encode import own_code, read_as
 from steward.records import GateFacts, Money, Prediction, Record, Rung
 
@@ -72,6 +73,16 @@ def weigh_again(decision: Decision[Any, Any, Any], record: Record, choice: objec
     with own_code("gate.impact"):
         impact = decision.gate.impact(Features(record.features), _prediction(decision, record), choice)
         return Money.rounded(impact, decision.economics.unit)
+
+
+def expect_again(decision: Decision[Any, Any, Any], record: Record, choice: object) -> Money | None:
+    """Return what ``choice`` is expected to earn in the place of the record's own, if the decision says how to tell.
+
+    Raises:
+        StewardError: The decision's own code cannot tell (``code`` is ``gate-failed``).
+    """
+    with own_code("economics.expected"):
+        return expected_value(decision, Features(record.features), _prediction(decision, record), choice)
 
 
 def _prediction(decision: Decision[Any, Any, Any], record: Record) -> Prediction[Any]:

@@ -19,10 +19,12 @@ from steward.insight.views import Views
 from steward.ledger.port import Commit, Entry
 from steward.ledger.run import Run
 from steward.loop import verdicts
+from steward.loop.act import typed_choice
 from steward.loop.asks import Approval
 from steward.loop.encode import draft
-from steward.loop.gate import Keyed, escalate, expire, settle
+from steward.loop.gate import Keyed, escalate, expect_again, expire, settle
 from steward.loop.verdicts import Said
+from steward.records import Money
 from steward.runtime.journal import Journal
 
 Verdict = Callable[[Run, Said], Sequence[Keyed]]
@@ -110,6 +112,16 @@ class Answers:
         except StewardError as error:
             return error
         return None
+
+    def expects(self, run: Run, choice: object) -> Money | None:
+        """Return what a choice, as plain data, is expected to earn in a run, if its decision says how to tell.
+
+        Raises:
+            NotFound: The decision is not declared any more.
+            StewardError: Its code has changed since, and cannot tell.
+        """
+        decision = self._declared(run)
+        return expect_again(decision, run.record, typed_choice(decision, choice))
 
     async def remind(self, run: Run) -> None:
         """Do what is due for a run that waits: settle it, let it expire, or climb the ladder; and look again later."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from steward.console.pages import (
+    approvals,
     components,
     data,
     events,
@@ -14,5 +15,5 @@ from steward.console.pages import (
     stopping,
 )
 
-PAGES = (overview, signing_in, preferences, stopping, glossary, events, *settings.PAGES, data, components)
+PAGES = (overview, approvals, signing_in, preferences, stopping, glossary, events, *settings.PAGES, data, components)
 """Every page; each has a ``router``, and ``SOURCES`` if it has tables or charts."""
