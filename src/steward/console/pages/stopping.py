@@ -66,7 +66,7 @@ def _wanted(view: View, sent: Pressed) -> StopIn:
         raise ContractError(
             f"a reason has 1 to {_MAX_REASON_LETTERS:,} letters", fix="say why: it is kept for ever", field="reason"
         )
-    return StopIn(decision=sent.decision, reason=sent.reason, by=view.person)
+    return StopIn(decision=sent.decision, reason=sent.reason, by=view.acting)
 
 
 async def _shown(view: View, typed: Pressed, error: StewardError | None = None, *, resuming: str = "") -> Response:
