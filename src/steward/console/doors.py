@@ -41,6 +41,10 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/stop"): _SOMEBODY,
     ("POST", "/stop"): Door(_P.STOP, Of.EACH),
     ("POST", "/resume"): Door(_P.STOP, Of.EACH),
+    # What decisions are worth
+    ("GET", "/inventory"): _SOMEBODY,
+    ("GET", "/inventory/{name}"): Door(_P.READ, Of.DECISION),
+    ("GET", "/value"): _SOMEBODY,
     # The settings
     ("GET", "/settings"): _SOMEBODY,
     ("GET", "/settings/people"): _OFFICE,

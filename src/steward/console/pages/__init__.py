@@ -8,12 +8,27 @@ from steward.console.pages import (
     data,
     events,
     glossary,
+    inventory,
     overview,
     preferences,
     settings,
     signing_in,
     stopping,
+    value,
 )
 
-PAGES = (overview, approvals, signing_in, preferences, stopping, glossary, events, *settings.PAGES, data, components)
+PAGES = (
+    overview,
+    approvals,
+    signing_in,
+    preferences,
+    stopping,
+    glossary,
+    events,
+    inventory,
+    value,
+    *settings.PAGES,
+    data,
+    components,
+)
 """Every page; each has a ``router``, and ``SOURCES`` if it has tables or charts."""
