@@ -149,6 +149,21 @@ def test_each_step_counts_the_runs_decided_in_it(
     views.close()
 
 
+@given(
+    st.lists(st.integers(0, 4 * 24 * 3600).map(lambda s: timedelta(seconds=s)), max_size=30),
+    st.integers(-3000, 6000),
+    st.integers(-10, 6000),
+)
+def test_runs_are_counted_between_any_two_minutes(after: list[timedelta], offset_min: int, length_min: int) -> None:
+    views = filled([(each, "decided") for each in after])
+    since = START + offset_min * MINUTE
+    until = since + length_min * MINUTE
+    assert views.runs_between(since, until) == sum(since <= START + each < until for each in after)
+    own = sum(since <= START + each < until for each in after[::2])
+    assert views.runs_between(since, until, among={NAMES[0]}) == own
+    views.close()
+
+
 def test_a_step_may_be_of_some_decisions_only() -> None:
     views = filled([(0 * HOUR, "decided"), (1 * HOUR, "acted"), (2 * HOUR, "acted")])
     whole = (START, START + DAY, DAY)

@@ -63,20 +63,20 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "1h": _Kind("1 h", _MINUTE, 60, _HOUR, "the hour before"),
     TODAY: _Kind("Today", _HOUR, 24, _DAY, "yesterday by now"),
     "7d": _Kind("7 d", 3 * _HOUR, 56, 7 * _DAY, "the 7 days before"),
-    "30d": _Kind("30 d", 12 * _HOUR, 60, 30 * _DAY, "the 30 days before"),
+    "30d": _Kind("30 d", _DAY, 30, 30 * _DAY, "the 30 days before"),
 }
 _STEP_WORDS: Final = {
     _MINUTE: "a minute",
     _HOUR: "an hour",
     3 * _HOUR: "in 3 hours",
-    12 * _HOUR: "in 12 hours",
+    _DAY: "a day",
 }
 RANGES: Final[Mapping[str, str]] = {name: kind.label for name, kind in _KINDS.items()}
 """What may be chosen, with its label."""
 
 
 def range_of(parameters: Mapping[str, str], now: datetime, zone: Zone) -> Range:
-    """Return the range that a URL chooses; days begin at midnight in ``zone``.
+    """Return the range that a URL chooses; today begins at midnight in ``zone``.
 
     Raises:
         ContractError: There is no such range.
@@ -85,12 +85,18 @@ def range_of(parameters: Mapping[str, str], now: datetime, zone: Zone) -> Range:
     kind = _KINDS.get(name)
     if kind is None:
         raise ContractError(f"there is no range {name!r}", fix=f"choose one of {', '.join(_KINDS)}", field="range")
+    if kind.step == _DAY:
+        # The days of UTC, as the page of value has them: they are counted beforehand.
+        until = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
+        return Range(name, until - kind.steps * _DAY, now, until, kind.step, kind.before, kind.than)
     midnight = zone.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
     since = midnight.astimezone(UTC)
     if name == TODAY:
         # A day on which clocks are changed has 23 or 25 hours.
         until = (midnight.replace(tzinfo=None) + _DAY).replace(tzinfo=midnight.tzinfo).astimezone(UTC)
     else:
+        # From full hours on, also where midnight is none by UTC.
+        since = since.replace(minute=0)
         until = since + ((now - since) // kind.step + 1) * kind.step
         since = until - kind.steps * kind.step
     return Range(name, since, now, until, kind.step, kind.before, kind.than)

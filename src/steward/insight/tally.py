@@ -7,7 +7,7 @@ about any stretch of time reads few rows, whatever the number of runs.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -52,6 +52,7 @@ _SET: Final = ", ".join(
 _PLACES: Final = ", ".join("?" * (5 + _NUMBERS))
 _ADD: Final = f"INSERT INTO tallies VALUES ({_PLACES}) ON CONFLICT DO UPDATE SET {_SET}"  # noqa: S608 - own columns
 _FORGET: Final = f"DELETE FROM tallies WHERE {_KEY} AND runs = 0"  # noqa: S608 - the table's own columns
+_COUNT: Final = "SELECT coalesce(sum(runs), 0) FROM tallies WHERE span_min = ? AND start_min >= ? AND start_min < ?"
 _READ: Final = "SELECT * FROM tallies WHERE span_min = ? AND start_min >= ? AND start_min < ?"
 
 _Key = tuple[int, str, str, str]
@@ -229,6 +230,28 @@ def pulse(
         )
         for number, sums in enumerate(found)
     ]
+
+
+def runs_between(db: sqlite3.Connection, since: datetime, until: datetime, decisions: Collection[str] | None) -> int:
+    """Return how many runs were decided from one minute on, until before another."""
+    query, names = _COUNT, tuple(decisions or ())
+    if decisions is not None:
+        query = f"{_COUNT} AND decision IN ({', '.join('?' * len(names))})"
+    first, last = ((at - EPOCH) // _MINUTE for at in (since, until))
+    return sum(db.execute(query, (*part, *names)).fetchone()[0] for part in _covered(first, last, _SPANS))
+
+
+def _covered(first: int, last: int, spans: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Return the spans that make up a stretch of minutes, the longest that fit: their length, begin and end."""
+    if first < last:
+        *shorter, span_min = spans
+        begin, end = -(-first // span_min) * span_min, last // span_min * span_min
+        if begin < end:
+            yield span_min, begin, end
+            yield from _covered(first, begin, shorter)
+            yield from _covered(end, last, shorter)
+        else:
+            yield from _covered(first, last, shorter)
 
 
 def _days(

@@ -26,7 +26,7 @@ from steward.insight.fold import CHANGING, COLUMNS, RunState
 from steward.insight.listing import Filter
 from steward.insight.questions import Asker, Precedents, QuestionRow, Which
 from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, Pulse, RunRow, Worth, approval_row, run_row
-from steward.insight.tally import Tally, day_values, first_days, pulse, totals
+from steward.insight.tally import Tally, day_values, pulse, runs_between, totals
 from steward.ledger.port import Entry
 from steward.records import Status
 
@@ -249,6 +249,10 @@ class Views:
             ContractError: ``step`` is not whole minutes, or there are more than 10,000 steps.
         """
         return pulse(self._db, since, until, step, _both(decision, among))
+
+    def runs_between(self, since: datetime, until: datetime, *, among: Collection[str] | None = None) -> int:
+        """Return how many runs were decided from ``since`` until before ``until``, both taken down to the minute."""
+        return runs_between(self._db, since, until, among)
 
     def people(self, *, among: Collection[str] | None = None) -> PeopleReport:
         """Return how people answer when they are asked, ``among`` some decisions only."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -27,7 +27,6 @@ router = APIRouter()
 NEWEST: Final = "newest-decisions"
 _NEWEST_ROWS: Final = 10
 _LONGEST_CHOICE: Final = 60
-_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 _P95: Final = 0.95
 
 
@@ -108,20 +107,14 @@ def _pulses(audience: Audience, chosen: Range) -> list[Pulse]:
 
 
 def _tiles(audience: Audience, pulses: Sequence[Pulse], chosen: Range) -> list[Tile]:
-    before = _count(audience, chosen.since - chosen.before, chosen.now - chosen.before)
+    earlier = (chosen.since - chosen.before, chosen.now - chosen.before)
+    before = audience.runtime.views.runs_between(*earlier, among=audience.readable)
     found = tiles(pulses, before, chosen)
     # How many requests others send is not for those who may not see what they are for.
     if audience.readable is None or audience.readable >= audience.runtime.decisions.keys():
         answered = latency(*audience.service.metrics.latency.quantile(("decide",), _P95))
         found += [answered] if answered is not None else []
     return found
-
-
-def _count(audience: Audience, since: datetime, until: datetime) -> int:
-    """Return how many were decided; whole hours are quick to count, so only the last one is counted by minutes."""
-    views, hour = audience.runtime.views, max(since, until.replace(minute=0, second=0, microsecond=0))
-    steps = [(since, hour, _HOUR), (hour, until, _MINUTE)] if until - since > _HOUR else [(since, until, _MINUTE)]
-    return sum(each.runs for part in steps for each in views.pulse(*part, among=audience.readable))
 
 
 def _totals(audience: Audience) -> list[DecisionTotals]:
