@@ -33,13 +33,15 @@ _TOP: Final = 34
 _HEIGHT: Final = 270
 _RADII_PX: Final = (4.0, 23.0)
 _LINES: Final = 4
+_LEAST: Final = 1e-150
+"""Beyond it, and beyond one over it, products are no numbers any more."""
 _LABEL_CHARACTERS: Final = 26
 _SIDES: Final = ("right", "left", "above", "below")
 
 
 def draw_bubbles(figure: Bubbles) -> Markup:
     """Return the chart; what is not above zero on both axes has no place on it, and is named below."""
-    there = [each for each in figure.bubbles if (drawn(each.x) or 0) > 0 and (drawn(each.y) or 0) > 0]
+    there = [each for each in figure.bubbles if _LEAST < each.x < 1 / _LEAST and _LEAST < each.y < 1 / _LEAST]
     across, up = LogScale.over(each.x for each in there), LogScale.over(each.y for each in there)
     gutter = round(max([26.0, *(width_px(text) for text in up.labels())])) + 8
     left = "".join(
@@ -55,7 +57,7 @@ def draw_bubbles(figure: Bubbles) -> Markup:
         body.append(label("Nothing to show yet", "50%", _TOP + _HEIGHT / 2, "quiet", "middle"))
     picture = frame(
         title=figure.title,
-        legend=_legend(figure, there),
+        legend=_legend(figure, there, has_money=bool(there) and any(equal_money(across, up))),
         gutter=gutter,
         height=_TOP + _HEIGHT + 46,
         left=left,
@@ -198,11 +200,11 @@ def _drawn(placed: Placed, figure: Bubbles) -> str:
     return f'<g class="bubble">{shape}</g>'
 
 
-def _legend(figure: Bubbles, there: Sequence[Bubble]) -> str:
-    keys = dict.fromkeys((area_key(f"fill {each.tone}"), each.group) for each in there if each.group)
-    if not there:
-        return ""
-    return legend([*keys, (line_key("money"), f"equal money{f' ({figure.product})' if figure.product else ''}")])
+def _legend(figure: Bubbles, there: Sequence[Bubble], *, has_money: bool) -> str:
+    keys = [*dict.fromkeys((area_key(f"fill {each.tone}"), each.group) for each in there if each.group)]
+    if has_money:
+        keys.append((line_key("money"), f"equal money{f' ({figure.product})' if figure.product else ''}"))
+    return legend(keys) if keys else ""
 
 
 def _left_out(bubbles: Sequence[Bubble]) -> Markup:

@@ -54,7 +54,7 @@ class Scale(NamedTuple):
 
         Example:
             >>> Scale.over([0.0, 0.3], ticks=3).labels(), Scale.over([-40, 40], ticks=2).labels()
-            (['0.0', '0.1', '0.2', '0.3'], ['−50', '0', '50'])
+            (['0', '0.1', '0.2', '0.3'], ['−50', '0', '50'])
             >>> Scale.over([0, 2_600_000], ticks=3).labels()
             ['0', '1\xa0M', '2\xa0M', '3\xa0M']
         """
@@ -145,7 +145,7 @@ def tick_labels(ticks: tuple[float, ...]) -> list[str]:
     decimals = max(0, -math.floor(math.log10(step / unit) + 1e-9))
     if decimals > 3:
         unit, name, decimals = 1, "", max(0, -math.floor(math.log10(step) + 1e-9))
-    return [f"{tick / unit:,.{decimals}f}{name if tick else ''}".replace("-", _MINUS) for tick in ticks]
+    return [f"{tick / unit:,.{decimals}f}{name}".replace("-", _MINUS) if tick else "0" for tick in ticks]
 
 
 def power_of_ten(value: float) -> str:
