@@ -84,12 +84,12 @@ def test_a_sentence_says_what_happened_and_why(kind: type[Any]) -> None:
 @pytest.mark.parametrize(
     ("kind", "changes", "title", "detail"),
     [
-        (entries.Stepped, {"step": "open_breaker"}, "Open breaker: done", "step 2 · b-7 · at try 2"),
+        (entries.Stepped, {"step": "open_breaker", "attempt": 2}, "Open breaker: done", "step 2 · b-7 · at try 2"),
         (entries.Stepped, {"step": "settle", "attempt": 0, "result": None}, "Settle: fine", "step 2"),
         (entries.Doubted, {"step": "write"}, "Write: in doubt", None),
         (entries.Undone, {"step": "write"}, "Write: taken back", None),
-        (entries.Escalated, {"to": "duty"}, "duty asked, too", "nobody had answered"),
-        (entries.Escalated, {"to": "duty", "by": "ana"}, "duty asked, too", "by ana · “<reason>”"),
+        (entries.Escalated, {"to": "duty", "reason": ""}, "duty asked, too", "nobody had answered"),
+        (entries.Escalated, {"to": "duty", "by": "ana", "reason": "late"}, "duty asked, too", "by ana · “late”"),
         (entries.Notified, {"to": "ana", "channel": "smtp", "failed": "no route"}, "ana could not be told", None),
         (entries.Approved, {"by": "ana", "waited_s": 47.0}, "Approved by ana", "“<reason>” · after 47 s"),
         (entries.Approved, {"by": "ana", "waited_s": 600.0}, "Approved by ana", "“<reason>” · after 10 min"),

@@ -313,3 +313,22 @@ async def test_time_moves_a_failed_run_no_further(memory: World, till: Till) -> 
     await memory.later(timedelta(days=1))
     assert await memory.kinds(run_id) == ["decided", "failed"]
     assert runtime is not memory.runtime
+
+
+async def test_it_is_told_what_people_can_do_about_a_run(memory: World) -> None:
+    plant = Plant()
+    runtime = await memory.open(switching(plant))
+    run_id = await begun(memory)
+    offers = runtime.effects.offers(await runtime.run(run_id))
+    assert (offers.undo, offers.abort, offers.redrive, offers.signals) == (False, True, False, ("clear",))
+    for _ in range(3):
+        await memory.later(10 * MINUTE)
+    failed = runtime.effects.offers(await runtime.run(run_id))
+    assert (failed.undo, failed.abort, failed.redrive, failed.adopt, failed.signals) == (False, False, True, False, ())
+    done = await memory.restart(refund(Till(), gate=None))
+    gone = done.effects.offers(await done.run(run_id))
+    assert (gone.redrive, gone.adopt) == (True, True)
+    paid = await begun(memory)
+    assert done.effects.offers(await done.run(paid)).undo
+    await done.undo(paid, by="ann", reason="twice")
+    assert not done.effects.offers(await done.run(paid)).undo

@@ -8,14 +8,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from markupsafe import Markup
-from msgspec import Struct, UnsetType
+from msgspec import Struct
 
 from steward.api import desk
 from steward.console import words
-from steward.console.charts import drawing
 from steward.console.choice_forms import Field, form_of
 from steward.console.choices import chosen, measured, named
 from steward.console.view import View
+from steward.console.why import drivers, worth
 from steward.decision.decision import Decision
 from steward.decision.gate import impact_above
 from steward.entries import Asked, Changed
@@ -26,7 +26,6 @@ from steward.loop.act import choice_type
 from steward.loop.asks import Approval
 from steward.records import Money
 
-_MOST_DRIVERS: Final = 8
 _FEW: Final = 3
 """So many questions that proposed the very same say more than all others."""
 _VERDICTS: Final = {"Approved": "approved", "Rejected": "rejected", "Expired": "expired"}
@@ -132,8 +131,8 @@ def shown(view: View, run: Run) -> Shown:
         title=_title(run, approval.choice),
         otherwise=chosen(approval.otherwise),
         why_asked=_why_asked(declared, approval),
-        worth=_worth(view, run, approval),
-        drivers=_drivers(run),
+        worth=worth(view, run, approval.choice, approval.otherwise),
+        drivers=drivers(run),
         event=_rows(approval.event),
         features=_rows(record.features),
         precedents=same if are_alike else runtime.views.precedents(record.decision),
@@ -182,62 +181,6 @@ def _why_asked(declared: Decision[Any, Any, Any] | None, approval: Approval) -> 
     if gate is not None and isinstance(gate.needed, impact_above):
         return f"more than {words.money(Money.rounded(float(gate.needed.amount), approval.impact.unit))} at stake"
     return f"{words.money(approval.impact)} at stake"
-
-
-def _worth(view: View, run: Run, approval: Approval) -> Markup | None:
-    """Return a picture: the interval where the expected value is the model's own answer, else two bars."""
-    expected, otherwise = _expected(view, run, approval.choice), _expected(view, run, approval.otherwise)
-    record = run.record
-    if expected is None:
-        return _predicted(run)
-    unit = expected.unit
-
-    def told(value: float) -> str:
-        return words.money(Money.rounded(value, unit))
-
-    interval, value = record.interval, float(expected.amount)
-    if not isinstance(interval, UnsetType) and interval.low <= value <= interval.high and _is_answer(run, value):
-        safe = None if otherwise is None else float(otherwise.amount)
-        return drawing.interval(interval.low, interval.high, value, safe, "", told)
-    rows: list[tuple[str, float | None, str, str]] = [("If approved", value, told(value), "c1")]
-    if otherwise is not None:
-        rows.append(
-            (
-                f"Otherwise: {chosen(approval.otherwise)}",
-                float(otherwise.amount),
-                told(float(otherwise.amount)),
-                "dim",
-            )
-        )
-    return drawing.versus(rows, "Expected value, if approved and otherwise")
-
-
-def _predicted(run: Run) -> Markup | None:
-    record = run.record
-    value, interval = record.prediction, record.interval
-    if isinstance(interval, UnsetType) or not isinstance(value, int | float):
-        return None
-    return drawing.interval(interval.low, interval.high, float(value), None, "", words.number)
-
-
-def _is_answer(run: Run, value: float) -> bool:
-    answer = run.record.prediction
-    return isinstance(answer, int | float) and abs(float(answer) - value) < 0.01
-
-
-def _expected(view: View, run: Run, choice: object) -> Money | None:
-    try:
-        return view.runtime.answers.expects(run, choice)
-    except StewardError:
-        return None  # its code has changed since, or is gone: then nobody can tell what it would be worth
-
-
-def _drivers(run: Run) -> Markup | None:
-    moved = sorted(run.attribution.items(), key=lambda each: -abs(each[1]))[:_MOST_DRIVERS]
-    if not moved:
-        return None
-    rows = [(named(name)[0], measured(name, run.record.features.get(name)), value) for name, value in moved]
-    return drawing.contributions(rows, "How much each input moved the model's answer")
 
 
 def _rows(values: object) -> Sequence[tuple[str, str]]:

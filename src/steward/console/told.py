@@ -196,8 +196,8 @@ def _expired(body: Expired) -> Told:
 
 
 def _escalated(body: Escalated) -> Told:
-    why = "nobody had answered" if body.by == _SYSTEM else _joined(f"by {body.by}", _quoted(body.reason))
-    return Told(at=body.at, title=f"{body.to} asked, too", detail=why, tone="warn")
+    why = "nobody had answered" if body.by == _SYSTEM else f"by {body.by}"
+    return Told(at=body.at, title=f"{body.to} asked, too", detail=_joined(why, _quoted(body.reason)), tone="warn")
 
 
 def _questioned(body: Questioned) -> Told:

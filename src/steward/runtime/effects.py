@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
+from msgspec import Struct
+
 from steward.clock import Clock
 from steward.decision.action import Action
+from steward.decision.steps import Signal
 from steward.errors import Conflict
 from steward.ledger.port import Commit, Draft
 from steward.ledger.run import Run
@@ -15,6 +18,28 @@ from steward.runtime.journal import Journal
 from steward.workflow.next import Next
 from steward.workflow.plan import Plans
 from steward.workflow.told import aborted, being_undone, intent_to_undo, redriven, signalled
+
+
+class Offers(Struct, frozen=True, kw_only=True):
+    """What people can do about a run now, if they may.
+
+    Attributes:
+        undo: Take back what it did.
+        abort: End it under way.
+        redrive: Let it go on.
+        adopt: It goes on with today's code only, as that which it began with is gone.
+        signals: What it can be told, by name.
+
+    Example:
+        >>> Offers(abort=True).undo
+        False
+    """
+
+    undo: bool = False
+    abort: bool = False
+    redrive: bool = False
+    adopt: bool = False
+    signals: tuple[str, ...] = ()
 
 
 class Effects:
@@ -37,6 +62,20 @@ class Effects:
         """Return what a run waits for; ``None`` if that is an answer, or nothing."""
         is_stopped = self._is_stopped(run.record.decision)
         return Next.of(self._plans.of(run), run, self._clock.now(), is_stopped=is_stopped)
+
+    def offers(self, run: Run) -> Offers:
+        """Return what people can do about a run now; who may is another question."""
+        at, plan, today = self._clock.now(), self._plans.of(run), self._plans.today(run.record.decision)
+        adopt = None if plan is not None else today
+        is_under_way = run.is_waiting or run.needs_action or run.halted is not None
+        steps = plan.steps if plan is not None and is_under_way else ()
+        return Offers(
+            undo=_holds(lambda: self._check_revocable(run)),
+            abort=_holds(lambda: aborted(run, at=at, by="-", reason="-")),
+            redrive=_holds(lambda: redriven(run, plan, at=at, by="-", reason="-", adopt=adopt)),
+            adopt=adopt is not None,
+            signals=tuple(step.name for step in steps if isinstance(step, Signal)),
+        )
 
     async def redrive(self, decision_id: UUID, *, by: str, reason: str, adopt_current_code: bool = False) -> Run:
         """Let a failed or halted run go on, its tries counted anew; see :func:`steward.workflow.told.redriven`.
@@ -104,3 +143,11 @@ class Effects:
 
     async def _run(self, decision_id: UUID) -> Run:
         return Run.of(await self._journal.ledger.of_run(decision_id), decision_id)
+
+
+def _holds(check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except Conflict:
+        return False
+    return True
