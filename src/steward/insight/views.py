@@ -26,7 +26,7 @@ from steward.insight.fold import CHANGING, COLUMNS, RunState
 from steward.insight.listing import Filter
 from steward.insight.questions import Asker, Precedents, QuestionRow, Which
 from steward.insight.rows import ApprovalRow, DayValue, DecisionTotals, Pulse, RunRow, Worth, approval_row, run_row
-from steward.insight.tally import Tally, day_values, pulse, runs_between, totals
+from steward.insight.tally import Tally, day_values, first_days, pulse, runs_between, totals
 from steward.ledger.port import Entry
 from steward.records import Status
 
