@@ -90,3 +90,22 @@ async def test_a_snapshot_holds_nothing_that_was_not_made_durable(sqlite: World)
     await sqlite.crash()
     answer = await sqlite.runtime.decide("cards.check", payment)
     assert answer.record.features["cards_payments_count_1h"] == 1
+
+
+async def test_what_is_written_while_the_state_is_read_again_is_counted(world: World) -> None:
+    runtime = await world.open(CARDS)
+    snapshots, ledger = runtime._parts.snapshots, world.ledger
+    read_cursor, written = ledger.cursor, False
+
+    async def cursor(name: str) -> int:
+        nonlocal written
+        if not written and name.startswith("loop:"):  # its messages have been read just now
+            written = True
+            await runtime.decide("cards.check", Payment(card="c", amount_eur=1.25, at=NOON))
+        return await read_cursor(name)
+
+    ledger.cursor = cursor  # type: ignore[method-assign] # somebody else writes at the worst moment
+    await snapshots.restore()
+    assert written
+    answer = await runtime.decide("cards.check", Payment(card="c", amount_eur=1.25, at=NOON))
+    assert answer.record.features["cards_payments_count_1h"] == 2

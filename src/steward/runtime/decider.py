@@ -37,6 +37,9 @@ class Decider:
         online: The feature state; events of a decision's own stream are shown to it.
         clock: Time and ids.
         restore: Brings the feature state back after it saw an event that could not be made durable.
+
+    Attributes:
+        settled: How many commits have ended, one way or the other.
     """
 
     def __init__(
@@ -51,12 +54,17 @@ class Decider:
         self._restore = restore
         self._observers = {name: self._observer(p) for name, p in prepared.items()}
         self._under_way: dict[UUID, Callable[[], object]] = {}
-        self._doubts = self._settled = 0
+        self._doubts = self._trusted = 0
+        self.settled = 0
         self._restoring = asyncio.Lock()
 
     def begin(self, prepared: Prepared, incoming: Incoming) -> Work:
         """Receive and featurize one event now."""
         return begin(prepared, incoming, self._clock, self._observers[prepared.decision.name])
+
+    def doubt(self) -> None:
+        """Let nothing begin before the feature state was brought back, as it saw what may not have been written."""
+        self._doubts += 1
 
     async def basis(self) -> int:
         """Return what whatever begins now is made from, for its commit; see ``Commit.basis``.
@@ -67,12 +75,12 @@ class Decider:
         Raises:
             EngineError: It cannot be brought back now.
         """
-        while self._settled != self._doubts:
+        while self._trusted != self._doubts:
             async with self._restoring:
                 doubts = self._doubts
-                if self._settled != doubts:
+                if self._trusted != doubts:
                     await self._restore()
-                    self._settled = doubts
+                    self._trusted = doubts
         return self._journal.ledger.failures
 
     def observe_again(self) -> None:
@@ -146,7 +154,7 @@ class Decider:
             for work in works:
                 work.stop("commit", error)
             if messages:
-                self._doubts += 1
+                self.doubt()
                 with suppress(EngineError):  # then whoever comes next restores it
                     await self.basis()
             return
@@ -160,6 +168,7 @@ class Decider:
             index += len(work.drafts)
 
     def _settle(self, works: Sequence[Work]) -> None:
+        self.settled += 1
         if self._under_way:  # empty where no decision reads its own stream
             for work in works:
                 self._under_way.pop(work.run_id, None)

@@ -268,10 +268,11 @@ async def _wired(
     acting = open_acting(journal, list(declared.values()), former, clock, stops)
     decider = Decider(prepared, journal, online, clock, snapshots.restore)
     pumps = {
-        name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock, restore=snapshots.restore)
+        name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock)
         for name, topic in topics_of(prepared.values()).items()
     }
     snapshots.pumps, snapshots.observe_again = pumps, decider.observe_again
+    snapshots.settled = lambda: decider.settled
     return Parts(
         settings=settings,
         clock=clock,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,10 +95,9 @@ class Pump:
         outcomes: Outcomes,
         online: OnlineFeatures,
         clock: Clock,
-        restore: Callable[[], Awaitable[object]],
     ) -> None:
         self.topic = topic
-        self._restore, self._batch = restore, list[StoredMessage]()
+        self._batch = list[StoredMessage]()
         self._decider, self._outcomes, self._online, self._clock = decider, outcomes, online, clock
 
     async def handle(self, batch: Sequence[StoredMessage]) -> Commit:
@@ -106,7 +105,7 @@ class Pump:
         if self._batch and batch[0].offset <= self._batch[-1].offset:
             # Its commit failed, so it is asked again; but the feature state has seen what came after.
             self._batch = []
-            await self._restore()
+            self._decider.doubt()
         basis = await self._decider.basis()
         self._batch = list(batch)
         begun: dict[str, tuple[Prepared, list[tuple[StoredMessage, Work]]]] = {}

@@ -51,6 +51,7 @@ class Snapshots:
         self._restores = 0
         self.pumps: Mapping[str, Pump] = {}
         self.observe_again: Callable[[], None] = lambda: None
+        self.settled: Callable[[], int] = lambda: 0
 
     async def restore(self) -> int:
         """Bring the feature state to where the loop had come; return how many messages were read again."""
@@ -58,8 +59,12 @@ class Snapshots:
         snapshot = self._load()
         places = {name: snapshot.positions.get(name, 0) for name, pump in self.pumps.items() if pump.topic.stream}
         missing: list[tuple[Pump, StoredMessage]] = []
-        while new := [(name, stored) for name in places for stored in await self._read_on(name, places)]:
-            missing += [(self.pumps[name], stored) for name, stored in new]
+        settled = -1
+        # A commit that ends while this waits is neither read here nor observed again as one under way.
+        while settled != self.settled():
+            settled = self.settled()
+            while new := [(name, stored) for name in places for stored in await self._read_on(name, places)]:
+                missing += [(self.pumps[name], stored) for name, stored in new]
         # From here on nothing waits, so that nobody reads a state that is only half restored.
         self._online.restore(snapshot.state)
         for pump, stored in missing:
