@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
@@ -18,7 +19,10 @@ from steward.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from steward.cases.grid.history import Source
+    from steward.console.console import Case
+    from steward.runtime.project import AnyDecision
 
+_GRID = "grid.battery-dispatch"
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 Time = Annotated[str, typer.Option("--time-column", help="The column with the start of each interval.")]
 Zone = Annotated[str, typer.Option(help="The zone whose days the market trades; times without offset are in it.")]
@@ -42,6 +46,15 @@ def add_to(app: typer.Typer) -> None:
     grid.command(epilog=examples(example))(backtest)
     cases.add_typer(grid, name="grid")
     app.add_typer(cases, name="case")
+
+
+def cases_of(decisions: Iterable[AnyDecision]) -> list[Case]:
+    """Return the pages of the worked cases whose decisions are among those that a project declares."""
+    if all(decision.name != _GRID for decision in decisions):
+        return []
+    from steward.cases.grid import page  # noqa: PLC0415 - needs the grid extra
+
+    return [page.case()]
 
 
 def duration(text: str) -> timedelta:

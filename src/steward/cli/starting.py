@@ -62,6 +62,7 @@ def serve(
     from steward.api.listening import needs_first_key  # noqa: PLC0415 - as below
     from steward.api.server import run  # noqa: PLC0415 - FastAPI takes half a second
     from steward.api.server import serve as listen  # noqa: PLC0415
+    from steward.cli.case import cases_of  # noqa: PLC0415
     from steward.cli.running import announced  # noqa: PLC0415
     from steward.console.console import Console  # noqa: PLC0415
     from steward.runtime.project import load_decisions  # noqa: PLC0415
@@ -77,7 +78,7 @@ def serve(
             guarded = runtime.guard.directory.claimed or needs_first_key(runtime, settings.host)
             await listen(
                 runtime,
-                rooms=[Console()],
+                rooms=[Console(cases=cases_of(decisions))],
                 ready=lambda port: _greet(announce(port), decisions, guarded),
                 invite=_invite,
             )

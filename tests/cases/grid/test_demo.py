@@ -57,10 +57,12 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "_TRAINED_DAYS", 90)
     monkeypatch.setattr(demo, "_DAYS", 93)
     monkeypatch.setattr(demo, "_FRAME_S", 0.01)
+    monkeypatch.setattr(demo, "_NOT_ASKED", 0.2)  # so few days ask more often
 
 
 def options(folder: Path, view: demo_view.View, **changed: Any) -> DemoOptions:
-    given: dict[str, Any] = {"hours_per_s": 1e6, "answer_s": 0.05, "port": 0, "folder": folder, "view": view}
+    quick = {"hours_per_s": 1e6, "answer_s": 0.05, "port": 0, "warm_days": 0}
+    given: dict[str, Any] = {**quick, "folder": folder, "view": view}
     return DemoOptions(**{**given, **changed})
 
 

@@ -14,30 +14,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steward.cases.grid import demo_state, demo_view, forecast, generator, quality, training
+from steward.cases.grid import demo_view, generator, quality, training
 from steward.cases.grid.battery import Battery
-from steward.cases.grid.demo_state import DemoState, Follower, Question
+from steward.cases.grid.demo_state import DemoState, Follower, Question, Standing
 from steward.cases.grid.feed import Feed
 from steward.cases.grid.history import History, Source, read_history
 from steward.cases.grid.local_days import HOUR
+from steward.cases.grid.pace import Pace
 from steward.cases.grid.plant import SimulatedPlant
 from steward.cases.grid.references import Market
-from steward.cases.grid.simulation import Simulation, open_runtime, settings_in
+from steward.cases.grid.simulation import Answer, Simulation, open_runtime, settings_in
 from steward.cases.grid.training import Columns, columns_of
 from steward.cases.grid.yardsticks import Yardsticks
 from steward.clock import SystemClock, VirtualClock
 from steward.errors import EngineError
-from steward.insight.rows import ApprovalRow
 from steward.models.registry import FolderRegistry
 from steward.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
     from steward.api.server import Server
+    from steward.console.console import Console
 
-_ZONE, _FIRST, _DAYS = "Europe/Madrid", date(2024, 1, 1), 540
-_TRAINED_DAYS = 400
+_ZONE, _FIRST, _DAYS = "Europe/Madrid", date(2024, 1, 1), 773
+_TRAINED_DAYS = 408
 _ROUNDS = 200
 _FRAME_S = 0.1
+_NOT_ASKED = 0.7
+_AT_ONCE = Answer(agrees=True, by="simulated-desk", reason="played by the demo before anybody could look")
 _DAY = timedelta(days=1)
 
 
@@ -49,7 +52,9 @@ class DemoOptions:
         run_for: How long the live part lasts; until Ctrl-C or the end of the data by default.
         source: A file instead of synthetic data; its last third is played.
         hours_per_s: How many hours pass in a second.
-        answer_s: How many real seconds people have to answer.
+        answer_s: How many real seconds people have to answer, while nobody looks at the console; then as many as
+            the decision says.
+        warm_days: How many days are played at once before the server listens, so that there is something to see.
         folder: Where ledger and models are kept; a new temporary folder by default, which stays.
         host: Where the server listens.
         port: Its port; a free one if it is taken.
@@ -66,6 +71,7 @@ class DemoOptions:
     source: Source | None = None
     hours_per_s: float = 6.0
     answer_s: float = 20.0
+    warm_days: int = 7
     folder: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8700
@@ -117,15 +123,18 @@ async def play(options: DemoOptions) -> dict[str, object]:
     world = _world(options)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="steward-demo-"))
     print(f"{world.about}\nLearning from {(world.first - _first_day(world.history)).days} days ...", flush=True)
-    approve_above_eur = _prepare(world, folder)
-    local = world.history.local
+    _train(world, folder)
+    local, plant = world.history.local, SimulatedPlant("region", world.history.local, Battery())
+    market = Market.of(world.history, world.columns.price)
     clock = VirtualClock(local.start(world.first) - HOUR, seed=options.seed)
-    plant = SimulatedPlant("region", local, Battery())
-    runtime = await open_runtime(folder, plant, world.columns, clock, approve_above_eur=approve_above_eur)
+    threshold_eur = approve_above_eur(market, world.first, plant.battery)
+    runtime = await open_runtime(folder, plant, world.columns, clock, approve_above_eur=threshold_eur)
     async with runtime:
-        market = Market.of(world.history, world.columns.price)
+        feed = Feed("region", world.history, world.columns)
+        simulation = Simulation(runtime, clock=clock, plant=plant, feed=feed, market=market)
         yardsticks = Yardsticks(market, plant.battery, world.first)
-        server = await _listen(runtime, yardsticks, options.host, options.port)
+        begin = await _warm_up(simulation, world, options.warm_days)
+        console, server = await _listen(runtime, yardsticks, options.host, options.port)
         try:
             options.ready(server.port)
             state = DemoState(
@@ -137,69 +146,92 @@ async def play(options: DemoOptions) -> dict[str, object]:
                 zone=local.zone,
                 energy_mwh=plant.battery.energy_mwh,
             )
-            feed = Feed("region", world.history, world.columns)
-            simulation = Simulation(runtime, clock=clock, plant=plant, feed=feed, market=market)
+            print(demo_view.welcome(state), flush=True)
+            pace = Pace(
+                runtime,
+                clock,
+                hours_per_s=options.hours_per_s,
+                answer_s=options.answer_s,
+                watching=lambda: console.live.watching,
+                frame_s=_FRAME_S,
+            )
+            show = _Show(world, simulation, yardsticks, pace, state, view)
             with view:
-                await _Show(options, world, simulation, state, view).play()
+                await show.play(begin, options.run_for)
         finally:
             await server.stop()
     return _farewell(state)
 
 
+async def _warm_up(simulation: Simulation, world: World, days: int) -> datetime:
+    """Play the first days at once, so that there is something to see; return where to go on."""
+    await simulation.warm_up()
+    local = world.history.local
+    at, until = local.start(world.first), local.start(min(world.first + days * _DAY, world.until))
+    if at < until:
+        print(f"Playing the first {(until - at) // _DAY} days, in which {_AT_ONCE.by} answers ...", flush=True)
+    while at < until:
+        await simulation.begin(at)
+        await simulation.answer_all(_AT_ONCE)
+        simulation.end(at)
+        at += HOUR
+    return at
+
+
 class _Show:
     """Plays hours, paced by the wall clock, until it is told to stop."""
 
-    def __init__(
-        self, options: DemoOptions, world: World, simulation: Simulation, state: DemoState, view: demo_view.View
+    def __init__(  # noqa: PLR0917 - the parts of one show
+        self,
+        world: World,
+        simulation: Simulation,
+        yardsticks: Yardsticks,
+        pace: Pace,
+        state: DemoState,
+        view: demo_view.View,
     ) -> None:
-        self._options, self._world, self._simulation, self._state, self._view = options, world, simulation, state, view
+        self._world, self._simulation, self._yardsticks = world, simulation, yardsticks
+        self._pace, self._state, self._view = pace, state, view
         self._follower = Follower(simulation.runtime, state)
         self._loop = asyncio.get_running_loop()
-        self._over = asyncio.Event()
 
-    async def play(self) -> None:
-        """Play hour after hour."""
-        local, world, simulation = self._world.history.local, self._world, self._simulation
-        await simulation.warm_up()
-        if self._options.run_for is not None:
-            self._loop.call_later(self._options.run_for.total_seconds(), self._over.set)
+    async def play(self, at: datetime, run_for: timedelta | None) -> None:
+        """Play hour after hour from ``at`` on; at the end of the data, stay while somebody looks."""
+        if run_for is not None:
+            self._loop.call_later(run_for.total_seconds(), self._pace.over.set)
+        await self._follower.follow()
         with self._stopping_by_signal():
-            at, end = local.start(world.first), local.start(world.until)
-            while at < end and not self._over.is_set():
+            end = self._world.history.local.start(self._world.until)
+            while at < end and not self._pace.over.is_set():
                 await self._hour(at)
                 at += HOUR
-                if local.start(local.day_of(at)) == at:
-                    self._sum_up(local.day_of(at))
-            await simulation.finish(at)
+            await self._simulation.finish(at)
+            await self._sum_up(at)
             await self._show()
+            async for _ in self._pace.while_watched():
+                self._state.is_over = True
+                await self._show()
 
     async def _hour(self, at: datetime) -> None:
-        simulation = self._simulation
-        due = self._loop.time() + 1 / self._options.hours_per_s
+        simulation, begun = self._simulation, self._loop.time()
         await simulation.begin(at)
+        await self._sum_up(at)
         await self._show()
         for row in simulation.runtime.views.waiting():
-            await self._wait_for_answer(row)
+            async for rate in self._pace.question(row):
+                left = row.deadline - simulation.clock.now()
+                self._state.question = Question(
+                    row, left, left.total_seconds() / rate if rate else None, is_live=rate == 1
+                )
+                await self._show()
+            self._state.question = None
+            await self._show()
+        async for is_stopped in self._pace.hour(begun):
+            if is_stopped or self._state.is_stopped:
+                self._state.is_stopped = is_stopped
+                await self._show()
         simulation.end(at)
         self._state.soc_mwh = simulation.plant.state.soc_mwh
-        await self._pause(due - self._loop.time())
-
-    async def _wait_for_answer(self, row: ApprovalRow) -> None:
-        """Let the desk's clock run down while somebody may answer over HTTP."""
-        runtime, clock, begun = self._simulation.runtime, self._simulation.clock, self._loop.time()
-        while any(other.decision_id == row.decision_id for other in runtime.views.waiting()):
-            gone = min((self._loop.time() - begun) / self._options.answer_s, 1.0)
-            if self._over.is_set():
-                gone = 1.0
-            clock.set(row.asked_at + gone * (row.deadline - row.asked_at))
-            left = (1 - gone) * (row.deadline - row.asked_at)
-            self._state.question = Question(row, left, (1 - gone) * self._options.answer_s)
-            await runtime.advance()
-            await self._show()
-            await asyncio.sleep(_FRAME_S)
-        self._state.question = None
-        await runtime.advance()
-        await self._show()
 
     async def _show(self) -> None:
         for text in await self._follower.follow():
@@ -207,22 +239,19 @@ class _Show:
         self._state.now = self._simulation.clock.now()
         self._view.refresh(self._state)
 
-    def _sum_up(self, today: date) -> None:
-        days = [self._world.first + n * _DAY for n in range((today - self._world.first).days)]
-        market, battery = self._simulation.market, self._simulation.plant.battery
-        saved = self._state.saved_eur
-        self._state.standing = demo_state.standing(market, days, battery, self._world.first, saved)
-
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0 and not self._over.is_set():
-            await asyncio.wait([waiting := asyncio.ensure_future(self._over.wait())], timeout=seconds)
-            waiting.cancel()
+    async def _sum_up(self, at: datetime) -> None:
+        """Compare the whole days that are over, once their last hour is metered."""
+        local, first = self._world.history.local, self._world.first
+        last = local.day_of(at) - _DAY
+        if local.start(last + _DAY) == at and last >= first:
+            compared = await self._yardsticks.compared(first, last)
+            self._state.standing = Standing(compared.days, self._state.saved_eur, compared.rule_eur, compared.limit_eur)
 
     @contextmanager
     def _stopping_by_signal(self) -> Iterator[None]:
         signals = (signal.SIGINT, signal.SIGTERM)
         for number in signals:
-            self._loop.add_signal_handler(number, self._over.set)
+            self._loop.add_signal_handler(number, self._pace.over.set)
         try:
             yield
         finally:
@@ -230,18 +259,18 @@ class _Show:
                 self._loop.remove_signal_handler(number)
 
 
-async def _listen(runtime: Runtime, yardsticks: Yardsticks, host: str, port: int) -> Server:
+async def _listen(runtime: Runtime, yardsticks: Yardsticks, host: str, port: int) -> tuple[Console, Server]:
     from steward.api.server import Server  # noqa: PLC0415 - FastAPI takes half a second
     from steward.cases.grid import page  # noqa: PLC0415
     from steward.console.console import Console  # noqa: PLC0415
 
-    rooms = [Console(cases=[page.case(yardsticks)], about="demo data")]
+    console = Console(cases=[page.case(yardsticks)], about="demo data")
     try:
-        return await Server.start(runtime, host, port, rooms=rooms)
+        return console, await Server.start(runtime, host, port, rooms=[console])
     except EngineError as error:
         if error.code != "port-in-use":
             raise
-        return await Server.start(runtime, host, 0, rooms=rooms)
+        return console, await Server.start(runtime, host, 0, rooms=[console])
 
 
 def _world(options: DemoOptions) -> World:
@@ -258,21 +287,28 @@ def _world(options: DemoOptions) -> World:
     return World(history, columns_of(source), about, first + (2 * whole // 3) * _DAY)
 
 
-def _prepare(world: World, folder: Path) -> float:
-    """Train the demo's models; return above which money at stake a person is asked.
-
-    The amount is chosen so that one question comes up in the first two days: it lies between the two dearest hours
-    of their forecasts.
-    """
-    settings = settings_in(folder)
+def _train(world: World, folder: Path) -> None:
+    settings = settings_in(folder, world.history.local.zone)
     registry = FolderRegistry(settings.path(settings.registry))
     for recipe in (training.LOAD, training.PRICE) if world.columns.load else (training.PRICE,):
         quick = replace(recipe, rounds=_ROUNDS)
         training.train(quick, world.history, world.columns, until=world.first, registry=registry, clock=SystemClock())
-    model = registry.load(training.PRICE_MODEL)
-    known = [world.columns.known(world.history, world.first + n * _DAY) for n in range(2)]
-    second, dearest = np.sort(np.concatenate([forecast.prices(each, model) for each in known]))[-2:]
-    return round(Battery().power_mw * float(second + dearest) / 2, 2)
+
+
+def approve_above_eur(market: Market, first: date, battery: Battery) -> float:
+    """Return above which money at stake in an hour the demo asks a person.
+
+    It is what the battery moves at full power at the price that the dearest hour of three days in ten exceeded, in
+    the year before the first day: seldom enough to be worth a person, often enough that a visitor meets it.
+
+    Example:
+        >>> history = generator.synthetic_region("Europe/Madrid", date(2024, 1, 1), 100)
+        >>> approve_above_eur(Market.of(history, "price_eur_mwh"), date(2024, 4, 1), Battery()) > 500
+        True
+    """
+    known = (first - _first_day(market.history)).days
+    dearest = [market.day(first - n * _DAY).max() for n in range(1, min(known, 365))]
+    return round(battery.power_mw * float(np.quantile(dearest, _NOT_ASKED)), 2)
 
 
 def _first_day(history: History) -> date:
@@ -281,7 +317,7 @@ def _first_day(history: History) -> date:
 
 def _farewell(state: DemoState) -> dict[str, object]:
     money = f"Saved {state.saved_eur:,.2f} EUR against no battery in {state.decisions} decisions, the last day in part."
-    print(f"\n{money}")
+    print(f"\n{money}", flush=True)
     if state.standing is not None:
         words = demo_view.in_words(state.standing)
         print(f"Whole days only, {words}.")

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from steward.access.entries import ACCESS_KINDS
-from steward.cases.grid.battery import Battery
-from steward.cases.grid.references import Market
-from steward.entries import Acted, Approved, Asked, Body, Escalated, Expired, Rejected, Valued, decode_body
+from steward.entries import (
+    Acted,
+    Approved,
+    Asked,
+    Body,
+    Escalated,
+    Expired,
+    Rejected,
+    Resumed,
+    Resuming,
+    Stopped,
+    Valued,
+    decode_body,
+)
 from steward.insight.rows import ApprovalRow
 from steward.records import Record
 from steward.runtime.runtime import Runtime
@@ -43,16 +54,18 @@ class Question:
     Attributes:
         row: What is asked.
         left: Time left on the desk's clock.
-        left_real_s: Real seconds left.
+        left_real_s: Real seconds left, if nothing changes; ``None`` while it is frozen by a stop.
+        is_live: Whether the desk's clock runs as fast as real ones, as somebody looks at the console.
 
     Example:
         >>> list(Question.__dataclass_fields__)
-        ['row', 'left', 'left_real_s']
+        ['row', 'left', 'left_real_s', 'is_live']
     """
 
     row: ApprovalRow
     left: timedelta
-    left_real_s: float
+    left_real_s: float | None
+    is_live: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,8 @@ class DemoState:
         about: What data it runs on.
         hours_per_s: How fast virtual time moves.
         now: Virtual time.
+        is_stopped: Whether the decision is stopped.
+        is_over: Whether all data was played.
 
     Example:
         >>> state = DemoState(url="http://127.0.0.1:8700", folder="/tmp/demo", about="synthetic", hours_per_s=6.0,
@@ -100,6 +115,8 @@ class DemoState:
     asked: int = 0
     answers: dict[str, int] = field(default_factory=dict)
     saved_cents: int = 0
+    is_stopped: bool = False
+    is_over: bool = False
     question: Question | None = None
     standing: Standing | None = None
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=_SHOWN))
@@ -155,6 +172,8 @@ class Follower:
             yield f"  = {word} by {body.by}"
         elif isinstance(body, Escalated):
             yield f"  ! nobody has answered; {body.to} is asked too"
+        elif isinstance(body, Stopped | Resuming | Resumed):
+            yield f"  ! {_stopping(body)}"
         elif isinstance(body, Acted):
             known = self._lines.get(body.decision_id)
             if known is not None and known.status == "decided":
@@ -179,10 +198,12 @@ class Follower:
             del self._lines[run_id]
 
 
-def standing(market: Market, days: Sequence[date], battery: Battery, trained_until: date, saved_eur: float) -> Standing:
-    """Compare what was saved in whole days with a plan by the clock and with perfect foresight."""
-    clock_eur = market.planned_eur(days, battery, market.by_the_clock(trained_until))
-    return Standing(len(days), saved_eur, clock_eur, market.limit_eur(days, battery))
+def _stopping(body: Stopped | Resuming | Resumed) -> str:
+    if isinstance(body, Stopped):
+        return f"{body.by} stopped {body.decision}: {body.reason}"
+    if isinstance(body, Resuming):
+        return f"{body.by} wants {body.decision} to go on; a second person must want it too"
+    return f"{body.by} wants it too: {body.decision} goes on"
 
 
 def _line(record: Record) -> Line:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+STOPPED = "stopped: hours pass slowly, and the battery rests in each; two people let it go on"
+OVER = "all data was played; the console stays open while somebody looks at it, or until Ctrl-C"
+
+
 class View(Protocol):
     """What the demo tells, and to whom."""
 
@@ -48,6 +52,45 @@ def otherwise(question: Question) -> str:
     return "hold" if power_mw == 0 else f"{power_mw:+.2f} MW"
 
 
+def welcome(state: DemoState) -> str:
+    """Return what is printed once the server listens: where to look, and what to do there.
+
+    Example:
+        >>> from datetime import datetime
+        >>> state = DemoState(url="http://127.0.0.1:8700", folder="/tmp/demo", about="", hours_per_s=6.0,
+        ...                   now=datetime(2026, 1, 1), zone="UTC")
+        >>> welcome(state).splitlines()[1].strip()
+        'Open  http://127.0.0.1:8700/'
+    """
+    return f"""
+  Open  {state.url}/
+
+  Smart grid    the battery's day, hour by hour, and what it saved
+  Approvals     what waits for you: agree or refuse; time stands meanwhile, and nobody hurries you
+  Stop          stop everything; two people let it go on (act under another name, top right)
+  Audit         prove that nothing was changed
+
+  Ctrl-C ends it.
+"""
+
+
+def time_left(question: Question) -> str:
+    """Return in words how long somebody may still answer.
+
+    Example:
+        >>> from datetime import timedelta
+        >>> time_left(Question(row=None, left=timedelta(minutes=9), left_real_s=540.0, is_live=True))
+        '9:00 to answer, in real time, as somebody looks at the console'
+    """
+    left = int(question.left.total_seconds())
+    clock = f"{left // 60}:{left % 60:02}"
+    if question.left_real_s is None:
+        return f"{clock} to answer, frozen while the decision is stopped"
+    if question.is_live:
+        return f"{clock} to answer, in real time, as somebody looks at the console"
+    return f"{question.left_real_s:.0f} s to answer ({clock} on the desk's clock, which runs fast as nobody looks)"
+
+
 class PlainView:
     """Writes lines to standard output.
 
@@ -58,8 +101,9 @@ class PlainView:
     """
 
     def __init__(self) -> None:
-        self._question: object = None
+        self._question: tuple[object, bool] | None = None
         self._days = 0
+        self._was_over = False
 
     def tell(self, text: str) -> None:
         """Write one line."""
@@ -68,14 +112,19 @@ class PlainView:
     def refresh(self, state: DemoState) -> None:
         """Write what is new: a question with its countdown, and the standing after each day."""
         question = state.question
-        if question is not None and question.row.decision_id != self._question:
-            self._question = question.row.decision_id
-            by_cli, by_http = how_to_answer(state, question)
-            self.tell(f"  ? {question.left_real_s:.0f} s to answer; if nobody does: {otherwise(question)}")
-            self.tell(f"      {by_cli}\n      {by_http}")
+        if question is not None and self._question != (question.row.decision_id, question.is_live):
+            is_new = self._question is None or self._question[0] != question.row.decision_id
+            self._question = (question.row.decision_id, question.is_live)
+            self.tell(f"  ? {time_left(question)}; if nobody does: {otherwise(question)}")
+            if is_new:
+                by_cli, by_http = how_to_answer(state, question)
+                self.tell(f"      {state.url}/decisions/{question.row.decision_id}\n      {by_cli}\n      {by_http}")
         if state.standing is not None and state.standing.days != self._days:
             self._days = state.standing.days
             self.tell("  # " + in_words(state.standing))
+        if state.is_over and not self._was_over:
+            self._was_over = True
+            self.tell(f"  # {OVER}")
 
     def __enter__(self) -> Self:
         """Nothing is to be taken."""
@@ -146,7 +195,11 @@ def _screen(state: DemoState) -> RenderableType:
         (f"{state.soc_mwh:4.1f} of {state.energy_mwh:g} MWh", "cyan"),
         f"   {state.decisions} decisions\n",
         (state.about, "dim"),
-        f"\n{state.url}/docs   ledger in {state.folder}",
+        "\nOpen  ",
+        (f"{state.url}/", "bold blue underline"),
+        f"   ledger in {state.folder}",
+        (f"\n{STOPPED}" if state.is_stopped else "", "bold red"),
+        (f"\n{OVER}" if state.is_over else "", "bold"),
     )
     parts: list[RenderableType] = [Panel(head, title="grid.battery-dispatch", border_style="blue"), _decisions(state)]
     if state.question is not None:
@@ -177,11 +230,10 @@ def _question(state: DemoState, question: Question) -> RenderableType:
     from rich.panel import Panel  # noqa: PLC0415 - only a terminal needs it
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    left = int(question.left.total_seconds())
     text = Text.assemble(
         (f"{question.row.impact.amount:,} EUR at stake: {question.row.reasons[0]}\n", "bold"),
-        (f"{question.left_real_s:4.1f} s", "bold yellow"),
-        f" to answer ({left // 60}:{left % 60:02} on the desk's clock); if nobody does: {otherwise(question)}",
+        (time_left(question), "bold yellow"),
+        f"; if nobody does: {otherwise(question)}",
     )
     # The commands stand outside the frame, so that they can be copied.
     commands = Text("\n".join(how_to_answer(state, question)), style="cyan")

@@ -120,13 +120,13 @@ async def open_runtime(
     Raises:
         Conflict: The folder already holds a ledger.
     """
-    settings = settings_in(folder)
+    settings = settings_in(folder, plant.local.zone)
     if (path := ledger_path(settings)) is not None and path.exists():
         raise Conflict(
             f"{folder} already holds a ledger", why="its hours would be mixed with new ones", fix="choose a new folder"
         )
     if not (folder / FILE_NAME).exists():
-        (folder / FILE_NAME).write_text(_NOTE, encoding="utf-8")
+        (folder / FILE_NAME).write_text(f'{_NOTE}zone = "{settings.zone}"\n', encoding="utf-8")
     decision = make_decision(
         plant,
         has_load=columns.load is not None,
@@ -137,10 +137,10 @@ async def open_runtime(
     return await Runtime.open([decision], settings=settings, clock=clock)
 
 
-def settings_in(folder: Path) -> Settings:
-    """Return the settings of a case that keeps everything in one folder."""
+def settings_in(folder: Path, zone: str = "UTC") -> Settings:
+    """Return the settings of a case that keeps everything in one folder; times are shown in its region's zone."""
     # Virtual days pass in seconds: a head signed for each of them is enough.
-    return Settings(root=folder, checkpoint_every_s=86_400.0)
+    return Settings(root=folder, checkpoint_every_s=86_400.0, zone=zone)
 
 
 def _meter_message(metered: MeteredInterval) -> Message:
