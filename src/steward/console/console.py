@@ -17,7 +17,7 @@ from steward.api.admission import CALLER, headers_of, service_of
 from steward.api.doors import Door
 from steward.api.entrance import Caller, peer_of
 from steward.api.problems import problem
-from steward.console import assets, words, zones
+from steward.console import assets, choices, words, zones
 from steward.console.audience import Fragment
 from steward.console.charts import drawing
 from steward.console.doors import DOORS
@@ -163,6 +163,8 @@ def link(view: View, path: str = "", **changes: object) -> str:
 
 
 _FILTERS: Final = {
+    "chosen": choices.chosen,
+    "measured": choices.measured,
     "money": words.money,
     "exactly": words.exactly,
     "share": words.share,

@@ -37,6 +37,12 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/approvals"): _SOMEBODY,
     ("GET", "/approvals/{decision_id}"): Door(_P.READ, Of.RUN),
     **{("POST", f"/approvals/{{decision_id}}/{name}"): Door(way.permission, Of.RUN) for name, way in WAYS.items()},
+    # One decision; what is done about it needs what the API's routes need
+    ("GET", "/decisions/{decision_id}"): Door(_P.READ, Of.RUN),
+    ("POST", "/decisions/{decision_id}/undo"): Door(_P.STOP, Of.RUN),
+    ("POST", "/decisions/{decision_id}/abort"): Door(_P.STOP, Of.RUN),
+    ("POST", "/decisions/{decision_id}/redrive"): Door(_P.INVOKE, Of.RUN, by_person=True),
+    ("POST", "/decisions/{decision_id}/signal"): Door(_P.INVOKE, Of.RUN),
     # The stop switch
     ("GET", "/stop"): _SOMEBODY,
     ("POST", "/stop"): Door(_P.STOP, Of.EACH),

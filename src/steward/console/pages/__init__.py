@@ -6,6 +6,7 @@ from steward.console.pages import (
     approvals,
     components,
     data,
+    decision,
     events,
     glossary,
     inventory,
@@ -20,6 +21,7 @@ from steward.console.pages import (
 PAGES = (
     overview,
     approvals,
+    decision,
     signing_in,
     preferences,
     stopping,
