@@ -27,7 +27,7 @@ class Concern(Struct, frozen=True, kw_only=True):
     """Something that needs somebody.
 
     Attributes:
-        tone: How bad it is: ``neg`` or ``warn``.
+        tone: How bad it is: ``neg``, ``warn``, or ``pos`` for nothing.
         what: In a few words.
         detail: Since when, by whom, and why.
         link: Where something can be done about it; empty for nowhere in the console.
@@ -56,8 +56,22 @@ def stops_of(audience: Audience) -> Sequence[Stop]:
 
 
 async def concerns(audience: Audience, totals: Sequence[DecisionTotals]) -> list[Concern]:
-    """Return what needs somebody, of what an audience may read."""
-    found = [_stop(stop, audience) for stop in stops_of(audience)]
+    """Return what needs somebody, of what an audience may read; where nothing does, that this was looked at."""
+    stops = [_stop(stop, audience) for stop in stops_of(audience)]
+    stuck = _stuck(totals)
+    letters = await _letters(audience)
+    return [
+        *(stops or [Concern(tone="pos", what="Nothing is stopped")]),
+        *(
+            stuck
+            or [Concern(tone="pos", what="Every effect came through", detail="None failed or is in doubt")]
+        ),
+        *(letters or [Concern(tone="pos", what="Every event could be read", detail="There are no dead letters")]),
+    ]
+
+
+def _stuck(totals: Sequence[DecisionTotals]) -> list[Concern]:
+    found = []
     for status, (one, several) in STUCK.items():
         count = sum(each.by_status.get(status, 0) for each in totals)
         if count:
@@ -71,18 +85,18 @@ async def concerns(audience: Audience, totals: Sequence[DecisionTotals]) -> list
                     link=f"/decisions?status={status.value}",
                 )
             )
-    letters = await audience.runtime.dead_letters.messages(_LETTERS, among=audience.readable, open_only=True)
-    if letters:
-        last = letters[0]
-        more = "" if len(letters) < _LETTERS else " or more"
-        found.append(
-            Concern(
-                tone="warn",
-                what=f"{number(len(letters))}{more} {'event' if len(letters) == 1 else 'events'} could not be read",
-                detail=f"the last for {last.topic}: {last.reason}. Mend and publish again: steward dead-letters",
-            )
-        )
     return found
+
+
+async def _letters(audience: Audience) -> list[Concern]:
+    letters = await audience.runtime.dead_letters.messages(_LETTERS, among=audience.readable, open_only=True)
+    if not letters:
+        return []
+    last = letters[0]
+    more = "" if len(letters) < _LETTERS else " or more"
+    what = f"{number(len(letters))}{more} {'event' if len(letters) == 1 else 'events'} could not be read"
+    detail = f"the last for {last.topic}: {last.reason}. Mend it and publish it again: steward dead-letters"
+    return [Concern(tone="warn", what=what, detail=detail)]
 
 
 def _stop(stop: Stop, audience: Audience) -> Concern:

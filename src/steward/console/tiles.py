@@ -54,7 +54,8 @@ def tiles(pulses: Sequence[Pulse], before: int | None, chosen: Range) -> list[Ti
     """
     runs, asked = sum(each.runs for each in pulses), sum(each.asked for each in pulses)
     overridden, expired = sum(each.overridden for each in pulses), sum(each.expired for each in pulses)
-    groups = _few(pulses)
+    # The step under way would look like a fall.
+    groups = _few(pulses[:-1] if len(pulses) > 2 else pulses)
     return [
         Tile(
             label="Decisions",
@@ -135,7 +136,8 @@ def _value(pulses: Sequence[Pulse], groups: Sequence[Sequence[Pulse]]) -> Tile:
     return Tile(
         label=label,
         value=money(Money.of_minor(saving, unit)),
-        under=f"saved in {number(valued)} measured" + (f", more in {others} other currencies" if others else ""),
+        under=f"{'saved' if saving >= 0 else 'lost'} over {number(valued)} with an outcome"
+        + (f", more in {others} other currencies" if others else ""),
         trend=[float(each) for each in accumulate(steps)],
         tone="pos" if saving >= 0 else "neg",
         term=term,

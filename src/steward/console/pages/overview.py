@@ -12,14 +12,15 @@ from msgspec import Struct
 
 from steward.console.attention import STUCK, concerns, stopped, stops_of
 from steward.console.audience import Audience, Fragment
-from steward.console.automating import WORTH, worth_automating
 from steward.console.charts import drawing
+from steward.console.choices import chosen as in_words
 from steward.console.first_visit import first_example
+from steward.console.pages import inventory
 from steward.console.ranges import RANGES, Range, range_of
 from steward.console.sheets import Column, Kind, Sheet
 from steward.console.tiles import OVER_TIME, Tile, latency, over_time, tiles
 from steward.console.view import Looking, View
-from steward.console.words import number, plain, title
+from steward.console.words import number, title
 from steward.insight.rows import ApprovalRow, DecisionTotals, Pulse, RunRow
 from steward.runtime.stops import EVERY
 
@@ -62,11 +63,13 @@ async def overview(view: Looking) -> Response:
         ranges=RANGES,
         state=_state(audience, totals),
         urgent=_urgent(audience),
+        in_words=in_words,
         tiles=_tiles(audience, pulses, chosen),
         figure=over_time(pulses, chosen),
         newest=_newest(audience),
         concerns=await concerns(audience, totals),
-        worth=worth_automating(audience, totals),
+        inventory=await inventory.rows(view),
+        bubbles=inventory.bubbles,
         example=first_example(audience, str(view.request.base_url)) if not totals else None,
     )
 
@@ -150,7 +153,7 @@ def _column(key: str, label: str, value: Any, kind: Kind = Kind.TEXT) -> Column[
 
 
 def _choice(row: RunRow) -> str:
-    text = plain(row.choice)
+    text = in_words(row.choice)
     return text if len(text) <= _LONGEST_CHOICE else f"{text[: _LONGEST_CHOICE - 1]}…"
 
 
@@ -164,16 +167,12 @@ async def _rows(view: View) -> Sheet[Any]:
     return _newest(view.audience)
 
 
-async def _worth(view: View) -> Sheet[Any]:
-    return worth_automating(view.audience, _totals(view.audience)).chart.sheet()
-
-
 async def _live_state(audience: Audience) -> str:
     return audience.render("overview_state.html", state=_state(audience, _totals(audience)))
 
 
 async def _live_urgent(audience: Audience) -> str:
-    return audience.render("overview_urgent.html", urgent=_urgent(audience))
+    return audience.render("overview_urgent.html", urgent=_urgent(audience), in_words=in_words)
 
 
 async def _live_rows(audience: Audience) -> str:
@@ -194,7 +193,7 @@ async def _live_chart(audience: Audience, name: str) -> str:
     return str(drawing.chart(over_time(_pulses(audience, chosen), chosen), audience.zone))
 
 
-SOURCES: Final = {OVER_TIME: _over_time, NEWEST: _rows, WORTH: _worth}
+SOURCES: Final = {OVER_TIME: _over_time, NEWEST: _rows}
 """The sheets of the page's tables and charts."""
 FRAGMENTS: Final[Mapping[str, Fragment]] = {
     "overview-state": _live_state,
