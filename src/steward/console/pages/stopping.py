@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection, Mapping
 from typing import Annotated, Final
 
+import msgspec
 from fastapi import APIRouter, Response
 from msgspec import Struct
 
 from steward.api.admission import Calling
 from steward.api.answers import StopIn
 from steward.api.problems import problem
-from steward.api.stopping import lift, press
+from steward.api.service import Service
+from steward.api.stopping import lift, press, stops_for
+from steward.console.audience import Audience, Fragment
 from steward.console.forms import sends
 from steward.console.view import Looking, View, back_to
 from steward.errors import Conflict, ContractError, EngineError, StewardError
@@ -57,6 +62,22 @@ async def resume(view: Looking, caller: Calling, sent: Annotated[Pressed, sends(
     except (ContractError, EngineError, Conflict) as error:
         return await _shown(view, sent, error, resuming=sent.decision)
     return back_to(sent.back)
+
+
+def stops_told(service: Service, readable: Collection[str] | None) -> str:
+    """Return a text that changes with what is stopped, and tells nothing of it: tabs then ask for themselves.
+
+    What a bar says differs from one person to the next, so it is not sent to all who read the same.
+    """
+    return hashlib.sha256(msgspec.json.encode(stops_for(service, readable))).hexdigest()[:12]
+
+
+async def _told(audience: Audience) -> str:
+    return stops_told(audience.service, audience.readable)
+
+
+FRAGMENTS: Final[Mapping[str, Fragment]] = {"stops-told": _told}
+"""What each page waits for to show its bar of stops anew."""
 
 
 def _wanted(view: View, sent: Pressed) -> StopIn:

@@ -5,6 +5,7 @@ import "./keys.js";
 import "./live.js";
 import "./menus.js";
 import "./preferences.js";
+import "./stops.js";
 import "./swaps.js";
 import "./terms.js";
 import "./toast.js";

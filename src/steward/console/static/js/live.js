@@ -7,7 +7,7 @@
 //   <span data-live-state></span>                   Says "live", "paused" or "not connected".
 //
 // Held back is a part that is paused, under the mouse, or with the focus or a selection inside. Rows with data-key are
-// counted as news. After a part was shown, `steward:shown` comes from its element; `steward:now` with {now, waiting}
+// counted as news. After a part was shown, `steward:shown` comes from its element; `steward:now` with {now, waiting, html}
 // comes from the document with each message.
 import {Stream} from "./stream.js";
 import {toast} from "./toast.js";
@@ -105,7 +105,7 @@ function tellWaiting(count) {
 
 function take(news) {
   tellWaiting(news.waiting);
-  document.dispatchEvent(new CustomEvent("steward:now", {detail: {now: news.now, waiting: news.waiting}}));
+  document.dispatchEvent(new CustomEvent("steward:now", {detail: {now: news.now, waiting: news.waiting, html: news.html}}));
   for (const part of parts()) {
     const html = news.html[part.id];
     if (html !== undefined && part.dataset.live !== PAGE) offer(part, html);
