@@ -139,7 +139,8 @@ def _moved(run: Run, wanted: str) -> str | None:
     if wanted in numbers:
         return wanted
     by_weight = sorted(run.attribution, key=lambda name: -abs(run.attribution[name]))
-    return next((name for name in by_weight if name in numbers), numbers[0] if numbers else None)
+    continuous = [name for name in numbers if isinstance(features[name], float)]
+    return next((name for name in (*by_weight, *continuous, *numbers) if name in numbers), None)
 
 
 def _knob(name: str, value: FeatureValue, typed: str) -> Knob:
@@ -203,10 +204,11 @@ def _sentence(feature: str, flip: Flip, here: float) -> str:
     place = f"{'from' if is_above else 'below'} {number(float(f'{flip.at:.4g}'))}{_unit(feature)}"
     if side.failed:
         return f"Nothing can be decided {place}: {side.failed}"
-    if chosen(side.choice) == chosen(other.choice) and side.asks != other.asks:
+    choice = chosen(side.choice, side.rule)
+    if choice == chosen(other.choice, other.rule) and side.asks != other.asks:
         return f"{'A person is asked' if side.asks else 'Nobody is asked'} {place}{' up' if is_above else ''}."
     asks = ", and a person is asked" if side.asks and not other.asks else ""
-    return f"Flips to “{chosen(side.choice)}”{asks} {place}{' up' if is_above else ''}."
+    return f"Flips to “{choice}”{asks} {place}{' up' if is_above else ''}."
 
 
 def _unit(feature: str) -> str:

@@ -95,6 +95,7 @@ class Side(Struct, frozen=True, kw_only=True):
     """
 
     choice: object = None
+    rule: str | UnsetType = UNSET
     asks: bool = False
     failed: str = ""
 
@@ -258,7 +259,7 @@ class _Tries:
             found = _redecide(self._prepared, self._record, {**self._others, self._feature: tried})
         except Conflict as error:
             return _Tried(tried, ("failed",), Side(failed=error.why or str(error)))
-        side = Side(choice=found.choice, asks=found.asks)
+        side = Side(choice=found.choice, rule=found.rule, asks=found.asks)
         return _Tried(tried, (_shape(found.choice), found.asks), side)
 
     async def between(self, left: _Tried, right: _Tried) -> Flip:
