@@ -20,6 +20,9 @@ from steward.errors import Conflict
 
 router = APIRouter()
 _NO_STORE = {"cache-control": "no-store"}
+_NEAR_ENTRIES = 10_000
+"""How far back the newest refusals are looked for at first."""
+_MOST_REFUSALS = 1_000
 _CHANGE = [404, 408, 409, 413, 415, 422, 431]
 
 
@@ -235,14 +238,34 @@ async def list_refusals(
 ) -> Response:
     """List who was turned away, from an entry on; the header `Link` names the next page."""
     await service.runtime.guard.sweep()
-    entries = await service.runtime.ledger.read(start, limit, kind="refused")
-    found = [(entry.index, decode_access(entry.body)) for entry in entries]
-    shown = [accounts.Refusal.of(index, refused) for index, refused in found if isinstance(refused, Refused)]
+    shown = await refusals(service, start, limit)
     headers = {}
-    if len(entries) == limit:
-        following = request.url.include_query_params(start=entries[-1].index + 1)
+    if len(shown) == limit:
+        following = request.url.include_query_params(start=shown[-1].index + 1)
         headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
     return json_response(shown, headers)
+
+
+async def refusals(service: Service, start: int, limit: int) -> list[accounts.Refusal]:
+    """Return who was turned away, from an entry on, in the ledger's order."""
+    entries = await service.runtime.ledger.read(start, limit, kind="refused")
+    found = [(entry.index, decode_access(entry.body)) for entry in entries]
+    return [accounts.Refusal.of(index, refused) for index, refused in found if isinstance(refused, Refused)]
+
+
+async def recent_refusals(service: Service, limit: int) -> list[accounts.Refusal]:
+    """Return who was turned away last, the newest first."""
+    await service.runtime.guard.sweep()
+    size = await service.runtime.ledger.size()
+    behind = _NEAR_ENTRIES
+    while True:
+        found: list[accounts.Refusal] = []
+        start = max(size - behind, 0)
+        while page := await refusals(service, start, _MOST_REFUSALS):
+            found, start = [*found[-limit:], *page], page[-1].index + 1
+        if len(found) >= limit or behind >= size:
+            return found[::-1][:limit]
+        behind *= 8
 
 
 def _issued(key: IssuedKey) -> Response:

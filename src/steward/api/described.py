@@ -9,6 +9,7 @@ import msgspec
 
 from steward.api import accounts, answers
 from steward.api.problems import MEDIA_TYPE, Problem
+from steward.api.verification import Verification
 from steward.insight.answers import PeopleReport
 from steward.insight.rows import RunRow
 from steward.insight.value import ValueSummary
@@ -50,6 +51,7 @@ _DESCRIBED: tuple[type[Any], ...] = (
     Next,
     PeopleReport,
     Redecided,
+    Verification,
     accounts.Account,
     accounts.AccountChange,
     accounts.AccountIn,

@@ -82,6 +82,8 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/v1/declarations"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/value"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/ledger/checkpoint"): Door(_P.VERIFY, Of.WHOLE),
+    ("GET", "/v1/ledger/verification"): Door(_P.VERIFY, Of.WHOLE),
+    ("POST", "/v1/ledger/verification"): Door(_P.VERIFY, Of.WHOLE),
     ("GET", "/v1/ledger/entries"): Door(_P.EXPORT, Of.WHOLE),
     # People
     ("GET", "/v1/approvals"): Door(_P.READ, Of.EACH),

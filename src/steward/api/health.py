@@ -47,6 +47,8 @@ async def readyz(service: Serving) -> Response:
         "background": _background(service),
     }
     ready = all(state == "ok" or state.startswith("ok:") for state in checks.values())
+    # Not among them: a ledger that was changed is an alarm, and to stop deciding would mend nothing.
+    checks["verification"] = _verification(service)
     body = msgspec.json.encode(Health(ready=ready, checks=checks))
     return Response(body, 200 if ready else 503, media_type="application/json")
 
@@ -71,6 +73,14 @@ def _models(service: Service) -> str:
     # The runtime refuses to open without them, so an open runtime has loaded and verified every one.
     names = {model.name for decision in service.runtime.decisions.values() for model in decision.models}
     return f"ok: {len(names)} loaded"
+
+
+def _verification(service: Service) -> str:
+    """Tell what the last verification of the whole ledger has found."""
+    last = service.runtime.audit.last
+    if last is None:
+        return "ok: not verified yet"
+    return f"alarm: {last.breaks[0]}" if last.breaks else f"ok: {last.entries} entries verified at {last.at:%FT%TZ}"
 
 
 def _background(service: Service) -> str:
@@ -98,6 +108,13 @@ async def show_metrics(service: Serving, caller: Calling) -> Response:
         ("steward_stops_standing", "Stops that stand.", float(len(runtime.stops.standing()))),
         ("steward_views_lag_entries", "Entries the views have not seen.", float(size - runtime.views.position)),
     ]
+    if (last := runtime.audit.last) is not None:
+        gauges += [
+            ("steward_ledger_breaks", "What the last verification found not to hold.", float(len(last.breaks))),
+            ("steward_ledger_verified_entries", "Entries that it has verified.", float(last.entries)),
+            ("steward_ledger_verified_timestamp_seconds", "When it ended.", last.at.timestamp()),
+            ("steward_ledger_verification_duration_seconds", "How long it took.", last.took_s),
+        ]
     answered = metrics.answer_lines(runtime.views.answer_counts(among=readable))
     own = runtime.lines.facts()
     seen = [line for line in own if readable is None or line.decision is None or line.decision in readable]

@@ -138,7 +138,7 @@ async def list_entries(
     if entries and entries[-1].index + 1 < size:
         following = request.url.include_query_params(start=entries[-1].index + 1)
         headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
-    shown = _shown_to(caller)
+    shown = shown_to(caller)
     return json_response(LedgerPage(size=size, entries=[entry for entry in entries if shown(entry)]), headers)
 
 
@@ -149,11 +149,11 @@ class _About(Struct, frozen=True):
 _decode_about = msgspec.json.Decoder(_About).decode
 
 
-def _shown_to(caller: Caller) -> Callable[[LedgerEntry], bool]:
-    """Return what tells whether an entry is for the caller."""
+def shown_to(caller: Caller, permission: Permission = Permission.EXPORT) -> Callable[[LedgerEntry], bool]:
+    """Return what tells whether an entry is for the caller, who needs a permission for its decision."""
     if caller.is_local:
         return lambda entry: True
-    may = cache(partial(caller.may, Permission.EXPORT))
+    may = cache(partial(caller.may, permission))
     sees_everything = caller.sees_everything
 
     def shown(entry: LedgerEntry) -> bool:
@@ -171,9 +171,10 @@ def _page(entries: Any) -> list[LedgerEntry]:
         left -= len(entry.body)
         if page and left < 0:
             break
-        page.append(_entry(entry))
+        page.append(shown_entry(entry))
     return page
 
 
-def _entry(entry: Entry) -> LedgerEntry:
+def shown_entry(entry: Entry) -> LedgerEntry:
+    """Return an entry as it is answered."""
     return LedgerEntry(index=entry.index, kind=entry.kind, decision_id=entry.run_id, body=entry.body.decode())

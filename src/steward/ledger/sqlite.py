@@ -118,6 +118,16 @@ class SqliteLedger:
         """How many times appending has failed, as far as told."""
         return self._writer.failures
 
+    @property
+    def database_file(self) -> Path:
+        """The database, which may be read beside this process."""
+        return self._head.database_file
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """Where the last signed head is kept outside the database."""
+        return self._head.checkpoint_file
+
     async def append(self, commit: Commit) -> Committed:
         """Write ``commit`` durably; all that wait share one transaction and one fsync. See the port."""
         self._check_open()

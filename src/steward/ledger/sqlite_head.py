@@ -28,7 +28,7 @@ class Head:
     signer: Signer
 
     def __init__(self, path: Path, *, checkpoint_file: Path, key_file: Path, lock_timeout_s: float) -> None:
-        self._path, self._outside, self._key_file = path, checkpoint_file, key_file
+        self.database_file, self.checkpoint_file, self._key_file = path, checkpoint_file, key_file
         self._timeout_s = lock_timeout_s
         self._lock: WriterLock | None = None
         self._store: Store | None = None
@@ -42,14 +42,14 @@ class Head:
             EngineError: Another process writes it, or key and database do not belong together.
             IntegrityError: The database is behind, or differs from, the outside checkpoint.
         """
-        self._lock = WriterLock(beside(self._path, "lock"))
-        note = read_note(self._outside)
+        self._lock = WriterLock(beside(self.database_file, "lock"))
+        note = read_note(self.checkpoint_file)
         signer = load_key(self._key_file)
-        self._store = store = Store(connect(self._path, timeout_s=self._timeout_s))
+        self._store = store = Store(connect(self.database_file, timeout_s=self._timeout_s))
         if store.is_new:
             if note is not None:
                 raise IntegrityError(
-                    f"{self._path} is empty, but {self._outside} says that it had entries",
+                    f"{self.database_file} is empty, but {self.checkpoint_file} says that it had entries",
                     why="the database was removed or replaced",
                     fix=_LOOK,
                     code="integrity.behind",
@@ -75,7 +75,7 @@ class Head:
         if note is None:
             if row is not None:
                 raise IntegrityError(
-                    f"the checkpoint {self._outside} is missing",
+                    f"the checkpoint {self.checkpoint_file} is missing",
                     why="the ledger has signed heads, and the last of them is always kept there too",
                     fix="restore the file; the table 'checkpoints' has the last note too, but one who cut off entries"
                     " could have cut off that as well",
@@ -85,17 +85,17 @@ class Head:
         origin, size, root = parse_checkpoint(Verifier(self.signer.vkey).open(note))
         have = store.frontier.size
         if origin != self.signer.name:
-            raise IntegrityError(f"{self._outside} belongs to another ledger, {origin}", fix=_LOOK)
+            raise IntegrityError(f"{self.checkpoint_file} belongs to another ledger, {origin}", fix=_LOOK)
         if size > have:
             raise IntegrityError(
-                f"the ledger has {have} entries, but {self._outside} was signed over {size}",
+                f"the ledger has {have} entries, but {self.checkpoint_file} was signed over {size}",
                 why="entries were cut off, or an old copy of the database was put back",
                 fix=_LOOK,
                 code="integrity.behind",
             )
         if root_at(StoredTree(store.database).node, size) != root:
             raise IntegrityError(
-                f"the first {size} entries are not those that {self._outside} was signed over",
+                f"the first {size} entries are not those that {self.checkpoint_file} was signed over",
                 why="the database was changed or exchanged",
                 fix=_LOOK,
                 code="integrity.differs",
@@ -111,7 +111,7 @@ class Head:
         if self._last is None or self._last.size != size:
             made = Checkpoint(size, root, self.signer.sign(checkpoint_text(self.signer.name, size, root)))
             # First outside: a stored checkpoint without its twin outside then always means that somebody removed it.
-            write_note(self._outside, made.note)
+            write_note(self.checkpoint_file, made.note)
             store.database.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (size, made.note))
             self._last = made
         return self._last

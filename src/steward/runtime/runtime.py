@@ -25,6 +25,7 @@ from steward.models.registry import Registry
 from steward.records import Record
 from steward.runtime.admission import batch_lane
 from steward.runtime.answers import Words, approvals
+from steward.runtime.audit import Audit
 from steward.runtime.deadletters import DeadLetters
 from steward.runtime.parts import DIRECTLY, Origin, Parts, assemble
 from steward.runtime.settings import Settings
@@ -44,6 +45,7 @@ class Runtime:
         registry: Where models come from.
         views: What can be listed and summed up; see :meth:`catch_up`.
         guard: Who may what; the faces ask it.
+        audit: Verifies the ledger, and proves entries of it.
         answers: What people answer when they are asked.
         stops: What is stopped now.
         whatif: What stored decisions would be, had they known something else.
@@ -81,6 +83,7 @@ class Runtime:
             parts.acting.effects,
         )
         self.lines = parts.acting.lines
+        self.audit = Audit(parts.ledger, every_s=parts.settings.verify_every_s)
         self.running: Mapping[str, Prepared] = parts.prepared
         self.book = None if parts.notifier is None else parts.notifier.book
         self.whatif = WhatIf(parts.prepared)
@@ -136,6 +139,7 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.audit.close()
         await self._parts.follow.close()
         if self._parts.notifier is not None:
             await self._parts.notifier.close()
@@ -296,6 +300,7 @@ class Runtime:
         """Start the background work of a live process: consumers, ticks, deadlines, actions, views."""
         if not self._tasks:
             self._tasks = [asyncio.ensure_future(work()) for work in self._parts.live_work()]
+            self.audit.start()
 
     def failure(self) -> BaseException | None:
         """Return what stopped the background work, if something did."""

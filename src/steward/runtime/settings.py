@@ -71,6 +71,9 @@ class Settings:
     request_timeout_s: float = _setting(30.0, "how long a request may take", unit="s", low=0.001)
     drain_s: float = _setting(10.0, "how long a stopping server waits for requests under way", unit="s", low=0)
     checkpoint_every_s: float = _setting(1.0, "how often the ledger's head is signed", unit="s", low=0)
+    verify_every_s: float = _setting(
+        300.0, "how often the ledger is verified, a twentieth of the time at most; 0 is never", unit="s", low=0
+    )
     snapshot_every_s: float = _setting(60.0, "how often the state of features is kept", unit="s", low=0.001)
     root: Path = field(default_factory=Path.cwd, metadata={"internal": True})
     sources: Mapping[str, str] = field(default_factory=dict, metadata={"internal": True}, compare=False)
