@@ -152,11 +152,11 @@ def euros(amount: float) -> str:
     return f"{'−' if amount < 0 else ''}€{abs(amount):,.0f}"
 
 
-def table(name: str = "made-up", rows: Sequence[Row] = ROWS) -> Sheet[Row]:
+def table(name: str = "made-up", title: str = "Made-up decisions", rows: Sequence[Row] = ROWS) -> Sheet[Row]:
     """Return a table with a column of each kind."""
     return Sheet(
         name=name,
-        title="Made-up decisions",
+        title=title,
         columns=[
             Column(key="at", label="Time", value=lambda row: row.at, kind=Kind.TIME),
             Column(key="name", label="Decision", value=lambda row: row.name, link=lambda row: "/dev/components"),

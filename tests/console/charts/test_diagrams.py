@@ -70,7 +70,7 @@ def test_boxes_do_not_lie_on_each_other() -> None:
     found = []
     for each in classed(root, "audit-path")[0].iter("rect"):
         x, y, width, height = (float(each.get(name, "")) for name in ("x", "y", "width", "height"))
-        assert 0 <= x <= x + width <= 340
+        assert 0 <= x <= x + width <= 300
         found.append((x, y, x + width, y + height))
     assert len(found) == 2 * 3 + 2 - 1
     for at, (left, top, right, bottom) in enumerate(found):

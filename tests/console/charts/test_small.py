@@ -63,8 +63,8 @@ def test_an_interval_keeps_the_order_and_the_distances_of_its_values(
     extent = (max(values) - min(values)) * 1.12 or 2.0
     for a, x in places.items():
         for b, y in places.items():
-            assert x - y == pytest.approx((a - b) / extent * 294, abs=0.31)
-    assert all(8 <= x <= 302 for x in places.values())
+            assert x - y == pytest.approx((a - b) / extent * 244, abs=0.31)
+    assert all(8 <= x <= 252 for x in places.values())
 
 
 def test_an_interval_says_its_values_as_it_is_told_to() -> None:
@@ -80,7 +80,7 @@ def test_an_interval_without_a_title_is_told_by_its_values() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 310), st.sampled_from(["€1", "€2,650", "otherwise €9"]), st.just("")), max_size=3)
+    st.lists(st.tuples(st.floats(0, 260), st.sampled_from(["€1", "€2,650", "otherwise €9"]), st.just("")), max_size=3)
 )
 def test_labels_keep_out_of_each_others_way(row: list[tuple[float, str, str]]) -> None:
     edges = []
@@ -88,7 +88,7 @@ def test_labels_keep_out_of_each_others_way(row: list[tuple[float, str, str]]) -
         half = width_px(text, 12.5) / 2
         edges.append((x - half, x + half))
     assert all(right < left for (_, right), (left, _) in pairwise(edges))
-    assert all(left >= -1e-6 and right <= 310 + 1e-6 for left, right in edges)
+    assert all(left >= -1e-6 and right <= 260 + 1e-6 for left, right in edges)
 
 
 @given(st.lists(AMOUNTS, min_size=1, max_size=8))

@@ -16,9 +16,9 @@ _ARROW: Final = (
     '<path d="M1 6h15"/><path d="M15 1.5 22 6l-7 4.5z"/></svg>'
 )
 _ROW_PX: Final = 50
-_TREE_PX: Final = 340
+_TREE_PX: Final = 300
 _CENTRE_PX: Final = _TREE_PX / 2
-_BESIDE_PX: Final = 112
+_BESIDE_PX: Final = 103
 _ALL: Final = 9
 _FIRST, _LAST = 4, 3
 """Of a longer way, so many steps are drawn at the leaf and at the root."""
@@ -142,7 +142,7 @@ def _entries(step: Step) -> str:
 
 def _box(x: float, y: float, hashed: bytes, classes: str, under: str = "") -> str:
     half = 18 if under else 13
-    width = 108 if under else 68
+    width = 92 if under else 68
     size = f'width="{width}" height="{2 * half}" rx="6"'
     rectangle = f'<rect class="{classes}" x="{px(x - width / 2)}" y="{px(y - half)}" {size}/>'
     text = label(hashed.hex()[:8], px(x), y - 2 if under else y + 4, f"hash {classes}", "middle")

@@ -12,7 +12,7 @@ from steward.console.charts.marks import drawn, label, named, px, share, width_p
 from steward.console.charts.shapes import runs
 
 _SPARK: Final = (84, 26)
-_INTERVAL_PX: Final = 310
+_INTERVAL_PX: Final = 260
 _TEXT_PX: Final = 12.5
 _ROOM_FOR_NUMBER: Final = 0.19
 _DASH: Final = "\N{EN DASH}"
@@ -129,8 +129,8 @@ def spread(row: Sequence[_Placed], width: float = _INTERVAL_PX, gap: float = 10)
     """Return labels moved aside, no further than needed, so that none lies on another or beyond the edge.
 
     Example:
-        >>> [(round(x), text) for x, text, _ in spread([(100, "€2,650", ""), (104, "€2,700", ""), (309, "€5,400", "")])]
-        [(100, '€2,650'), (153, '€2,700'), (288, '€5,400')]
+        >>> [(round(x), text) for x, text, _ in spread([(100, "€2,650", ""), (104, "€2,700", ""), (259, "€5,400", "")])]
+        [(100, '€2,650'), (153, '€2,700'), (238, '€5,400')]
     """
     placed = sorted(row, key=lambda each: each[0])
     halves = [width_px(text, _TEXT_PX) / 2 for _, text, _ in placed]

@@ -24,7 +24,7 @@ async def components(view: Looking) -> Response:
         statuses=tuple(Status),
         made=made_up,
         sheet=made_up.table().arranged(view.parameters),
-        nothing=made_up.table("made-up-nothing", ()),
+        nothing=made_up.table("made-up-nothing", "No decisions", ()),
         proofs=[made_up.proof(5, 8), made_up.proof(1_709, 5_000), made_up.proof(0, 1)],
     )
 
