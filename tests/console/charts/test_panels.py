@@ -204,6 +204,13 @@ def test_many_names_are_thinned_out_and_long_ones_shortened() -> None:
     assert all((each.text or "").endswith("…") for each in shown)
 
 
+def test_few_names_are_all_there() -> None:
+    names = ["Rule schedule", "Steward", "Perfect foresight", "A name without end " * 9, "Holdout"]
+    shown = [each.text or "" for each in classed(draw(names, Bars(name="a", values=[1.0] * 5)), "tick")]
+    assert len(shown) == 5
+    assert all(name.startswith(text.rstrip("…")) for name, text in zip(names, shown, strict=True))
+
+
 def test_places_for_the_script_are_where_the_values_are() -> None:
     root = draw(["a", "b"], Bars(name="n", values=[1, 2]))
     (drawn,) = classed(root, "drawn")

@@ -78,6 +78,20 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
+def fitted(text: str, width: float) -> str:
+    """Return a text, shortened with an ellipsis until it is no wider than some pixels.
+
+    Example:
+        >>> fitted("Perfect foresight", 60), fitted("Refund", 60), fitted("Refund", 1)
+        ('Perfect for…', 'Refund', 'R…')
+    """
+    if width_px(text) <= width:
+        return text
+    while len(text) > 1 and width_px(text) + _CHARACTER_PX * 11 > width:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
+
+
 def label(text: str, x: str, y: float, classes: str = "", anchor: str = "", *, aside: float = 0.0) -> str:
     """Return a text at a place, moved aside by some pixels."""
     told = f' class="{classes}"' if classes else ""

@@ -18,6 +18,7 @@ from steward.console.charts.marks import (
     area_key,
     cut,
     drawn,
+    fitted,
     frame,
     label,
     legend,
@@ -36,7 +37,7 @@ _ABOVE_PX: Final = 24
 _BETWEEN_PX: Final = 12
 _TICK_EVERY_PX: Final = 45
 _TICKS: Final = 8
-_NAMES_CHARACTERS: Final = 70
+_LEAST_NAME_PX: Final = 44
 _LABEL_CHARACTERS: Final = 46
 _EDGE: Final = 0.13
 
@@ -170,8 +171,8 @@ def _time_axis(across: Across, zone: Zone, y: int) -> list[str]:
 
 
 def _name_axis(figure: Figure, across: Across, y: int) -> list[str]:
-    limit = max(6, round(_NAMES_CHARACTERS / max(1, len(figure.x))))
-    names = [(at, cut(str(name), limit), "middle", 0.0) for at, name in zip(across.places, figure.x, strict=True)]
+    room = max(_LEAST_NAME_PX, ROOMY_PX / max(1, len(figure.x)) - 10)
+    names = [(at, fitted(str(name), room), "middle", 0.0) for at, name in zip(across.places, figure.x, strict=True)]
     return _row(names, y + 16, "tick")
 
 
