@@ -55,3 +55,23 @@ async def test_files_are_squeezed_and_kept(company: Company, name: str) -> None:
         page = await browser.get(f"/static/{name}")
     assert page.status_code == 200
     assert page.headers["content-encoding"] == "gzip"
+
+
+async def test_an_error_that_nobody_foresaw_is_a_page_that_tells_only_where_to_look(
+    company: Company, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> str:
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr("steward.console.pages.stopping.Pressed", fail)
+    async with company.client() as browser:
+        page = await browser.get("/stop")
+        asked = await browser.get("/stop", headers={"accept": "application/json"})
+    assert (page.status_code, asked.status_code) == (500, 500)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "Steward failed" in page.text
+    assert "ask the operator to look up" in page.text
+    assert 'id="stop-button"' in page.text
+    assert "secret of the house" not in page.text + asked.text
+    assert "secret of the house" in caplog.text
+    assert asked.json()["code"] == "internal"

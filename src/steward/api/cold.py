@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -13,7 +14,7 @@ from steward.api import access, acting, answering, asking_again, auditing, docs,
 from steward.api.admission import Calling, admit, service_of
 from steward.api.exchange import Reply
 from steward.api.openapi import description
-from steward.api.problems import problem_reply, unexpected
+from steward.api.problems import Problem, problem_reply, unexpected
 from steward.api.rooms import Room, doors_of
 from steward.api.routes import HOT
 from steward.api.service import Service
@@ -85,12 +86,15 @@ def _response(reply: Reply, headers: dict[str, str] | None = None) -> Response:
 
 async def _shown(request: Request, error: StewardError, headers: dict[str, str] | None = None) -> Response:
     """Return an error as the room shows it to which the request belongs; the API has problem details."""
-    if not request.url.path.startswith("/v1/"):
-        rooms: Sequence[Room] = request.app.state.rooms
-        for room in rooms:
-            if (response := await room.show_error(request, error)) is not None:
-                return response
-    return _response(problem_reply(error), headers)
+    return await _by_a_room(request, error) or _response(problem_reply(error), headers)
+
+
+async def _by_a_room(request: Request, error: StewardError) -> Response | None:
+    rooms: Sequence[Room] = () if request.url.path.startswith("/v1/") else request.app.state.rooms
+    for room in rooms:
+        if (response := await room.show_error(request, error)) is not None:
+            return response
+    return None
 
 
 async def _on_steward_error(request: Request, error: Exception) -> Response:
@@ -120,4 +124,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_unexpected(request: Request, error: Exception) -> Response:
-    return _response(unexpected(error, service_of(request).runtime.clock))
+    reply = unexpected(error, service_of(request).runtime.clock)
+    told = msgspec.json.decode(reply.body, type=Problem)
+    shown = StewardError(told.detail, fix=told.next or "", code=told.code)
+    return await _by_a_room(request, shown) or _response(reply)
