@@ -37,6 +37,8 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/approvals"): _SOMEBODY,
     ("GET", "/approvals/{decision_id}"): Door(_P.READ, Of.RUN),
     **{("POST", f"/approvals/{{decision_id}}/{name}"): Door(way.permission, Of.RUN) for name, way in WAYS.items()},
+    ("GET", "/decisions"): _SOMEBODY,
+    ("GET", "/decisions/news"): _SOMEBODY,
     # One decision; what is done about it needs what the API's routes need
     ("GET", "/decisions/{decision_id}"): Door(_P.READ, Of.RUN),
     ("POST", "/decisions/{decision_id}/undo"): Door(_P.STOP, Of.RUN),

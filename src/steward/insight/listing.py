@@ -139,6 +139,17 @@ def count(db: sqlite3.Connection, which: Filter, known: Sequence[str], *, after:
     return int(db.execute(query, (*arguments, most)).fetchone()[0])
 
 
+def confidences(db: sqlite3.Connection, which: Filter, known: Sequence[str], *, most: int) -> list[float]:
+    """Return the confidences (0..1) of the newest ``most`` runs, of those that have one."""
+    names = _names(which, known)
+    if names == ():
+        return []
+    where, arguments = _joined([*_scanned(which, names), *_bounds(which)])
+    newest = f"SELECT confidence FROM runs WHERE {where} ORDER BY run_id DESC LIMIT ?"  # noqa: S608 - marks only
+    rows = db.execute(f"SELECT confidence FROM ({newest}) WHERE confidence IS NOT NULL", (*arguments, most))  # noqa: S608
+    return [row[0] for row in rows]
+
+
 _Where = tuple[str, tuple[Any, ...]]
 
 

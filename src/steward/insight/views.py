@@ -167,6 +167,10 @@ class Views:
         """Return how many runs, up to ``most``, have been decided since the one that is called ``newest``."""
         return listing.count(self._db, which, self.decisions(), after=newest, most=most)
 
+    def confidences(self, which: Filter, *, most: int = 1_000) -> list[float]:
+        """Return the confidences (0..1) of the newest ``most`` runs, of those that have one, the newest first."""
+        return listing.confidences(self._db, which, self.decisions(), most=most)
+
     def decisions(self) -> list[str]:
         """Return the names of all decisions that have runs."""
         return [

@@ -7,6 +7,7 @@ from steward.console.pages import (
     components,
     data,
     decision,
+    decisions,
     events,
     glossary,
     inventory,
@@ -21,6 +22,7 @@ from steward.console.pages import (
 PAGES = (
     overview,
     approvals,
+    decisions,
     decision,
     signing_in,
     preferences,
