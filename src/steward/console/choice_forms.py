@@ -70,8 +70,8 @@ class Field(Struct, frozen=True, kw_only=True):
             return text
         try:
             value = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise self._wrong(text) from error
+        except (msgspec.DecodeError, RecursionError):
+            raise self._wrong(text) from None  # with its cause it would count as a request that is no JSON
         if self.control == "number":
             if not isinstance(value, int | float) or isinstance(value, bool):
                 raise self._wrong(text)

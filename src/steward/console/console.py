@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -96,7 +97,7 @@ class Console:
             fragments.update(case.fragments)
         self.live = Live(self, fragments)
         self.doors: Mapping[tuple[str, str], Door] = doors
-        self._templates = _environment([case.templates for case in cases])
+        self._templates = _environment(tuple(case.templates for case in cases))
 
     def _enter(self, request: Request) -> None:
         """Hand the console to its routes; what changes something is taken from its own pages only, whoever sends it."""
@@ -177,7 +178,9 @@ _FILTERS: Final = {
 }
 
 
-def _environment(packages: Sequence[str]) -> Environment:
+@cache
+def _environment(packages: tuple[str, ...]) -> Environment:
+    """Return what renders, once for all consoles with the same cases: compiling all templates takes half a second."""
     loaders = [PackageLoader(package) for package in ("steward.console", *packages)]
     environment = Environment(
         loader=ChoiceLoader(loaders),
