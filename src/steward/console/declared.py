@@ -12,7 +12,7 @@ from steward.decision.decision import Decision
 from steward.decision.fingerprint import plain as plain_data
 from steward.decision.gate import AnyGate, impact_above
 from steward.decision.model import Model
-from steward.decision.schedule import Every
+from steward.decision.schedule import Every, Missed
 from steward.decision.steps import Check, Signal, Steps, Wait
 from steward.decision.stream import Aggregate, WindowFeature
 from steward.records import Money
@@ -23,7 +23,7 @@ _OF: Final = {
     Aggregate.LAST: "the latest {field}, not older than {over}",
     Aggregate.LAG: "{field} as it was {over} before",
     Aggregate.COUNT: "how many there were in the last {over}",
-    Aggregate.SERIES: "{field} of the last {over}, one value for each {step}",
+    Aggregate.SERIES: "{field} of the last {over}, one value {step}",
 }
 _AGGREGATED: Final = {
     Aggregate.SUM: "the sum",
@@ -53,6 +53,17 @@ def lasting(length: timedelta) -> str:
         if count:
             parts.append(f"{count:g} {unit}{'' if count == 1 else 's'}")
     return " ".join(parts[:2])
+
+
+def each(length: timedelta) -> str:
+    """Return how often something comes.
+
+    Example:
+        >>> each(timedelta(hours=1)), each(timedelta(minutes=15))
+        ('each hour', 'each 15 minutes')
+    """
+    words = lasting(length)
+    return f"each {words.removeprefix('1 ') if words.count(' ') == 1 else words}"
 
 
 def listed(names: Iterable[str], word: str = "and") -> str:
@@ -129,7 +140,7 @@ def window_words(window: WindowFeature) -> str:
     """Return what a window feature is."""
     over = lasting(window.over)
     if window.aggregate in _OF:
-        step = "" if window.step is None else lasting(window.step)
+        step = "" if window.step is None else each(window.step)
         text = _OF[window.aggregate].format(field=window.field, over=over, step=step)
     else:
         which = _AGGREGATED[window.aggregate].format(q=window.q)
@@ -195,4 +206,5 @@ def schedule_words(schedule: Every[Any] | None) -> str:
     if schedule is None:
         return "when an event asks for it"
     shifted = f", {lasting(schedule.offset)} past the full" if schedule.offset else ""
-    return f"every {lasting(schedule.period)}{shifted}; missed ones: {schedule.missed.value.replace('-', ' ')}"
+    missed = "caught up" if schedule.missed is Missed.CATCH_UP else "skipped, but for the latest"
+    return f"{each(schedule.period)}{shifted}; missed ones are {missed}"
