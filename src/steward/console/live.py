@@ -25,10 +25,6 @@ from steward.errors import EngineError, StewardError
 EVENTS_PATH: Final = "/events"
 PAGE: Final = "page"
 """The part that changes with anything: for tabs that then fetch their own page again."""
-BEAT_S: Final = 1.0
-"""The shortest time between two messages."""
-HEARTBEAT_S: Final = 15.0
-"""After how long without a message a stream shows that it is alive."""
 MOST_OF_A_CALLER: Final = 32
 MOST: Final = 2_000
 _log = logging.getLogger("steward.console")
@@ -85,9 +81,14 @@ class Live:
     Args:
         templates: Makes the text of the parts.
         fragments: What each part shows, by the ids of the elements.
+
+    Attributes:
+        beat_s: The shortest time between two messages.
+        heartbeat_s: After how long without a message a stream shows that it is alive.
     """
 
     def __init__(self, templates: Templates, fragments: Mapping[str, Fragment]) -> None:
+        self.beat_s, self.heartbeat_s = 1.0, 15.0
         self._templates = templates
         self._fragments: Mapping[str, Fragment] = fragments
         self._listeners: dict[Listener, None] = {}
@@ -135,7 +136,7 @@ class Live:
                 if closing.done():
                     beat.cancel()
                     break
-                await asyncio.wait((closing,), timeout=BEAT_S)
+                await asyncio.wait((closing,), timeout=self.beat_s)
         finally:
             closing.cancel()
             for listener in self._listeners:
@@ -172,7 +173,7 @@ class Live:
                 self._groups[key] = group
             elif seen != self._seen:
                 news = await group.refresh(made)
-            _send(group, news, listeners, now_s)
+            self._send(group, news, listeners, now_s)
         self._seen = seen
 
     def _grouped(self, service: Service) -> dict[_GroupKey, list[Listener]]:
@@ -186,17 +187,16 @@ class Live:
         self._groups = {key: group for key, group in self._groups.items() if key in groups}
         return groups
 
-
-def _send(group: _Group, news: bytes | None, listeners: Iterable[Listener], now_s: float) -> None:
-    whole = cache(group.whole)
-    for listener in listeners:
-        if listener.group is not group:
-            listener.group = group
-            listener.give(whole(), whole, now_s)
-        elif news is not None:
-            listener.give(news, whole, now_s)
-        elif now_s - listener.sent_s >= HEARTBEAT_S:
-            listener.beat(now_s)
+    def _send(self, group: _Group, news: bytes | None, listeners: Iterable[Listener], now_s: float) -> None:
+        whole = cache(group.whole)
+        for listener in listeners:
+            if listener.group is not group:
+                listener.group = group
+                listener.give(whole(), whole, now_s)
+            elif news is not None:
+                listener.give(news, whole, now_s)
+            elif now_s - listener.sent_s >= self.heartbeat_s:
+                listener.beat(now_s)
 
 
 def _changing(service: Service) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@
 // Held back is a part that is paused, under the mouse, or with the focus or a selection inside. Rows with data-key are
 // counted as news. After a part was shown, `steward:shown` comes from its element; `steward:now` with {now, waiting, html}
 // comes from the document with each message.
+import {countDown} from "./clock.js";
 import {Stream} from "./stream.js";
 import {toast} from "./toast.js";
 
@@ -33,6 +34,7 @@ function show(part, html) {
   part.innerHTML = html;
   part.querySelectorAll("details").forEach((each, place) => { each.open = open[place] ?? each.open; });
   window.htmx?.process(part);
+  countDown();
   part.dispatchEvent(new CustomEvent("steward:shown", {bubbles: true}));
 }
 
