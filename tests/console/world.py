@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from steward import (
     Action,
+    Attribution,
     Call,
     Choice,
     Decision,
@@ -121,6 +122,7 @@ dispatch = Decision(
     event=Due,
     features=(Feature("price_eur"), Feature("load_mw")),
     predict=Model("saving", inputs=("price_eur", "load_mw")),
+    attribution=Attribution.INLINE,
     policy=follow,
     gate=Gate(
         needed=impact_above(2_500),
