@@ -304,3 +304,32 @@ def test_countdowns_go_by_the_runtimes_clock(waiting: Office, open_page: Open) -
     )
     expect(page.locator("#due")).to_have_text(re.compile(r"1:0\d"))
     expect(page.locator("#due")).to_have_class("soon")
+
+
+def test_a_word_of_the_trade_is_explained_on_a_touch_and_stays_on_the_screen(waiting: Office, open_page: Open) -> None:
+    page = open_page(390, has_touch=True)
+    page.goto(f"{waiting.url}/")
+    terms = page.locator("main .term:visible")
+    assert terms.count()
+    for term in terms.all():
+        term.tap()
+        expect(term).to_be_focused()
+        assert term.evaluate("each => getComputedStyle(each, '::after').content").startswith('"')
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.keyboard.press("Escape")
+    assert terms.last.evaluate("each => getComputedStyle(each, '::after').display") == "none"
+
+
+def test_the_focus_stays_where_it_was_when_a_part_is_exchanged(office: Office, open_page: Open) -> None:
+    page = open_page()
+    page.goto(f"{office.url}/preferences")
+    page.locator("main button[name=keys]").first.focus()
+    exchange = """() => {
+        document.dispatchEvent(new CustomEvent("htmx:before:swap"));
+        const main = document.querySelector("main");
+        main.innerHTML = main.innerHTML.replace("</h1>", "</h1><p data-toast>Kept.</p>");
+        document.dispatchEvent(new CustomEvent("htmx:after:swap"));
+        return document.activeElement.name;
+    }"""
+    assert page.evaluate(exchange) == "keys"
+    expect(page.locator("#toast")).to_have_text("Kept.")
