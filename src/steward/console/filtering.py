@@ -17,8 +17,8 @@ RANGES: Final[Mapping[str, str]] = {"1h": "1 h", "today": "Today", "7d": "7 d", 
 """The ranges that have a name, with their labels."""
 NEWEST: Final = "-time"
 _SPANS: Final = {"1h": timedelta(hours=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
-_STEPS: Final = tuple(timedelta(minutes=each) for each in (1, 2, 5, 15, 30, 60, 180, 360, 720, 1440, 10080, 43200))
-_MOST_STEPS: Final = 72
+_STEPS: Final = tuple(timedelta(minutes=each) for each in (1, 2, 5, 15, 60, 180, 360, 720, 1440, 10080, 43200))
+_MOST_STEPS: Final = 48
 _MOST_SKIPPED: Final = 10_000
 _DAY: Final = timedelta(days=1)
 
