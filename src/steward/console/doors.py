@@ -45,6 +45,10 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("POST", "/decisions/{decision_id}/abort"): Door(_P.STOP, Of.RUN),
     ("POST", "/decisions/{decision_id}/redrive"): Door(_P.INVOKE, Of.RUN, by_person=True),
     ("POST", "/decisions/{decision_id}/signal"): Door(_P.INVOKE, Of.RUN),
+    # Audit and proofs
+    ("GET", "/audit"): Door(_P.VERIFY, Of.WHOLE),
+    ("POST", "/audit/verify"): Door(_P.VERIFY, Of.WHOLE),
+    ("POST", "/audit/bundle"): Door(_P.VERIFY, Of.WHOLE),
     # The stop switch
     ("GET", "/stop"): _SOMEBODY,
     ("POST", "/stop"): Door(_P.STOP, Of.EACH),

@@ -22,6 +22,7 @@ from steward.api.stopping import may_lift, may_stop, stops_for
 from steward.console.audience import Audience
 from steward.console.live import Live
 from steward.console.references import Reference
+from steward.console.seal import Seal, seal_of
 from steward.console.sheets import Sheet
 from steward.console.zones import Zone, zone_of
 from steward.errors import ContractError, Denied, EngineError
@@ -60,15 +61,17 @@ class Around(Struct, frozen=True, kw_only=True):
         waiting: How many decisions wait for a person.
         frozen: How many of them a stop keeps from being answered, by what is stopped.
         entries: How many entries the ledger has.
+        verified: What is known of it.
 
     Example:
-        >>> Around(waiting=0, frozen={}, entries=7).entries
+        >>> Around(waiting=0, frozen={}, entries=7, verified=Seal(text="", tone="pos")).entries
         7
     """
 
     waiting: int
     frozen: Mapping[str, int]
     entries: int
+    verified: Seal
 
 
 class Renders(Protocol):
@@ -217,6 +220,7 @@ class View:
                     for each in self.stops
                 },
                 entries=await self.runtime.ledger.size(),
+                verified=seal_of(self.runtime.audit),
             )
         except EngineError:
             return None

@@ -228,6 +228,7 @@ class Audit:
         return self.last
 
     async def _in_process(self, ledger: _InFile) -> tuple[Report, list[SignedHour]]:
+        await self.ledger.checkpoint()  # so that whatever there is now is under a signed head
         files = (str(ledger.database_file.absolute()), str(ledger.checkpoint_file.absolute()))
         try:
             process = await asyncio.create_subprocess_exec(

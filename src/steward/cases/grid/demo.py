@@ -137,6 +137,7 @@ async def play(options: DemoOptions) -> dict[str, object]:
         console, server = await _listen(runtime, yardsticks, options.host, options.port)
         try:
             options.ready(server.port)
+            runtime.audit.start()
             state = DemoState(
                 url=f"http://{options.host}:{server.port}",
                 folder=str(folder),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steward.console.pages import (
     approvals,
+    audit,
     components,
     data,
     decision,
@@ -31,6 +32,7 @@ PAGES = (
     events,
     inventory,
     value,
+    audit,
     *settings.PAGES,
     data,
     components,
