@@ -69,6 +69,7 @@ class Trying(Struct, frozen=True, kw_only=True):
         flips: Where the choice flips, in sentences; ``None`` if nobody asked.
         wrong: Why it cannot be told.
         note: What of the code is another one by now, in words.
+        is_asked: Whether the URL asks for anything.
 
     Example:
         >>> Trying(title="Hold").is_same
@@ -84,6 +85,7 @@ class Trying(Struct, frozen=True, kw_only=True):
     flips: Sequence[str] | None = None
     wrong: Problem | None = None
     note: str = ""
+    is_asked: bool = False
 
     @property
     def is_same(self) -> bool:
@@ -121,6 +123,7 @@ async def trying(view: View, run: Run) -> Trying:
         flips=None if flips is None or moved is None else _sentences(flips, record.features[moved]),
         wrong=None if wrong is None else problem(wrong),
         note="" if found is None else _note(found),
+        is_asked=bool(typed or parameters.get("flips")),
     )
 
 

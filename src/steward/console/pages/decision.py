@@ -148,10 +148,10 @@ async def _shown(view: View, run: Run, failing: Failing | None = None) -> Respon
     tried = await trying(view, run)
     gate = record.gate if isinstance(record.gate, GateFacts) else None
     newer, older = _beside(view, run)
-    status = failing.wrong.status if failing else tried.wrong.status if tried.wrong else 200
+    wrong = failing.wrong if failing else tried.wrong if tried.is_asked else None
     return await view.page(
         "decision.html",
-        status=status,
+        status=200 if wrong is None else wrong.status,
         run=run,
         record=record,
         declared=declared,
