@@ -65,7 +65,7 @@ class Listener:
         """End the stream at once, also where the reader does not read."""
         self._is_over = True
         self._ready.set()
-        if self._sending is not None:
+        if self._sending is not None and not self._sending.expired():
             self._sending.reschedule(asyncio.get_running_loop().time())
 
     async def send_all(self, send: Send) -> None:
@@ -79,9 +79,11 @@ class Listener:
             self._ready.clear()
             message, self._next = self._next, None
             if message is not None and not self._is_over:
-                async with asyncio.timeout(SLOW_S) as self._sending:
-                    await send({"type": "http.response.body", "body": message, "more_body": True})
-                self._sending = None
+                try:
+                    async with asyncio.timeout(SLOW_S) as self._sending:
+                        await send({"type": "http.response.body", "body": message, "more_body": True})
+                finally:
+                    self._sending = None
 
 
 class EventStream(Response):
