@@ -65,3 +65,13 @@ async def test_its_own_pages_may() -> None:
     guard = LocalGuard("127.0.0.1", VirtualClock(NOON))
     own = {b"host": b"127.0.0.1:8700", b"origin": b"http://127.0.0.1:8700"}
     assert await guard.identify(own, method="POST", address="127.0.0.1") is LOCAL
+
+
+def test_a_page_must_say_that_it_is_ours() -> None:
+    guard = LocalGuard("127.0.0.1", VirtualClock(NOON))
+    guard.check_site("GET", {})
+    guard.check_site("POST", {b"sec-fetch-site": b"same-origin"})
+    for told in ({}, {b"sec-fetch-site": b"same-site"}, {b"host": b"a", b"origin": b"http://b"}):
+        with pytest.raises(Denied) as caught:
+            guard.check_site("POST", told)
+        assert caught.value.code == "cross-site"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -14,9 +13,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from steward.access.permissions import Permission, Role
-from steward.api.admission import CALLER, headers_of, service_of
+from steward.api.admission import headers_of, service_of
 from steward.api.doors import Door
-from steward.api.entrance import Caller, peer_of
 from steward.api.problems import problem
 from steward.console import assets, choices, words, zones
 from steward.console.audience import Fragment
@@ -27,8 +25,8 @@ from steward.console.live import PAGE, Live, position
 from steward.console.pages import PAGES
 from steward.console.references import Reference
 from steward.console.sheets import ENDINGS, Kind, Sheet
-from steward.console.view import CONSOLE, HEADERS, View, here
-from steward.errors import Denied, EngineError, NotFound, StewardError
+from steward.console.view import CONSOLE, HEADERS, View, here, known_caller
+from steward.errors import NotFound, StewardError
 
 Source = Callable[[View], Awaitable[Sheet[Any]]]
 """Gives the sheet behind a table or chart, as the URL's parameters say."""
@@ -115,7 +113,7 @@ class Console:
         told = problem(error)
         if told.status == 401:
             return self._ask_to_sign_in(request)
-        view = View(request, self, service_of(request), await _caller(request))
+        view = View(request, self, service_of(request), await known_caller(request))
         text = self.render("error.html", view=view, around=await view.around(), problem=told)
         headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
         return HTMLResponse(text, told.status, headers=headers)
@@ -145,15 +143,6 @@ class Console:
         """Return what the cases compare their decisions with, of those that the viewer may read."""
         found = [row for case in self.cases if case.references is not None for row in await case.references(view)]
         return [row for row in found if view.readable is None or row.decision in view.readable]
-
-
-async def _caller(request: Request) -> Caller | None:
-    """Return who looks, if anybody can tell; also at a page that does not exist, so that they keep their menu."""
-    known: Caller | None = request.scope.get(CALLER)
-    if known is None and request.method == "GET":
-        with suppress(Denied, EngineError):
-            return await service_of(request).entrance.admit(headers_of(request), "GET", peer_of(request.scope))
-    return known
 
 
 def link(view: View, path: str = "", **changes: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Final, Protocol
 from urllib.parse import quote, urlsplit
@@ -15,8 +16,8 @@ from msgspec import Struct
 from steward.access.identity import check_name
 from steward.access.local import LOCAL
 from steward.access.permissions import Permission
-from steward.api.admission import CALLER, service_of
-from steward.api.entrance import Caller
+from steward.api.admission import CALLER, headers_of, service_of
+from steward.api.entrance import Caller, peer_of
 from steward.api.service import Service
 from steward.api.stopping import may_lift, may_stop, stops_for
 from steward.console.audience import Audience
@@ -260,3 +261,12 @@ def look(request: Request) -> View:
 
 Looking = Annotated[View, Depends(look)]
 """Who looks, how, and at what."""
+
+
+async def known_caller(request: Request) -> Caller | None:
+    """Return who looks, if anybody can tell; for pages at which no door asks, and for those that do not exist."""
+    known: Caller | None = request.scope.get(CALLER)
+    if known is None and request.method == "GET":
+        with suppress(Denied, EngineError):
+            return await service_of(request).entrance.admit(headers_of(request), "GET", peer_of(request.scope))
+    return known

@@ -15,7 +15,7 @@ from steward.api.admission import headers_of
 from steward.api.entrance import peer_of
 from steward.api.problems import problem
 from steward.console.forms import sends
-from steward.console.view import Looking, View, back_to, own_path
+from steward.console.view import Looking, View, back_to, known_caller, own_path
 from steward.errors import Conflict, ContractError, Denied, EngineError, StewardError
 
 router = APIRouter()
@@ -43,9 +43,11 @@ class Claiming(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 @router.get("/sign-in")
-async def sign_in_page(view: Looking) -> Response:
-    """Ask for a key; where nobody is enrolled, tell how to be the first."""
-    return await _ask(view, view.parameters.get("next", "/"))
+async def sign_in_page(view: Looking, request: Request) -> Response:
+    """Ask for a key, unless it is known who looks; where nobody is enrolled, tell how to be the first."""
+    wanted = view.parameters.get("next", "/")
+    caller = await known_caller(request)
+    return await _ask(view, wanted) if caller is None or caller.is_local else back_to(_place(wanted))
 
 
 @router.post("/sign-in")
