@@ -53,6 +53,16 @@ def test_everybody_has_the_same_number_of_days(at: datetime, days: int, people: 
     assert {name: seen.count(name) for name in names} == dict.fromkeys(names, days)
 
 
+@given(TIMES, st.integers(1, 9), st.integers(2, 3))
+def test_a_turn_ends_when_the_next_one_takes_over(at: datetime, days: int, people: int) -> None:
+    since = datetime.fromisoformat("2024-01-01T08:00:00")
+    rota = Rota(people=("ana", "bo", "cy")[:people], since=since, days=days, zone=MADRID)
+    ends = rota.turn_ends(at)
+    assert at < ends <= at + timedelta(days=days, hours=1)
+    assert ends.astimezone(ZoneInfo(MADRID)).hour == 8
+    assert rota.on_call(ends - timedelta(seconds=1)) == rota.on_call(at) != rota.on_call(ends)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -175,6 +175,9 @@ async def test_what_is_compared_with_a_hidden_decision_is_left_out(staffed: Comp
 def test_bars_go_from_nothing_to_the_best_possible() -> None:
     [versus] = compared([reference("limit", 60_000), reference("clock", 40_000)], "")
     assert [label for label, _, _, _ in versus.bars] == ["Baseline", "Clock", "Steward", "Best possible"]
+    assert versus.said == "Steward saved 83\xa0% of the best possible and €100 more than clock."
+    [behind] = compared([reference("rule", 60_001)], DISPATCH)
+    assert behind.said == "Steward saved €100 less than a simple rule."
     assert compared([reference("limit", 1)], "other") == []
 
 

@@ -15,7 +15,7 @@ from steward.console.period import PERIODS, Period
 from steward.console.references import Reference
 from steward.console.sheets import Column, Kind, Sheet
 from steward.console.view import Looking, View
-from steward.console.words import money, number, title
+from steward.console.words import money, number, share, title
 from steward.insight.rows import DayValue, Worth
 from steward.insight.value import MeanSaving, ValueSummary, mean_saving, summary
 from steward.records import Money
@@ -261,6 +261,7 @@ class Versus(NamedTuple):
     Attributes:
         decision: Its name.
         bars: Label, amount, the amount in words, and colour.
+        said: How Steward stands beside the others, in words.
         about: Each way of deciding with how it was worked out.
         since: The first day that counts, ...
         until: ... and the last one, if not all that are shown count.
@@ -268,6 +269,7 @@ class Versus(NamedTuple):
 
     decision: str
     bars: list[tuple[str, float | None, str, str]]
+    said: str
     about: list[tuple[str, str]]
     since: date | None
     until: date | None
@@ -294,10 +296,25 @@ def _versus(decision: str, rows: Sequence[Reference]) -> Versus:
     return Versus(
         decision,
         [(label, float(amount.amount), money(amount), tone) for label, amount, tone in shown],
+        _standing(steward, rows),
         [(_LABELS.get(row.name, title(row.name)), row.about) for row in rows],
         rows[0].since,
         rows[0].until,
     )
+
+
+def _standing(steward: Money, rows: Sequence[Reference]) -> str:
+    """Return how much of the best possible was reached, and how much more or less than by the other ways."""
+    parts = []
+    for row in rows:
+        if row.name == "limit":
+            if row.amount.amount > 0:
+                parts.append(f"{share(float(steward.amount / row.amount.amount))} of the best possible")
+            continue
+        more = steward.amount - row.amount.amount
+        name = _LABELS.get(row.name, title(row.name)).lower()
+        parts.append(f"{money(Money(abs(more), steward.unit))} {'less' if more < 0 else 'more'} than {name}")
+    return f"Steward saved {listed(parts)}." if parts else ""
 
 
 async def over_time_sheet(view: View) -> Sheet[int]:

@@ -38,7 +38,10 @@ def _rows(view: View) -> list[Setting]:
     for each in table():
         value, unit = effective[each.name], each.metadata["unit"]
         shown = ", ".join(value) if isinstance(value, tuple) else f"{value} {unit}".strip()
-        rows.append(Setting(each.name, shown, settings.source_of(each.name), each.metadata["help"]))
+        source = settings.source_of(each.name)
+        if source == "default" and getattr(settings, each.name) != each.default:
+            source = "the program that started it"
+        rows.append(Setting(each.name, shown, source, each.metadata["help"]))
     return rows
 
 
