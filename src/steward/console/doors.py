@@ -45,6 +45,9 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("POST", "/decisions/{decision_id}/abort"): Door(_P.STOP, Of.RUN),
     ("POST", "/decisions/{decision_id}/redrive"): Door(_P.INVOKE, Of.RUN, by_person=True),
     ("POST", "/decisions/{decision_id}/signal"): Door(_P.INVOKE, Of.RUN),
+    # Reports
+    ("GET", "/decisions/{decision_id}/report"): Door(_P.READ, Of.RUN),
+    ("GET", "/value/report"): _SOMEBODY,
     # Audit and proofs
     ("GET", "/audit"): Door(_P.VERIFY, Of.WHOLE),
     ("POST", "/audit/verify"): Door(_P.VERIFY, Of.WHOLE),
