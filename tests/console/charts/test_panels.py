@@ -89,6 +89,11 @@ def test_gains_and_losses_of_one_name_stand_on_both_sides_of_zero() -> None:
     assert gain[3] - gain[1] == pytest.approx(3 * (loss[3] - loss[1]), abs=2)
 
 
+@pytest.mark.parametrize("series", [Bars(name="a", values=[40, 50]), Line(name="a", values=[40, 50], filled=True)])
+def test_what_is_read_by_its_height_stands_on_zero_whatever_is_asked(series: Series) -> None:
+    assert axis(draw(hourly(2), series, zero=False))[0] == 0
+
+
 def test_a_bar_lies_in_the_time_that_it_counts() -> None:
     root = draw(hourly(4), Bars(name="a", values=[1, 1, 1, 1]))
     found = boxes(shape(root, "fill", "c1").get("d", ""))

@@ -73,6 +73,13 @@ def test_an_interval_says_its_values_as_it_is_told_to() -> None:
     assert parse(drawing)[0].get("aria-label") == "In EUR"
 
 
+def test_what_is_done_otherwise_gets_a_row_of_its_own_only_where_it_must() -> None:
+    assert parse(interval(2_650, 5_400, 4_180, 1_890))[0].get("height") == "74"
+    crowded = parse(interval(7, 7, 7, 7))
+    assert crowded[0].get("height") == "90"
+    assert texts(crowded) == ["7 expected", "7", "otherwise 7"]
+
+
 def test_an_interval_without_a_title_is_told_by_its_values() -> None:
     picture = parse(interval(1, 3, 2))[0]
     assert picture.get("aria-label") == "expected 2, from 1, to 3"

@@ -70,6 +70,12 @@ def test_an_hour_that_is_skipped_is_not_there() -> None:
     assert found == ["01:00", "03:00", "04:00", "05:00"]
 
 
+def test_a_clock_that_is_moved_by_half_an_hour_leaves_no_tick_between() -> None:
+    howe = Zone("mine", "Australia/Lord_Howe")
+    ticks = time_ticks(datetime(2026, 10, 3, 13, tzinfo=UTC), datetime(2026, 10, 3, 18, tzinfo=UTC), howe, 5)
+    assert [tick.text for tick in ticks] == ["00:00", "01:00", "03:00", "04:00", "05:00"]
+
+
 @pytest.mark.parametrize(
     ("hours", "expected"),
     [

@@ -142,7 +142,7 @@ def _scale(panel: Panel) -> Scale:
     for column in zip(*(series.values for series in stacks), strict=False):
         there = [value for value in map(drawn, column) if value is not None]
         values += [sum(value for value in there if value > 0), sum(value for value in there if value < 0)]
-    is_zero = panel.zero or bool(stacks) or any(isinstance(each, Line) and each.filled for each in panel.series)
+    is_zero = panel.zero or any(isinstance(each, Line) and each.filled for each in panel.series)
     return Scale.over(values, ticks=max(2, panel.height // _TICK_EVERY_PX), zero=is_zero)
 
 

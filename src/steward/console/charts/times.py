@@ -53,11 +53,10 @@ def time_ticks(start: datetime, end: datetime, zone: Zone, count: int) -> list[T
     moments = list(_moments(start, end, zone, unit, step))
     found: list[TimeTick] = []
     said = ("", "", "")
-    for number, local in enumerate(moments):
+    for local, follows in zip(moments, [*moments[1:], *moments[-1:]], strict=True):
         text, day, year = _words(local, unit, step)
         told = (day, year, zone.abbreviation(local) if unit is _Unit.SECOND else zone.name)
-        follows = moments[number + 1] if number + 1 < len(moments) else local
-        if number == 0 and day and follows.date() != local.date():
+        if day and follows.date() != local.date():
             told = said  # there is room for one day: the next tick tells its own
         found.append(TimeTick(local.astimezone(UTC), text, _changed(told, said)))
         said = told
