@@ -27,9 +27,9 @@ ARGUMENTS = [
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests of a process."""
+    """One browser for the tests of a file; while Playwright runs, no asynchronous test can run in its process."""
     if not CHROMIUM.exists():
         missing = f"there is no {CHROMIUM}: apt-get install chromium, or set STEWARD_CHROMIUM"
         if os.environ.get("STEWARD_CI"):
