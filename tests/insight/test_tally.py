@@ -222,3 +222,49 @@ def test_what_ran_without_a_person_is_a_share_of_all() -> None:
     (first, empty) = views.pulse(START, START + 2 * MINUTE, MINUTE)
     assert (first.alone, empty.alone) == (0.75, None)
     views.close()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 40 * 60).map(lambda minutes: minutes * MINUTE),
+            st.one_of(
+                st.integers(-(10**6), 10**6), st.sampled_from([2**62 - 1, 1 - 2**62, 2**62, -(2**62), 3 * 10**20])
+            ),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from([MINUTE, 15 * MINUTE, HOUR, DAY]),
+)
+def test_savings_over_time_are_exact_however_large(outcomes: list[tuple[timedelta, int]], step: timedelta) -> None:
+    views, since = Views(":memory:"), START - DAY
+    bodies: list[Any] = []
+    for number, (after, cents) in enumerate(outcomes):
+        run = decided(number, after)
+        bodies += [run, valued(run, cents)]
+    views.apply(
+        [
+            Entry(index, str(type(body).__struct_config__.tag), body.decision_id, msgspec.json.encode(body))
+            for index, body in enumerate(bodies)
+        ]
+    )
+    until = since + 3 * DAY
+    expected: dict[tuple[str, str], list[int]] = {}
+    for number, (after, cents) in enumerate(outcomes):
+        sums = expected.setdefault((NAMES[number % 2], "EUR"), [0] * (3 * DAY // step))
+        sums[(START + after - since) // step] += cents
+    assert views.savings(since, until, step, NAMES) == expected
+    only = {key: sums for key, sums in expected.items() if key[0] == NAMES[0]}
+    assert views.savings(since, until, step, [NAMES[0], "no.such"]) == only
+    assert views.savings(since, until, step, []) == {}
+    views.close()
+
+
+def test_the_first_day_of_each_decision_is_told() -> None:
+    views = filled([(0 * MINUTE, "acted"), (3 * HOUR, "decided"), (DAY, "approved"), (2 * DAY, "acted")])
+    day = START.date()
+    assert views.first_days() == {NAMES[0]: day, NAMES[1]: day + DAY}  # 21:17 and three hours is the next day
+    assert views.first_days([NAMES[1]]) == {NAMES[1]: day + DAY}
+    views.clear()
+    assert views.first_days() == {}
+    views.close()

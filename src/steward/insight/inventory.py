@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
@@ -131,11 +131,10 @@ def _in_unit(worth: Iterable[Worth], unit: str) -> Worth | None:
 
 def _measured(views: Views, now: datetime) -> dict[str, float]:
     """Return how often each decision is made in a month, by whole days: the present one and the first are not."""
-    yesterday, earliest = now.date() - _DAY, now.date() - MONTH_DAYS * _DAY
-    since = {name: max(first + _DAY, earliest) for name, first in views.first_days().items()}
-    whole = {name: (yesterday - first).days + 1 for name, first in since.items() if first <= yesterday}
-    runs: dict[str, int] = dict.fromkeys(whole, 0)
-    for day in views.value_by_day(since=earliest, until=yesterday) if whole else ():
-        if day.decision in whole and day.day >= since[day.decision]:
-            runs[day.decision] += day.runs
-    return {name: runs[name] * MONTH_DAYS / days for name, days in whole.items()}
+    today = datetime.combine(now.date(), time(), UTC)
+    found = {}
+    for name, first in views.first_days().items():
+        since = max(datetime.combine(first, time(), UTC) + _DAY, today - MONTH_DAYS * _DAY)
+        if since < today:
+            found[name] = views.runs_between(since, today, among=[name]) * MONTH_DAYS / ((today - since) // _DAY)
+    return found

@@ -54,6 +54,14 @@ _ADD: Final = f"INSERT INTO tallies VALUES ({_PLACES}) ON CONFLICT DO UPDATE SET
 _FORGET: Final = f"DELETE FROM tallies WHERE {_KEY} AND runs = 0"  # noqa: S608 - the table's own columns
 _COUNT: Final = "SELECT coalesce(sum(runs), 0) FROM tallies WHERE span_min = ? AND start_min >= ? AND start_min < ?"
 _READ: Final = "SELECT * FROM tallies WHERE span_min = ? AND start_min >= ? AND start_min < ?"
+_SAVINGS: Final = """
+SELECT decision, unit, (start_min - ?) / ? AS place, sum(saving >> 32), sum(saving & 4294967295),
+  iif(typeof(saving) = 'text', saving, NULL) AS digits
+FROM tallies WHERE span_min = ? AND start_min >= ? AND start_min < ? AND unit <> '' AND decision IN ({names})
+GROUP BY decision, unit, place, digits
+"""
+"""Adds up in two halves, as a sum of integers may leave 64 bits; what is digits in a text is told one by one."""
+_FIRST_RUN: Final = "SELECT min(run_id) FROM runs WHERE decision = ? AND status = ?"
 
 _Key = tuple[int, str, str, str]
 
@@ -196,29 +204,41 @@ def day_values(db: sqlite3.Connection, decision: str | None, since: date | None,
     ]
 
 
-def first_days(db: sqlite3.Connection) -> dict[str, date]:
-    """Return the day (UTC) of each decision's first run, by name."""
-    query = "SELECT decision, min(start_min) FROM tallies WHERE span_min = ? GROUP BY decision ORDER BY decision"
-    return {decision: moment(start_min * _MINUTE_US).date() for decision, start_min in db.execute(query, (_DAY,))}
+def savings(
+    db: sqlite3.Connection, since: datetime, until: datetime, step: timedelta, decisions: Collection[str]
+) -> dict[tuple[str, str], list[int]]:
+    """Return the savings of each step; see :meth:`steward.insight.views.Views.savings`."""
+    first, step_min, steps = _grid(since, until, step)
+    query = _SAVINGS.format(names=", ".join("?" * len(decisions)))
+    where = (_span(first, step_min), first, first + steps * step_min, *decisions)
+    found: dict[tuple[str, str], list[int]] = {}
+    for decision, unit, place, high, low, text in db.execute(query, (first, step_min, *where)):
+        sums = found.setdefault((decision, unit), [0] * steps)
+        sums[place] += (high << 32) + low if text is None else int(text)
+    return found
+
+
+def first_day(db: sqlite3.Connection, decision: str) -> date | None:
+    """Return the day (UTC) of a decision's first run, by the index of runs; ``None`` without one."""
+    ids = [db.execute(_FIRST_RUN, (decision, status.value)).fetchone()[0] for status in Status]
+    first = min((each for each in ids if each is not None), default=None)
+    if first is None:
+        return None
+    [decided_us] = db.execute("SELECT decided_us FROM runs WHERE run_id = ?", (first,)).fetchone()
+    return moment(decided_us).date()
 
 
 def pulse(
     db: sqlite3.Connection, since: datetime, until: datetime, step: timedelta, decisions: Collection[str] | None
 ) -> list[Pulse]:
     """Return the sums of each step; see :meth:`steward.insight.views.Views.pulse`."""
-    first, step_min = (since - EPOCH) // _MINUTE, step // _MINUTE
-    if step < _MINUTE or step % _MINUTE:
-        raise ContractError(f"a step is whole minutes, got {step}", fix="pass timedelta(minutes=15)", field="step")
-    steps = max(0, -(-(until - (EPOCH + first * _MINUTE)) // step))
-    if steps > _MOST_STEPS:
-        raise ContractError(f"{steps} steps are too many", fix="take a longer step", field="step")
-    span_min = max(span for span in _SPANS if first % span == 0 and step_min % span == 0)
+    first, step_min, steps = _grid(since, until, step)
     query, names = _READ, tuple(decisions or ())
     if decisions is not None:
         query = f"{_READ} AND decision IN ({', '.join('?' * len(names))})"
     found = [_Sums() for _ in range(steps)]
     for _, start_min, _, status, unit, *numbers in db.execute(
-        query, (span_min, first, first + steps * step_min, *names)
+        query, (_span(first, step_min), first, first + steps * step_min, *names)
     ):
         found[(start_min - first) // step_min].add(status, unit, numbers)
     return [
@@ -230,6 +250,22 @@ def pulse(
         )
         for number, sums in enumerate(found)
     ]
+
+
+def _grid(since: datetime, until: datetime, step: timedelta) -> tuple[int, int, int]:
+    """Return the first minute of the first step, how many minutes each has, and how many there are."""
+    first, step_min = (since - EPOCH) // _MINUTE, step // _MINUTE
+    if step < _MINUTE or step % _MINUTE:
+        raise ContractError(f"a step is whole minutes, got {step}", fix="pass timedelta(minutes=15)", field="step")
+    steps = max(0, -(-(until - (EPOCH + first * _MINUTE)) // step))
+    if steps > _MOST_STEPS:
+        raise ContractError(f"{steps} steps are too many", fix="take a longer step", field="step")
+    return first, step_min, steps
+
+
+def _span(first: int, step_min: int) -> int:
+    """Return the longest span that all steps are whole ones of."""
+    return max(span for span in _SPANS if first % span == 0 and step_min % span == 0)
 
 
 def runs_between(db: sqlite3.Connection, since: datetime, until: datetime, decisions: Collection[str] | None) -> int:

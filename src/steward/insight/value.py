@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 from fractions import Fraction
 from math import ceil, floor, sqrt
@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from steward.insight.rows import Worth
+from steward.insight.rows import DecisionTotals, Worth
 from steward.insight.views import Views
 from steward.records import Money
 
@@ -83,12 +83,20 @@ def summary(
         until: The last day.
         among: Some decisions only.
     """
-    found: list[ValueSummary] = []
-    for totals in views.totals(since=since, until=until):
-        if decision in (None, totals.decision) and (among is None or totals.decision in among):
-            count = (totals.decision, totals.runs, totals.asked)
-            found += [_summary(*count, worth) for worth in totals.worth] or [_unvalued(*count)]
-    return found
+    return summarised(
+        totals
+        for totals in views.totals(since=since, until=until)
+        if decision in (None, totals.decision) and (among is None or totals.decision in among)
+    )
+
+
+def summarised(found: Iterable[DecisionTotals]) -> list[ValueSummary]:
+    """Return what each decision was worth, from its totals; one row for each currency, or one without any."""
+    rows: list[ValueSummary] = []
+    for totals in found:
+        count = (totals.decision, totals.runs, totals.asked)
+        rows += [_summary(*count, worth) for worth in totals.worth] or [_unvalued(*count)]
+    return rows
 
 
 def _unvalued(decision: str, runs: int, asked: int) -> ValueSummary:

@@ -17,7 +17,7 @@ from steward.access.permissions import Permission
 from steward.api.admission import TheRun
 from steward.console import printing
 from steward.console.choices import by, chosen, measured, named
-from steward.console.pages.value import sentence, shown_period, summaries, together
+from steward.console.pages.value import sentence, shown_period, shown_totals, together
 from steward.console.period import Period
 from steward.console.proving import prove
 from steward.console.seal import seal_of
@@ -26,6 +26,7 @@ from steward.console.view import Looking, View
 from steward.console.words import plain
 from steward.entries import Approved, Changed, Endorsed, Expired, Rejected, Resumed, Stopped, decode_body
 from steward.errors import ContractError
+from steward.insight.value import summarised
 from steward.ledger.bundle import SigningLedger, bundle
 from steward.ledger.port import Ledger
 from steward.ledger.run import Run
@@ -94,12 +95,8 @@ async def decision_report(view: Looking, run: TheRun, decision_id: str) -> Respo
 async def value_report(view: Looking) -> Response:
     """Return the report of what decisions were worth, as a file."""
     period = shown_period(view)
-    found = await summaries(view, period)
-    names = {each.decision for each in found}
-    totals = [
-        each for each in view.runtime.views.totals(since=period.since, until=period.until) if each.decision in names
-    ]
-    units = together(view, period, found)
+    totals = await shown_totals(view, period)
+    found, units = summarised(totals), together(totals)
     return await _file(
         view,
         "reports/value.html",

@@ -16,8 +16,8 @@ from steward.console.references import Reference
 from steward.console.sheets import Column, Kind, Sheet
 from steward.console.view import Looking, View
 from steward.console.words import money, number, share, title
-from steward.insight.rows import DayValue, Worth
-from steward.insight.value import MeanSaving, ValueSummary, mean_saving, summary
+from steward.insight.rows import DecisionTotals, Worth
+from steward.insight.value import MeanSaving, ValueSummary, mean_saving, summarised
 from steward.records import Money
 
 router = APIRouter()
@@ -65,22 +65,24 @@ def shown_period(view: View) -> Period:
     return Period.of(view.parameters, view.now)
 
 
-async def summaries(view: View, period: Period) -> list[ValueSummary]:
-    """Return what each decision that the viewer may read was worth; of one only if the URL names it."""
+async def shown_totals(view: View, period: Period) -> list[DecisionTotals]:
+    """Return the sums of the decisions that the viewer may read; of one only if the URL names it."""
     await view.runtime.catch_up()
-    wanted = view.parameters.get("decision") or None
-    views = view.runtime.views
-    return summary(views, decision=wanted, since=period.since, until=period.until, among=view.readable)
+    wanted, readable = view.parameters.get("decision", ""), view.readable
+    return [
+        totals
+        for totals in view.runtime.views.totals(since=period.since, until=period.until)
+        if wanted in ("", totals.decision) and (readable is None or totals.decision in readable)
+    ]
 
 
-def together(view: View, period: Period, found: Sequence[ValueSummary]) -> list[Together]:
+def together(found: Sequence[DecisionTotals]) -> list[Together]:
     """Return the sums by currency, from the views' own exact sums."""
     runs = {each.decision: each.runs for each in found}
     by_unit: dict[str, list[tuple[str, Worth]]] = {}
-    for totals in view.runtime.views.totals(since=period.since, until=period.until):
-        if totals.decision in runs:
-            for worth in totals.worth:
-                by_unit.setdefault(worth.unit, []).append((totals.decision, worth))
+    for totals in found:
+        for worth in totals.worth:
+            by_unit.setdefault(worth.unit, []).append((totals.decision, worth))
     return [_added(unit, rows, runs) for unit, rows in sorted(by_unit.items())]
 
 
@@ -128,7 +130,8 @@ def sentence(units: Sequence[Together], runs: int, period: Period, wanted: str =
 
 async def value_sheet(view: View) -> Sheet[ValueSummary]:
     """Return what each decision was worth."""
-    return _sheet(await summaries(view, shown_period(view)), shown_period(view))
+    period = shown_period(view)
+    return _sheet(summarised(await shown_totals(view, period)), period)
 
 
 def _sheet(found: Sequence[ValueSummary], period: Period) -> Sheet[ValueSummary]:
@@ -172,9 +175,9 @@ async def over_time(view: View, period: Period, units: Sequence[Together]) -> Fi
     """Return the savings over time, of each step and added up; nothing where no outcome has come."""
     if not units:
         return None
-    first, steps, length = _steps(view, period)
     names = sorted({name for unit in units for name in unit.decisions})
-    savings = _savings(view, first, steps, length, names)
+    first, steps, length = _steps(view, period, names)
+    savings = view.runtime.views.savings(first, first + steps * length, length, names)
     panels: list[Panel] = []
     for unit in units:
         rows = {name: savings.get((name, unit.unit), [0] * steps) for name in unit.decisions}
@@ -189,10 +192,10 @@ async def over_time(view: View, period: Period, units: Sequence[Together]) -> Fi
     )
 
 
-def _steps(view: View, period: Period) -> tuple[datetime, int, timedelta]:
+def _steps(view: View, period: Period, names: Sequence[str]) -> tuple[datetime, int, timedelta]:
     """Return when the first step begins, how many there are, and how long each is."""
     today = view.now.date()
-    begun = min(view.runtime.views.first_days().values(), default=today)
+    begun = min(view.runtime.views.first_days(names).values(), default=today)
     since, until = max(period.since or begun, begun), min(period.until or today, today)
     first = datetime.combine(since, time(), UTC)
     days = max(1, (until - since).days + 1)
@@ -201,33 +204,6 @@ def _steps(view: View, period: Period) -> tuple[datetime, int, timedelta]:
         return first, max(1, -(-(end - first) // _HOUR)), _HOUR
     length = -(-days // _MOST_STEPS)
     return first, -(-days // length), length * _DAY
-
-
-def _savings(
-    view: View, first: datetime, steps: int, length: timedelta, names: Sequence[str]
-) -> dict[tuple[str, str], list[int]]:
-    """Return the saving of each step in minor units, by decision and currency."""
-    found: dict[tuple[str, str], list[int]] = {}
-
-    def add(name: str, at: datetime, worths: Sequence[Worth]) -> None:
-        for worth in worths:
-            sums = found.setdefault((name, worth.unit), [0] * steps)
-            sums[min((at - first) // length, steps - 1)] += worth.saving_minor
-
-    views, until = view.runtime.views, first + steps * length
-    if length == _HOUR:
-        for name in names:
-            for pulse in views.pulse(first, until, _HOUR, decision=name):
-                add(name, pulse.at, pulse.worth)
-        return found
-    for day in views.value_by_day(since=first.date(), until=(until - _DAY).date()):
-        if day.decision in names:
-            add(day.decision, _begin(day), day.worth)
-    return found
-
-
-def _begin(day: DayValue) -> datetime:
-    return datetime.combine(day.day, time(), UTC)
 
 
 def _panels(unit: str, rows: dict[str, list[int]], step: str) -> list[Panel]:
@@ -320,7 +296,7 @@ def _standing(steward: Money, rows: Sequence[Reference]) -> str:
 async def over_time_sheet(view: View) -> Sheet[int]:
     """Return the rows behind the chart over time."""
     period = shown_period(view)
-    chart = await over_time(view, period, together(view, period, await summaries(view, period)))
+    chart = await over_time(view, period, together(await shown_totals(view, period)))
     if chart is None:
         return Sheet(name="value-over-time", title="Saved against the baseline", columns=(), rows=())
     return chart.sheet()
@@ -333,9 +309,9 @@ SOURCES = {"value": value_sheet, "value-over-time": over_time_sheet}
 async def value(view: Looking) -> Response:
     """Show what the decisions of some days were worth."""
     period = shown_period(view)
-    found = await summaries(view, period)
-    units = together(view, period, found)
-    runs = sum({each.decision: each.runs for each in found}.values())
+    totals = await shown_totals(view, period)
+    found, units = summarised(totals), together(totals)
+    runs = sum(each.runs for each in totals)
     wanted = view.parameters.get("decision", "")
     return await view.page(
         "value.html",

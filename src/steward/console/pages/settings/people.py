@@ -116,7 +116,7 @@ _COLUMNS: Sequence[Column[_Row]] = (
     Column(key="roles", label="Roles", value=lambda row: roles_words(row.identity) or None),
     Column(key="teams", label="Teams", value=lambda row: told(row.identity.teams)),
     Column(key="keys", label="Keys", value=lambda row: len(row.keys), kind=Shown.NUMBER),
-    Column(key="seen_at", label="Last seen", value=lambda row: row.seen_at, kind=Shown.TIME),
+    Column(key="seen_at", label="Last seen", value=lambda row: row.seen_at, kind=Shown.DATE),
 )
 
 
