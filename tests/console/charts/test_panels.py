@@ -94,6 +94,13 @@ def test_what_is_read_by_its_height_stands_on_zero_whatever_is_asked(series: Ser
     assert axis(draw(hourly(2), series, zero=False))[0] == 0
 
 
+@pytest.mark.parametrize("values", [[1, 0, None], [0, 0, 0], [3, 2, 1]])
+def test_counts_have_no_ticks_between_whole_numbers(values: list[int | None]) -> None:
+    (scale,) = classed(draw(["a", "b", "c"], Bars(name="n", values=values)), "scale")
+    assert all("." not in (each.text or "") for each in scale)
+    assert any("." in (each.text or "") for each in classed(draw(["a"], Bars(name="n", values=[1.0])), "scale")[0])
+
+
 def test_a_bar_lies_in_the_time_that_it_counts() -> None:
     root = draw(hourly(4), Bars(name="a", values=[1, 1, 1, 1]))
     found = boxes(shape(root, "fill", "c1").get("d", ""))

@@ -143,7 +143,15 @@ def _scale(panel: Panel) -> Scale:
         there = [value for value in map(drawn, column) if value is not None]
         values += [sum(value for value in there if value > 0), sum(value for value in there if value < 0)]
     is_zero = panel.zero or any(isinstance(each, Line) and each.filled for each in panel.series)
-    return Scale.over(values, ticks=max(2, panel.height // _TICK_EVERY_PX), zero=is_zero)
+    return Scale.over(values, ticks=max(2, panel.height // _TICK_EVERY_PX), zero=is_zero, whole=_counts(panel))
+
+
+def _counts(panel: Panel) -> bool:
+    """Tell whether all that is measured are counts: there is no half a decision."""
+    if not panel.series or not all(isinstance(series, Bars) for series in panel.series):
+        return False
+    values = (value for series in panel.series if isinstance(series, Bars) for value in series.values)
+    return all(value is None or isinstance(value, int) for value in values)
 
 
 def _panel(panel: Panel, scale: Scale, across: Across, top: int) -> str:

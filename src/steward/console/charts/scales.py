@@ -31,16 +31,18 @@ class Scale(NamedTuple):
     ticks: tuple[float, ...]
 
     @classmethod
-    def over(cls, values: Iterable[float | None], *, ticks: int, zero: bool = True) -> Scale:
-        """Return the scale that holds all values, with about as many steps as asked for."""
+    def over(cls, values: Iterable[float | None], *, ticks: int, zero: bool = True, whole: bool = False) -> Scale:
+        """Return the scale that holds all values, with about as many steps as asked for; of counts, in whole steps."""
         there = [value for value in map(drawn, values) if value is not None]
         low, high = (min(there), max(there)) if there else (0.0, 1.0)
         if zero:
             low, high = min(low, 0.0), max(high, 0.0)
+        if whole and low == high == 0:
+            high = 1.0
         if high - low <= _FLAT or high - low <= 1e-12 * max(abs(low), abs(high)):
             margin = max(abs(high) * 0.1, 0.5)
             low, high = (low if low == 0 else low - margin), high + margin
-        step = nice_step(high - low, ticks)
+        step = max(nice_step(high - low, ticks), Fraction(whole))
         first, last = math.floor(Fraction(low) / step), math.ceil(Fraction(high) / step)
         places = tuple(float(step * each) for each in range(first, last + 1))
         return cls(places[0], places[-1], places)
