@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -26,8 +26,9 @@ from steward.console.pages import PAGES
 from steward.console.references import Reference
 from steward.console.sheets import ENDINGS, Kind, Sheet
 from steward.console.view import CONSOLE, HEADERS, View, here, known_caller
-from steward.errors import NotFound, StewardError
+from steward.errors import DeclarationError, NotFound, StewardError
 
+V = TypeVar("V")
 Source = Callable[[View], Awaitable[Sheet[Any]]]
 """Gives the sheet behind a table or chart, as the URL's parameters say."""
 References = Callable[[View], Awaitable[Sequence[Reference]]]
@@ -84,15 +85,15 @@ class Console:
         fragments: dict[str, Fragment] = {PAGE: position}
         for page in PAGES:
             self.router.include_router(page.router)
-            self.sources.update(getattr(page, "SOURCES", {}))
-            fragments.update(getattr(page, "FRAGMENTS", {}))
+            _add(self.sources, getattr(page, "SOURCES", {}), "table")
+            _add(fragments, getattr(page, "FRAGMENTS", {}), "live part")
         self.router.include_router(assets.router)
         doors = dict(DOORS)
         for case in cases:
             self.router.include_router(case.router)
             doors.update(case.doors)
-            self.sources.update(case.sources)
-            fragments.update(case.fragments)
+            _add(self.sources, case.sources, "table")
+            _add(fragments, case.fragments, "live part")
         self.live = Live(self, fragments)
         self.doors: Mapping[tuple[str, str], Door] = doors
         self._templates = _environment(tuple(case.templates for case in cases))
@@ -143,6 +144,13 @@ class Console:
         """Return what the cases compare their decisions with, of those that the viewer may read."""
         found = [row for case in self.cases if case.references is not None for row in await case.references(view)]
         return [row for row in found if view.readable is None or row.decision in view.readable]
+
+
+def _add(known: dict[str, V], more: Mapping[str, V], what: str) -> None:
+    """Take in what a page has by name; of two of one name, one would show the other's."""
+    if twice := known.keys() & more.keys():
+        raise DeclarationError(f"two pages have a {what} named {min(twice)!r}", fix="choose another name")
+    known.update(more)
 
 
 def link(view: View, path: str = "", **changes: object) -> str:

@@ -14,7 +14,7 @@ from steward.console.words import money, number, share
 from steward.insight.rows import Pulse, Worth
 from steward.records import Money
 
-OVER_TIME: Final = "decisions-over-time"
+OVER_TIME: Final = "decisions-by-answer"
 _SPARK_POINTS: Final = 24
 _FLAT: Final = 0.005
 """A change below this share is none that anybody would speak of."""
@@ -137,7 +137,7 @@ def _value(pulses: Sequence[Pulse], groups: Sequence[Sequence[Pulse]]) -> Tile:
         label=label,
         value=money(Money.of_minor(saving, unit)),
         under=f"{'saved' if saving >= 0 else 'lost'} over {number(valued)} with an outcome"
-        + (f", more in {others} other currencies" if others else ""),
+        + (f", more in {others} other {'currency' if others == 1 else 'currencies'}" if others else ""),
         trend=[float(each) for each in accumulate(steps)],
         tone="pos" if saving >= 0 else "neg",
         term=term,
