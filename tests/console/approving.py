@@ -64,7 +64,9 @@ def asks(page: httpx.Response) -> list[str]:
 
 def evidence(page: httpx.Response) -> str:
     """Return what the page's forms say was shown."""
-    return re.findall(r'name="evidence" value="(sha256:[0-9a-f]{64})"', page.text)[0]
+    found = re.search(r'name="evidence" value="(sha256:[0-9a-f]{64})"', page.text)
+    assert found
+    return str(found[1])
 
 
 async def look(company: Company, path: str, name: str | None = None) -> httpx.Response:

@@ -73,7 +73,9 @@ def _expected(view: View, run: Run, choice: object) -> Money | None:
 
 def drivers(run: Run) -> Markup | None:
     """Return a picture of what moved the model's answer most; ``None`` without attributions."""
-    moved = sorted(run.attribution.items(), key=lambda each: -abs(each[1]))[:_MOST_DRIVERS]
+    # A model's bias is where it starts from, whatever it knows; it drove nothing.
+    known = ((name, value) for name, value in run.attribution.items() if name in run.record.features)
+    moved = sorted(known, key=lambda each: -abs(each[1]))[:_MOST_DRIVERS]
     if not moved:
         return None
     rows = [(named(name)[0], measured(name, run.record.features.get(name)), value) for name, value in moved]

@@ -62,7 +62,7 @@ async def test_an_answer_without_a_reason_is_asked_for_one_and_keeps_the_rest(fi
     kept = {
         "approve": ({}, "autofocus"),
         "reject": ({}, "autofocus"),
-        "question": ({}, '<details name="way" open><summary class="button">Ask back'),
+        "question": ({}, '<details class="way" open><summary class="button">Ask back'),
         "change": ({"choice.value": '"hold"'}, "selected>Hold"),
         "escalate": ({"to": "plant-lead"}, "<option selected>plant-lead"),
         "snooze": ({"until": "2026-07-01T14:07"}, 'value="2026-07-01T14:07"'),
@@ -74,7 +74,7 @@ async def test_an_answer_without_a_reason_is_asked_for_one_and_keeps_the_rest(fi
         assert "is missing. Fill it in." in text_of(page)
         assert page.text.count('aria-invalid="true"') == 1
         assert shown in page.text
-        assert page.text.count('<details name="way" open>') == (way not in ("approve", "reject"))
+        assert page.text.count('<details class="way" open>') == (way not in ("approve", "reject"))
     assert len((await firm.runtime.run(run)).history) == 2, "nothing but that it was asked"
 
 
