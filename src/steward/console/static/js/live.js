@@ -2,6 +2,7 @@
 //
 //   <div id="live-decisions" data-live>…</div>      Its inside is sent by the stream: a page's FRAGMENTS has its id.
 //   <div id="answers" data-live="page">…</div>      Its inside is taken out of this page, fetched again when anything changed.
+//                                                   With data-live-gone="reload" the page is loaded anew once it has no such part.
 //   <span data-live-news="live-decisions"></span>   Gets a button "3 new" while that part is held back. Reserve its place.
 //   <button data-live-pause aria-pressed="false" hidden>   Pauses all parts, in every tab of this browser from its next page on.
 //   <span data-live-state></span>                   Says "live", "paused" or "not connected".
@@ -80,6 +81,7 @@ function fetchPage() {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         for (const part of pulled()) {
           const now = page.getElementById(part.id);
+          if (!now && part.dataset.liveGone === "reload") location.reload();
           if (now && now.innerHTML !== part.innerHTML) offer(part, now.innerHTML);
         }
       }
