@@ -136,9 +136,11 @@ def _drivers(run: Run) -> list[tuple[str, str, float, float]]:
 
 
 def _answers(run: Run) -> list[Answered]:
-    found = []
+    found: list[Answered] = []
     for placed in run.history:
         body = placed.body
+        if isinstance(body, Approved) and found and found[-1].by == by(body.by) and found[-1].answer == "agreed":
+            continue  # the last of several to agree, whose word stands there already
         if isinstance(body, Approved | Endorsed):
             found.append(Answered(body.at, by(body.by), "agreed", _reason(body)))
         elif isinstance(body, Rejected):
