@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import httpx
 import msgspec
 import pytest
@@ -217,3 +219,21 @@ async def test_a_stored_decision_is_decided_again_without_effect(client: httpx.A
     fails = await client.post(path, json={"changes": {"amount_eur": 666.0}})
     assert (fails.status_code, fails.json()["code"]) == (409, "what-if-failed")
     assert await runtime.ledger.size() == before
+
+
+async def test_decisions_are_searched_and_cut_to_a_stretch_of_time(
+    client: httpx.AsyncClient, runtime: Runtime, clock: VirtualClock
+) -> None:
+    first = (await client.post(DECIDE, json=REFUND)).json()
+    await later(runtime, clock, timedelta(hours=1))
+    second = (await client.post(DECIDE, json={**REFUND, "amount_eur": 33.0})).json()
+    for query, found in {
+        "q=33.0 EUR": [second],
+        "q=eur asked": [second, first],
+        f"q={first['decision_id'][-8:]}": [first],
+        "since=2026-01-01T13:00:00Z": [second],
+        "until=2026-01-01T14:00:00%2B01:00": [first],
+    }.items():
+        rows = (await client.get(f"/v1/decisions?{query}")).json()
+        assert [row["decision_id"] for row in rows] == [each["decision_id"] for each in found], query
+    assert (await client.get("/v1/decisions?since=2026-01-01T13:00:00")).status_code == 422

@@ -12,6 +12,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from msgspec import Struct
+from pydantic import AwareDatetime
 
 from steward.access.entries import ACCESS_KINDS
 from steward.access.identity import EVERY
@@ -21,6 +22,7 @@ from steward.api.answers import LedgerEntry, LedgerPage, run_document
 from steward.api.described import RUN_DOCUMENT, array_of, reference, responses
 from steward.api.entrance import Caller
 from steward.api.service import Service
+from steward.insight.listing import Filter
 from steward.insight.value import summary
 from steward.ledger.bundle import SigningLedger, bundle
 from steward.ledger.port import Entry
@@ -54,13 +56,23 @@ async def list_decisions(
     *,
     decision: str | None = None,
     status: Status | None = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+    q: Annotated[str, Query(max_length=200)] = "",
     before: UUID | None = None,
     limit: Limit = 50,
 ) -> Response:
-    """List decisions, the newest first; the header `Link` names the next page."""
+    """List decisions, the newest first; `q` is found in choices and reasons; the header `Link` names the next page."""
     await service.runtime.catch_up()
-    among = caller.readable()
-    rows = service.runtime.views.runs(decision=decision, status=status, before=before, limit=limit, among=among)
+    which = Filter(
+        decision=decision,
+        statuses=() if status is None else (status,),
+        since=since,
+        until=until,
+        text=q.strip(),
+        among=caller.readable(),
+    )
+    rows = service.runtime.views.listed(which, before=before, limit=limit)
     headers = {}
     if len(rows) == limit:
         following = request.url.include_query_params(before=str(rows[-1].decision_id))
