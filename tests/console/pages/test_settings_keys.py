@@ -50,6 +50,8 @@ async def test_a_new_key_is_shown_once_and_is_nowhere_kept(staffed: Company, cap
     assert issued.status_code == 200
     assert issued.headers["cache-control"] == "no-store"
     assert secret not in str(issued.url)
+    assert issued.text.count(secret) == 1
+    assert f'value="{secret}"' in issued.text
     assert "location" not in issued.headers
     for page in pages:
         assert page.status_code == 200
