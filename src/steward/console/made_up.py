@@ -242,6 +242,9 @@ def _every(step: timedelta, count: int, start: datetime = DAY) -> list[datetime]
     return [start + at * step for at in range(count)]
 
 
+_HOURS: Final = _every(timedelta(hours=1), 24)
+
+
 def rate() -> Figure:
     """Return bars that stand on each other, as a rate by outcome has them."""
     auto = [24 + at * 7 % 9 - at // 3 % 4 for at in range(60)]
@@ -256,66 +259,68 @@ def rate() -> Figure:
     )
 
 
-def edges() -> list[tuple[str, Figure]]:
-    """Return the edges at which charts go wrong, each with what is to be seen."""
-    hours = _every(timedelta(hours=1), 24)
+def edges() -> list[Figure]:
+    """Return the edges at which charts go wrong, each with what is to be seen as its title."""
+    return [*_shapes(), *_little(), *_much()]
+
+
+def _shapes() -> list[Figure]:
     gaps: list[float | None] = [
         None if at in (4, 5, 9, 11, 17) else value for at, value in enumerate(_wave(24, -2, 9, 2))
     ]
-    names = ("Rule schedule", "Steward", "Perfect foresight", _LONG, "Holdout")
-    clocks = _every(_QUARTER, 29, datetime(2026, 10, 24, 21, 30, tzinfo=UTC))
-    steep = [10.0 ** (at - 8) for at in range(24)]
+    plan, run = [at // 6 % 3 for at in range(24)], [at // 5 % 3 for at in range(24)]
     return [
-        ("Gaps: a value alone is a dot", _one("gaps", "Gaps", hours, Line(name="Load", values=gaps, filled=True))),
-        (
+        _one("gaps", "Gaps: a value alone is a dot", _HOURS, Line(name="Load", values=gaps, filled=True)),
+        _one(
+            "negative",
             "Bars above and below zero stand on each other",
-            _one(
-                "negative",
-                "Gains and losses",
-                names,
-                Bars(name="gain", values=(3, 5, 8, None, 2), tone=Tone.GOOD),
-                Bars(name="more", values=(1, 0, 2, None, 4)),
-                Bars(name="loss", values=(-2, -6, None, -3, -1), tone=Tone.BAD),
-            ),
+            ("Rule schedule", "Steward", "Perfect foresight", _LONG, "Holdout"),
+            Bars(name="gain", values=(3, 5, 8, None, 2), tone=Tone.GOOD),
+            Bars(name="more", values=(1, 0, 2, None, 4)),
+            Bars(name="loss", values=(-2, -6, None, -3, -1), tone=Tone.BAD),
         ),
-        (
+        _one(
+            "steps",
             "Steps hold until the next; dashed is what was planned",
-            _one(
-                "steps",
-                "Planned and run",
-                hours,
-                Line(name="plan", values=[at // 6 % 3 for at in range(24)], steps=True, dashed=True, tone=Tone.QUIET),
-                Line(name="run", values=[at // 5 % 3 for at in range(24)], steps=True, filled=True, tone=Tone.SECOND),
-            ),
+            _HOURS,
+            Line(name="plan", values=plan, steps=True, dashed=True, tone=Tone.QUIET),
+            Line(name="run", values=run, steps=True, filled=True, tone=Tone.SECOND),
         ),
-        ("Nothing was measured", _one("nothing", "Nothing", hours, Line(name="Load", values=[None] * 24))),
-        ("No time at all", _one("no-time", "No time", [], Line(name="Load", values=[]))),
-        ("One moment", _one("one", "One moment", hours[:1], Line(name="Load", values=[3.0]))),
-        ("One bar", _one("one-bar", "One bar", hours[:1], Bars(name="Load", values=[3.0]))),
-        ("Flat, and not at zero", _one("flat", "Flat", hours, Line(name="Load", values=[42.0] * 24), zero=False)),
-        ("Very large and very small", _one("steep", "Steep", hours, Line(name="Load", values=steep))),
-        (
-            "No numbers (NaN, infinity) are gaps",
-            _one("no-numbers", "No numbers", hours, Line(name="Load", values=[math.nan, math.inf, 1.0, 2.0] * 6)),
-        ),
-        (
+    ]
+
+
+def _little() -> list[Figure]:
+    return [
+        _one("nothing", "Nothing was measured", _HOURS, Line(name="Load", values=[None] * 24)),
+        _one("no-time", "No time at all", [], Line(name="Load", values=[])),
+        _one("one", "One moment", _HOURS[:1], Line(name="Load", values=[3.0])),
+        _one("one-bar", "One bar, which is a count", _HOURS[:1], Bars(name="Load", values=[1])),
+        _one("flat", "Flat, and not at zero", _HOURS, Line(name="Load", values=[42.0] * 24), zero=False),
+    ]
+
+
+def _much() -> list[Figure]:
+    steep = [10.0 ** (at - 8) for at in range(24)]
+    no_numbers = [math.nan, math.inf, 1.0, 2.0] * 6
+    clocks = _every(_QUARTER, 29, datetime(2026, 10, 24, 21, 30, tzinfo=UTC))
+    weeks = _every(timedelta(days=7), 105)
+    return [
+        _one("steep", "Very large and very small", _HOURS, Line(name="Load", values=steep)),
+        _one("no-numbers", "No numbers (NaN, infinity) are gaps", _HOURS, Line(name="Load", values=no_numbers)),
+        _one(
+            "clocks",
             "A clock that is put back shows an hour twice",
-            _one("clocks", "Clocks", clocks, Line(name="Load", values=_wave(29, 0, 5, 2))),
+            clocks,
+            Line(name="Load", values=_wave(29, 0, 5, 2)),
         ),
-        (
-            "Two years",
-            _one("years", "Years", _every(timedelta(days=7), 105), Line(name="Load", values=_wave(105, 20, 80, 2))),
-        ),
-        (
-            "A very long name",
-            _one(
-                "long",
-                f"Long: {_LONG}",
-                hours,
-                Line(name=_LONG, values=_wave(24, 1, 2, 1)),
-                Line(name="<script>alert(1)</script>", values=_wave(24, 0, 1, 1), tone=Tone.BAD),
-                label=f"{_LONG} (MW)",
-            ),
+        _one("years", "Two years", weeks, Line(name="Load", values=_wave(105, 20, 80, 2))),
+        _one(
+            "long",
+            f"A very long name: {_LONG}",
+            _HOURS,
+            Line(name=_LONG, values=_wave(24, 1, 2, 1)),
+            Line(name="<script>alert(1)</script>", values=_wave(24, 0, 1, 1), tone=Tone.BAD),
+            label=f"{_LONG} (MW)",
         ),
     ]
 

@@ -26,7 +26,7 @@ def everything() -> dict[str, Markup]:
         "path": draw.path(made_up.STAGES, "The way"),
         "tree": draw.tree(**made_up.proof(5, 8), title="Proof"),
     }
-    drawn |= {figure.name: draw.chart(figure, UTC_ZONE) for _, figure in made_up.edges()}
+    drawn |= {figure.name: draw.chart(figure, UTC_ZONE) for figure in made_up.edges()}
     drawn |= {f"spark {at}": draw.spark(values, "Spark") for at, values in enumerate(made_up.SPARKS)}
     drawn |= {f"interval {at}": draw.interval(*values) for at, values in enumerate(made_up.INTERVALS)}
     return drawn
