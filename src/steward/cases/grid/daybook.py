@@ -92,6 +92,7 @@ class DayBook(Struct, frozen=True, kw_only=True):
         limit_eur: What the best plan of the whole day earned in those hours, if all prices are known.
         whole: The yardsticks over the whole days before the present one, if they are known.
         whole_saved: What was saved in those days.
+        whole_refused: How many hours of those days were not done as nobody agreed.
 
     Example:
         >>> "rule_eur" in DayBook.__struct_fields__
@@ -110,6 +111,7 @@ class DayBook(Struct, frozen=True, kw_only=True):
     limit_eur: float | None = None
     whole: Compared | None = None
     whole_saved: Money | None = None
+    whole_refused: int = 0
 
     @property
     def start(self) -> datetime:
@@ -211,7 +213,8 @@ class Desk:
         if self.yardsticks is None or last < first:
             return book
         compared = await self.yardsticks.compared(first, last)
-        return replace(book, whole=compared, whole_saved=recorded.saved(local.start(first), local.start(last + DAY)))
+        span = local.start(first), local.start(last + DAY)
+        return replace(book, whole=compared, whole_saved=recorded.saved(*span), whole_refused=recorded.refused(*span))
 
     def _beside(self, book: DayBook) -> tuple[float | None, float | None]:
         """Return what the rule and the best plan of the day earned in the hours that are metered."""

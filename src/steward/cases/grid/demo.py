@@ -40,6 +40,8 @@ _TRAINED_DAYS = 408
 _ROUNDS = 200
 _FRAME_S = 0.1
 _NOT_ASKED = 0.7
+_LOOKED_FOR = timedelta(minutes=2)
+"""How long the simulated desk takes for an answer, by its own clock."""
 _AT_ONCE = Answer(agrees=True, by="simulated-desk", reason="played by the demo before anybody could look")
 _DAY = timedelta(days=1)
 
@@ -168,12 +170,15 @@ async def _warm_up(simulation: Simulation, world: World, days: int) -> datetime:
     """Play the first days at once, so that there is something to see; return where to go on."""
     await simulation.warm_up()
     local = world.history.local
-    at, until = local.start(world.first), local.start(min(world.first + days * _DAY, world.until))
-    if at < until:
-        print(f"Playing the first {(until - at) // _DAY} days, in which {_AT_ONCE.by} answers ...", flush=True)
+    days = min(days, (world.until - world.first).days)
+    at, until = local.start(world.first), local.start(world.first + days * _DAY)
+    if days:
+        print(f"Playing the first {days} days, in which {_AT_ONCE.by} answers ...", flush=True)
     while at < until:
         await simulation.begin(at)
-        await simulation.answer_all(_AT_ONCE)
+        if simulation.runtime.views.waiting_count():
+            simulation.clock.advance(_LOOKED_FOR)
+            await simulation.answer_all(_AT_ONCE)
         simulation.end(at)
         at += HOUR
     return at

@@ -75,7 +75,7 @@ class _Page:
         book = await self._book(view.runtime, view.now, _day(view.parameters))
         if book is None:
             return await view.page("grid.html", book=None, title=TITLE)
-        content = _content(view, book)
+        content = self._content(view, book)
         return await view.page(
             "grid.html",
             is_live=not view.parameters.get("day"),
@@ -94,7 +94,7 @@ class _Page:
             if book is None:
                 return ""
             figure = {"figure": picture(book)} if template == "grid_chart.html" else {}
-            return audience.render(template, **figure, **_content(audience, book))
+            return audience.render(template, **figure, **self._content(audience, book))
 
         return make
 
@@ -145,6 +145,24 @@ class _Page:
             for name, (amount, about) in told.items()
         ]
 
+    def _content(self, view: View | Audience, book: DayBook) -> Mapping[str, Any]:
+        waiting = view.runtime.views.waiting(_SHOWN_WAITING + 1, among=(NAME,))
+        return {
+            "book": book,
+            "before": book.day - DAY if book.day > book.first else None,
+            "after": book.day + DAY if not book.is_newest else None,
+            "waiting": [(_asked(row), row) for row in waiting[:_SHOWN_WAITING]],
+            "has_more": len(waiting) > _SHOWN_WAITING,
+            "is_simulated": self._yardsticks is not None,
+            "decision_link": decision_link,
+            "clock": lambda at: _clock(view.zone, at),
+            "day_in_words": day_in_words,
+            "money_of": lambda eur: None if eur is None else Money.rounded(eur, UNIT),
+            "path": PATH,
+            "title": TITLE,
+            "hour": timedelta(hours=1),
+        }
+
     def _desk(self, runtime: Runtime) -> Desk:
         if self._known is None or self._known[0] is not runtime:
             self._known = runtime, Desk(Recorded(runtime), self._yardsticks)
@@ -158,24 +176,6 @@ class _Page:
 def _check(view: View) -> None:
     if not view.may(Permission.READ, NAME):
         raise Denied(f"you may not read {NAME}", fix="ask an administrator for a role that may read it")
-
-
-def _content(view: View | Audience, book: DayBook) -> Mapping[str, Any]:
-    waiting = view.runtime.views.waiting(_SHOWN_WAITING + 1, among=(NAME,))
-    return {
-        "book": book,
-        "before": book.day - DAY if book.day > book.first else None,
-        "after": book.day + DAY if not book.is_newest else None,
-        "waiting": [(_asked(row), row) for row in waiting[:_SHOWN_WAITING]],
-        "has_more": len(waiting) > _SHOWN_WAITING,
-        "decision_link": decision_link,
-        "clock": lambda at: _clock(view.zone, at),
-        "day_in_words": day_in_words,
-        "money_of": lambda eur: None if eur is None else Money.rounded(eur, UNIT),
-        "path": PATH,
-        "title": TITLE,
-        "hour": timedelta(hours=1),
-    }
 
 
 def _asked(row: ApprovalRow) -> str:

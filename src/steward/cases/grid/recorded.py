@@ -200,6 +200,11 @@ class Recorded:
         ]
         return worth[0].saving if worth else None
 
+    def refused(self, since: datetime, until: datetime) -> int:
+        """Return how many decisions of a stretch of time were not done as nobody agreed."""
+        steps = self._runtime.views.pulse(since, until, until - since, decision=NAME)
+        return sum(step.rejected + step.expired for step in steps)
+
     async def loads(self, site: str, since: datetime, until: datetime) -> dict[datetime, float]:
         """Return the measured load (MW) of the hours of a stretch of time, as far as it is known."""
         return await self._values(streams.load.name, site, since, until)
