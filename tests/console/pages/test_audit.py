@@ -9,9 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.console.world import STAFF, Company
+from tests.console.world import NOON, STAFF, Company
 
 from steward.access.permissions import Role
+from steward.clock import VirtualClock
 from steward.console.seal import seal_of
 from steward.ledger.sqlite import SqliteLedger
 from steward.runtime.audit import Audit
@@ -181,11 +182,12 @@ async def test_whoever_may_not_verify_is_told_of_the_alarm_without_a_link(staffe
 
 
 async def test_a_seal_is_late_when_nothing_was_verified_for_long(filed: Company) -> None:
-    audit = Audit(filed.runtime.ledger, every_s=300.0, clock=filed.clock)
+    clock = VirtualClock(NOON)
+    audit = Audit(filed.runtime.ledger, every_s=300.0, clock=clock)
     assert seal_of(audit).tone == "warn"
     await audit.verify()
     assert (seal_of(audit).text, seal_of(audit).tone) == ("Ledger verified 0 s ago", "pos")
-    filed.clock.set(filed.clock.now() + timedelta(minutes=16))
+    clock.advance(timedelta(minutes=16))
     assert seal_of(audit).tone == "pos"
-    filed.clock.set(filed.clock.now() + timedelta(minutes=10))
+    clock.advance(timedelta(minutes=10))
     assert (seal_of(audit).text, seal_of(audit).tone) == ("Ledger verified 26 min ago", "warn")
