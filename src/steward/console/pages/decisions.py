@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +27,7 @@ ROWS: Final = 50
 """How many decisions a page has."""
 _MOST_NEWS: Final = 1_000
 _BUCKETS: Final = 20
+_ROWS_AT_ONCE: Final = 500
 _OUTCOMES: Final[Mapping[str, tuple[Tone, tuple[Status, ...]]]] = {
     "went its way": (Tone.FIRST, (Status.DECIDED, Status.ACTING, Status.ACTED, Status.APPROVED)),
     "waits for somebody": (Tone.CAUTION, (Status.WAITING, Status.IN_DOUBT, Status.HALTED)),
@@ -83,7 +85,7 @@ async def decisions(view: Looking) -> Response:
         ranges=RANGES,
         typed={name: view.parameters.get(name, "") for name in ("q", "since", "until", "decision")},
         histogram=_histogram(view, wanted, pulse),
-        confidences=_confidences(view, wanted),
+        confidences=_confidences(view, wanted, shown),
         following=_following(wanted, shown) if has_more else None,
         newest=shown[0].decision_id if shown and wanted.is_first else None,
         news=0,
@@ -163,9 +165,13 @@ def _each(step: timedelta) -> str:
     return f"in {minutes} minutes" if minutes > 1 else "a minute"
 
 
-def _confidences(view: View, wanted: Wanted) -> Figure | None:
-    """Return how sure the models were of the newest decisions; ``None`` where none tells."""
-    found = view.runtime.views.confidences(wanted.which)
+def _confidences(view: View, wanted: Wanted, shown: Sequence[RunRow]) -> Figure | None:
+    """Return how sure the models were of the newest decisions; ``None`` where none tells.
+
+    Of a search those are taken that it shows: to search twice would take twice the time.
+    """
+    searched = [row.confidence for row in shown if row.confidence is not None]
+    found = searched if wanted.which.text else view.runtime.views.confidences(wanted.which)
     if not found:
         return None
     counts = [0] * _BUCKETS
@@ -174,7 +180,9 @@ def _confidences(view: View, wanted: Wanted) -> Figure | None:
     width = 100 // _BUCKETS
     return Figure(
         name="decisions-confidence",
-        title=f"Confidence of the newest {len(found):,} that have one",
+        title=f"Confidence of the newest {len(found):,} that have one"
+        if not wanted.which.text
+        else "Confidence of these",
         x=[f"{width * place} %" for place in range(_BUCKETS)],
         panels=[Panel(label="decisions", series=[Bars(name="decisions", values=counts)], height=96)],
     )
@@ -232,7 +240,14 @@ async def _file(view: View) -> Sheet[Any]:
     """Return the newest decisions that fit, as many as a file may hold; pages do not count."""
     await view.runtime.catch_up()
     wanted = _wanted(view)._replace(before=None, skip=0)
-    return _sheet(_rows(view, wanted, SORTED))
+    if not wanted.is_by_time or wanted.which.text:
+        return _sheet(_rows(view, wanted, SORTED))
+    rows: list[RunRow] = []
+    while part := _rows(view, wanted, min(_ROWS_AT_ONCE, SORTED - len(rows))):
+        rows += part
+        wanted = wanted._replace(before=part[-1].decision_id)
+        await asyncio.sleep(0)  # a long file holds up nobody
+    return _sheet(rows)
 
 
 async def _over_time(view: View) -> Sheet[Any]:
@@ -243,7 +258,8 @@ async def _over_time(view: View) -> Sheet[Any]:
 
 async def _how_sure(view: View) -> Sheet[Any]:
     await view.runtime.catch_up()
-    figure = _confidences(view, _wanted(view))
+    wanted = _wanted(view)
+    figure = _confidences(view, wanted, _rows(view, wanted, ROWS) if wanted.which.text else ())
     empty: Sheet[Any] = Sheet(name="decisions-confidence", title="Confidence", columns=[], rows=[])
     return empty if figure is None else figure.sheet()
 
