@@ -24,10 +24,12 @@ class Office:
 
     Attributes:
         company: To be touched through :meth:`run` only, as it lives in another thread.
+        console: What is served there.
         url: Where the console is.
     """
 
     company: Company
+    console: Console
 
     def __init__(self, root: Path, *, staffed: bool) -> None:
         self._root, self._staffed = root, staffed
@@ -41,8 +43,8 @@ class Office:
         if self._staffed:
             await self.company.enrol()
         self.company.runtime.start()
-        rooms = [Console(about="test data")]
-        self._server = await Server.start(self.company.runtime, "127.0.0.1", 0, rooms=rooms)
+        self.console = Console(about="test data")
+        self._server = await Server.start(self.company.runtime, "127.0.0.1", 0, rooms=[self.console])
         return f"http://localhost:{self._server.port}"
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

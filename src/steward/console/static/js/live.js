@@ -17,7 +17,8 @@ import {toast} from "./toast.js";
 const PAGE = "page", PAUSED = "steward-live-paused", PAGE_EVERY_MS = 3_000;
 const root = document.documentElement, canHover = matchMedia("(hover: hover)");
 const held = new Map();
-let paused = localStorage.getItem(PAUSED) === "yes", state = "lost", waiting = null, seen = null;
+let paused = localStorage.getItem(PAUSED) === "yes", state = "lost", seen = null;
+let waiting = Number(document.querySelector('#side a[href="/approvals"] .badge')?.textContent ?? 0);
 
 const parts = () => [...document.querySelectorAll("[data-live][id]")];
 const pulled = () => parts().filter(part => part.dataset.live === PAGE);
@@ -100,7 +101,7 @@ function tellWaiting(count) {
       badge.setAttribute("aria-label", `${count} waiting`);
     }
   }
-  if (waiting !== null && count > waiting) {
+  if (count > waiting) {
     const more = count - waiting;
     toast(more === 1 ? "A decision waits for you" : `${more} more decisions wait for you`);
   }
