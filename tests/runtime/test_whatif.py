@@ -99,6 +99,10 @@ def is_dear(event: Refund, amount_eur: float) -> bool:
     return amount_eur > 100
 
 
+def is_odd(event: Refund, is_dear: bool) -> bool:
+    return is_dear and event.status == "open"
+
+
 def has_note(event: Refund) -> bool:
     return event.status != "open"
 
@@ -110,12 +114,12 @@ def pay_unless_dear(features: Features, prediction: Prediction[None]) -> Choice[
 
 
 async def test_features_made_from_a_changed_one_follow_it(memory: World) -> None:
-    made = (Feature("amount_eur"), Feature(is_dear), Feature(has_note), Feature("status"))
+    made = (Feature("amount_eur"), Feature(is_dear), Feature(is_odd), Feature(has_note), Feature("status"))
     runtime = await memory.open(refund(Till(), features=made, policy=pay_unless_dear))
     run_id = (await runtime.decide("shop.refund", Refund(order_id="A", amount_eur=20.0))).record.decision_id
     record = await record_of(memory, run_id)
     found = runtime.whatif.decide(record, {"amount_eur": 200.0})
-    assert (found.choice, found.followed) == ("hold", {"is_dear": True})
+    assert (found.choice, found.followed) == ("hold", {"is_dear": True, "is_odd": True})
     pinned = runtime.whatif.decide(record, {"amount_eur": 200.0, "is_dear": False})
     assert (pinned.choice, pinned.followed) == ("pay", {})
     with pytest.raises(Conflict) as raised:
