@@ -121,7 +121,7 @@ async def test_features_made_from_a_changed_one_follow_it(memory: World) -> None
     found = runtime.whatif.decide(record, {"amount_eur": 200.0})
     assert (found.choice, found.followed) == ("hold", {"is_dear": True, "is_odd": True})
     pinned = runtime.whatif.decide(record, {"amount_eur": 200.0, "is_dear": False})
-    assert (pinned.choice, pinned.followed) == ("pay", {})
+    assert (pinned.choice, pinned.followed) == ("pay", {"is_odd": False})
     with pytest.raises(Conflict) as raised:
         runtime.whatif.decide(record, {"amount_eur": 13.0})
     assert (raised.value.code, "thirteen" in raised.value.why) == ("what-if-failed", True)
