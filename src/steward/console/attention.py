@@ -62,10 +62,7 @@ async def concerns(audience: Audience, totals: Sequence[DecisionTotals]) -> list
     letters = await _letters(audience)
     return [
         *(stops or [Concern(tone="pos", what="Nothing is stopped")]),
-        *(
-            stuck
-            or [Concern(tone="pos", what="Every effect came through", detail="None failed or is in doubt")]
-        ),
+        *(stuck or [Concern(tone="pos", what="Every effect came through", detail="None failed or is in doubt")]),
         *(letters or [Concern(tone="pos", what="Every event could be read", detail="There are no dead letters")]),
     ]
 
