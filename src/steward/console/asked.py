@@ -158,16 +158,16 @@ def seen_before(run: Run, evidence: str) -> str | None:
 
 
 def brief(seconds: float) -> str:
-    """Return a length of time in one unit, as people say it in passing.
+    r"""Return a length of time in one unit, as people say it in passing.
 
     Example:
         >>> brief(45.2), brief(119.6), brief(5_400), brief(200_000)
-        ('45 s', '2 min', '2 h', '2 d')
+        ('45\xa0s', '2\xa0min', '2\xa0h', '2\xa0d')
     """
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 1.5 * length or (unit == "min" and seconds >= 90):
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+            return f"{seconds / length:.0f}\N{NO-BREAK SPACE}{unit}"
+    return f"{seconds:.0f}\N{NO-BREAK SPACE}s"
 
 
 def _title(run: Run, choice: object) -> str:

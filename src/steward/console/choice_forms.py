@@ -77,8 +77,16 @@ class Field(Struct, frozen=True, kw_only=True):
                 raise self._wrong(text)
             if self.is_whole and not float(value).is_integer():
                 raise self._wrong(text)
+            self._check_bounds(value)
             return int(value) if self.is_whole else value
         return value
+
+    def _check_bounds(self, value: float) -> None:
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            raise ContractError(
+                f"{self.label} is {number(value)}", why=f"it must be {self.bounds}", fix="correct it",
+                field=f"choice.{self.name}",
+            )  # fmt: skip
 
     def _wrong(self, text: str) -> ContractError:
         kinds = {"number": "a whole number" if self.is_whole else "a number", "select": "one of the choices"}

@@ -315,6 +315,10 @@ def listed(db: sqlite3.Connection, asker: Asker, which: Which, limit: int, offse
 
 def count(db: sqlite3.Connection, asker: Asker, which: Which) -> int:
     """Return how many there are."""
+    if which is Which.DONE:
+        among, names = _among("decision", asker.readable)
+        query = f"SELECT count(*) FROM questions WHERE settled_us IS NOT NULL{among}"  # noqa: S608 - marks only
+        return int(db.execute(query, names).fetchone()[0])
     where, arguments = _where(asker, which)
     return int(db.execute(f"SELECT count(*) {where}", arguments).fetchone()[0])
 
@@ -346,7 +350,8 @@ def like(choice: object) -> str | None:
 
 def _where(asker: Asker, which: Which) -> tuple[str, tuple[object, ...]]:
     if which is Which.DONE:
-        among, names = _among("q.decision", asker.readable)
+        # The plus keeps SQLite to the index that is in order, so that it stops after a page.
+        among, names = _among("+q.decision", asker.readable)
         return f"{_FROM} WHERE q.settled_us IS NOT NULL{among}", names
     among, names = _among("r.decision", asker.readable)
     waiting = f"{_FROM_WAITING} WHERE r.pending = 'person'{among}"

@@ -6,11 +6,13 @@ import re
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 from tests.console.browser.conftest import Open, violations
 from tests.console.browser.office import Office
 
 from steward.records import Status
+
+HEARD = "document.addEventListener('steward:now', () => { document.documentElement.dataset.heard = 'yes'; });"
 
 
 def waiting(office: Office, *prices_eur: float) -> list[UUID]:
@@ -90,9 +92,16 @@ def test_enter_in_the_reason_answers_nothing_by_itself(office: Office, open_page
     for scripts in (True, False):
         page = open_page(scripts=scripts)
         page.goto(f"{office.url}/approvals/{run}")
+        sent: list[str] = []
+
+        def note(request: Request, sent: list[str] = sent) -> None:
+            sent.append(request.method)
+
+        page.on("request", note)
         page.locator("#reason").fill("too dear, I think")
         page.locator("#reason").press("Enter")
-        page.wait_for_timeout(300)
+        page.locator("#reason").press("Tab")
+        assert "POST" not in sent
         assert status(office, run) is Status.WAITING
 
 
@@ -145,10 +154,31 @@ def test_every_answer_by_mouse(office: Office, open_page: Open, expected: list[s
     form.get_by_role("button").last.click()
     expect(page.locator(".facts").first).to_contain_text("grid-desk and duty")
     page.get_by_role("link", name="Escalated").click()
-    expect(page).to_have_url(f"{office.url}/approvals?tab=escalated")
+    expect(page).to_have_url(f"{office.url}/approvals/{raised}?tab=escalated")
     expect(page.locator(".ask")).to_have_count(1)
     page.go_back()
     expect(page.locator(".ask")).to_have_count(3)
+
+
+def test_what_others_answer_shows_at_once_and_leaves_what_is_typed_alone(office: Office, open_page: Open) -> None:
+    run, other = waiting(office, 140.0, 150.0)
+    page = open_page()
+    page.add_init_script(HEARD)
+    page.goto(f"{office.url}/approvals")
+    expect(page).to_have_url(f"{office.url}/approvals/{run}?tab=mine")
+    page.locator("#reason").fill("I think")
+    expect(page.locator("html")).to_have_attribute("data-heard", "yes")  # the stream has told where this page stands
+
+    async def reject() -> None:
+        await office.company.runtime.answers.reject(run, by="ben", reason="too dear")
+
+    office.run(reject())
+    expect(page.locator("#standing")).to_contain_text("Rejected by ben: “too dear”", timeout=9_000)
+    expect(page.locator("#reason")).to_have_value("I think")
+    expect(page.locator("#ask-title")).to_be_visible()
+    expect(page.locator(f"#ask-{other}")).to_be_visible()
+    expect(page.locator(f"#ask-{run}")).to_have_count(0)
+    page.on("dialog", lambda dialog: dialog.accept())  # of what was typed
 
 
 def test_somebody_else_was_first(office: Office, open_page: Open, expected: list[str]) -> None:

@@ -55,4 +55,12 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+// Beside a list the URL says which question is open, so that what is fetched anew is about this one, whatever comes first.
+function tellWhichIsOpen() {
+  const place = document.getElementById("inbox")?.dataset.opened;
+  if (place && matchMedia("(min-width: 761px)").matches) history.replaceState(history.state, "", place);
+}
+
 document.addEventListener("htmx:after:swap", () => { meant = ""; });
+document.addEventListener("htmx:after:settle", tellWhichIsOpen);
+tellWhichIsOpen();
