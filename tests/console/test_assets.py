@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -36,8 +37,8 @@ def test_nothing_is_vendored_without_an_entry() -> None:
 
 def templates() -> dict[str, str]:
     """Return the text of every template, by name."""
-    folders = (files(package).joinpath("templates") for package in ("steward.console", "steward.cases.grid"))
-    return {each.name: each.read_text() for folder in folders for each in folder.iterdir()}
+    folders = [Path(str(files(package))) / "templates" for package in ("steward.console", "steward.cases.grid")]
+    return {each.name: each.read_text() for root in folders for each in root.rglob("*.html")}
 
 
 def test_every_file_that_a_template_asks_for_is_there() -> None:
