@@ -51,7 +51,8 @@ def seal_of(audit: Audit) -> Seal:
         text = "Ledger BROKEN" if where is None else f"Ledger BROKEN at entry {where:,}"
         count = len(last.breaks)
         more = "" if count == 1 else f", and {count - 1:,} more"
-        return Seal(text=text, tone="neg", alarm=f"{last.breaks[0]}{more} (found {told})")
+        first = str(last.breaks[0])
+        return Seal(text=text, tone="neg", alarm=f"{first[:1].upper()}{first[1:]}{more} (found {told})")
     # A ledger that is large is verified more seldom: a twentieth of the time at most.
     due = timedelta(seconds=_LATE * max(audit.every_s, 20 * last.took_s)) + _SOON
     is_late = audit.every_s > 0 and audit.is_kept and age > due

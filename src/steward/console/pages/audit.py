@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -54,7 +55,7 @@ class FoundEntry(Struct, frozen=True, kw_only=True):
 
     Attributes:
         proven: Its proof.
-        at: When it was made, as it says.
+        at: When it was made, as it says; ``None`` if the viewer may not know.
         decision: Whose it is; empty if the viewer may not know.
         run_id: Its run; empty if the viewer may not know.
         body: What it says, laid out; empty if the viewer may not know.
@@ -62,7 +63,7 @@ class FoundEntry(Struct, frozen=True, kw_only=True):
     """
 
     proven: Proven
-    at: str
+    at: datetime | None
     decision: str
     run_id: str
     body: str
@@ -156,7 +157,7 @@ async def _found(view: View, asked: str) -> FoundEntry:
     body: Mapping[str, Any] = _plain(proven.body) if is_shown else {}
     return FoundEntry(
         proven=proven,
-        at=str(body.get("decided_at", body.get("at", ""))),
+        at=_moment(body.get("decided_at", body.get("at"))),
         decision=str(body.get("decision", "")),
         run_id=str(entry.run_id) if is_shown else "",
         body=msgspec.json.format(proven.body, indent=2) if body else "",
@@ -172,12 +173,20 @@ def _plain(body: str) -> Mapping[str, Any]:
     return decoded if isinstance(decoded, dict) else {}
 
 
+def _moment(text: object) -> datetime | None:
+    try:
+        found: datetime = msgspec.convert(text, Annotated[datetime, msgspec.Meta(tz=True)])
+    except msgspec.ValidationError:
+        return None
+    return found
+
+
 def _broken_in(last: Verified) -> dict[SignedHour, int]:
     """Return how many of an hour's entries do not hold."""
     broken = sorted({each.index for each in last.breaks if each.index is not None})
     found, before = {}, 0
     for hour in last.hours:
-        found[hour] = sum(before <= index < hour.last for index in broken)
+        found[hour] = bisect_left(broken, hour.last) - bisect_left(broken, before)
         before = hour.last
     return found
 
