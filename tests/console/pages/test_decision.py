@@ -102,7 +102,7 @@ async def test_a_decision_says_what_was_chosen_when_and_why(company: Company) ->
     await company.meter(700.0, run)
     page = await get(company, run)
     assert page.status_code == 200
-    assert re.search(r"<h1>Discharge\s+<span class=\"tag pos\">acted</span></h1>", page.text)
+    assert re.search(r"<h1>Discharge\s+<span id=\"stands\"><span class=\"tag pos\">acted</span></span></h1>", page.text)
     assert str(run) in page.text
     assert "14:00:00" in page.text
     assert 'title="Europe/Madrid">CEST' in page.text
