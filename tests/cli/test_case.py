@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ import typer
 from typer.testing import CliRunner
 
 from steward.cases.grid import backtest, demo
-from steward.cli.case import duration
+from steward.cases.grid.battery import Battery
+from steward.cases.grid.decision import make_decision
+from steward.cases.grid.local_days import LocalDays
+from steward.cases.grid.plant import SimulatedPlant
+from steward.cli.case import cases_of, duration
 from steward.cli.main import app
 from steward.cli.running import ServerFacts
 
@@ -83,3 +88,9 @@ def test_durations_are_read_or_refused() -> None:
     for wrong in ("", "soon", "-5s", "5y", "s"):
         with pytest.raises(typer.BadParameter):
             duration(wrong)
+
+
+def test_a_project_with_the_grid_decision_gets_its_page() -> None:
+    decision = make_decision(SimulatedPlant("es", LocalDays("Europe/Madrid"), Battery()))
+    assert [case.path for case in cases_of([decision])] == ["/grid"]
+    assert cases_of([replace(decision, name="grid.other")]) == []

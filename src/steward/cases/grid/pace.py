@@ -29,6 +29,11 @@ class Pace:
         answer_s: How many real seconds people have to answer while nobody looks.
         watching: How many look at the console.
         frame_s: How often it looks again.
+
+    Example:
+        >>> async def wait(pace: Pace, row: ApprovalRow) -> None:
+        ...     async for rate in pace.question(row):
+        ...         print(f"{rate:g} seconds of the desk's clock in one of ours")
     """
 
     def __init__(

@@ -49,7 +49,7 @@ class Yardsticks:
         first: The first day played; the rule knows only the prices before it.
 
     Example:
-        >>> from datetime import UTC
+        >>> from datetime import UTC, datetime
         >>> from steward.cases.grid.history import History
         >>> from steward.cases.grid.local_days import HOUR, LocalDays
         >>> start = datetime(2017, 12, 31, 23, tzinfo=UTC)
