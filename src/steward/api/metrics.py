@@ -102,7 +102,7 @@ class Histogram:
         counts[-1] += value
 
     def quantile(self, labels: Labels, share: float) -> tuple[float | None, int]:
-        """Return the lowest bound that ``share`` (0..1) of the values of a series do not exceed, and how many there are.
+        """Return the lowest bound that ``share`` (0..1) of a series' values do not exceed, and how many there are.
 
         Where more lie above every bound, or there is no value, the bound is ``None``.
         """
