@@ -57,7 +57,7 @@ class Yardsticks:
         >>> market = Market.of(History(LocalDays("Europe/Madrid"), start, HOUR, prices), "eur")
         >>> yardsticks = Yardsticks(market, Battery(), date(2018, 1, 3))
         >>> asyncio.run(yardsticks.compared(date(2018, 1, 3), date(2018, 1, 4))).limit_eur
-        2868.39
+        2867.13
     """
 
     def __init__(self, market: Market, battery: Battery, first: date) -> None:
