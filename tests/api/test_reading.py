@@ -94,6 +94,15 @@ async def test_the_checkpoint_is_a_signed_note_of_the_present_head(client: httpx
     assert "\n\n\u2014 " in response.text
 
 
+async def test_the_inventory_tells_what_each_decision_does(client: httpx.AsyncClient, runtime: Runtime) -> None:
+    await decided(client, 3)
+    rows = {row["name"]: row for row in (await client.get("/v1/inventory")).json()}
+    assert rows.keys() == runtime.decisions.keys()
+    declared = runtime.decisions["shop.refund"]
+    assert (rows["shop.refund"]["runs"], rows["shop.refund"]["owner"]) == (3, declared.owner)
+    assert (rows["shop.refund"]["risk"], rows["shop.refund"]["each"]) == (declared.risk.value, None)
+
+
 async def test_declarations_tell_what_is_declared(client: httpx.AsyncClient, runtime: Runtime) -> None:
     declared = {one["name"]: one for one in (await client.get("/v1/declarations")).json()}
     assert set(declared) == {"shop.refund", "shop.greeting"}

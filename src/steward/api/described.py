@@ -11,6 +11,7 @@ from steward.api import accounts, answers
 from steward.api.problems import MEDIA_TYPE, Problem
 from steward.api.verification import Verification
 from steward.insight.answers import PeopleReport
+from steward.insight.inventory import InventoryRow
 from steward.insight.rows import RunRow
 from steward.insight.value import ValueSummary
 from steward.loop.asks import Approval
@@ -27,6 +28,7 @@ _DESCRIBED: tuple[type[Any], ...] = (
     Problem,
     RunRow,
     ValueSummary,
+    InventoryRow,
     answers.Accepted,
     answers.EventsTaken,
     answers.Health,

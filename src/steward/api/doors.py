@@ -81,6 +81,7 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("POST", "/v1/decisions/{decision_id}/what-if"): Door(_P.READ, Of.RUN),
     ("GET", "/v1/declarations"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/value"): Door(_P.READ, Of.EACH),
+    ("GET", "/v1/inventory"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/ledger/checkpoint"): Door(_P.VERIFY, Of.WHOLE),
     ("GET", "/v1/ledger/verification"): Door(_P.VERIFY, Of.WHOLE),
     ("POST", "/v1/ledger/verification"): Door(_P.VERIFY, Of.WHOLE),

@@ -22,6 +22,7 @@ from steward.api.answers import LedgerEntry, LedgerPage, run_document
 from steward.api.described import RUN_DOCUMENT, array_of, reference, responses
 from steward.api.entrance import Caller
 from steward.api.service import Service
+from steward.insight.inventory import inventory
 from steward.insight.listing import Filter
 from steward.insight.value import summary
 from steward.ledger.bundle import SigningLedger, bundle
@@ -122,6 +123,15 @@ async def show_value(
     among = caller.readable()
     found = summary(service.runtime.views, decision=decision, since=since, until=until, among=among)
     return json_response(found)
+
+
+@router.get("/v1/inventory", responses=responses(array_of("InventoryRow"), "The most worth automating first"))
+async def show_inventory(service: Serving, caller: Calling) -> Response:
+    """Tell how often each declared decision is made, what it saves and can harm, and how often people are asked."""
+    runtime = service.runtime
+    await runtime.catch_up()
+    among = [name for name in runtime.decisions if caller.may(Permission.READ, name)]
+    return json_response(inventory(runtime.decisions.values(), runtime.views, runtime.clock.now(), among=among))
 
 
 @router.get(
