@@ -30,8 +30,9 @@ function learn() {
   const read = performance.now();
   const passed = read - known.read;
   if (Number.isNaN(now)) return;
-  // Two words of the stream tell how fast the runtime's clock goes; a real one is late by the way now and then.
-  const rate = passed > 400 ? Math.max(0, (now - known.now) / passed) : known.rate;
+  // Two words of the stream tell how fast the runtime's clock goes; a real one is late by the way now and then. One
+  // that leaps, as a demo's does from hour to hour, may stand the next moment: nothing is counted down ahead of it.
+  const rate = passed > 400 ? Math.min(1, Math.max(0, (now - known.now) / passed)) : known.rate;
   known = { now, read, rate: Math.abs(rate - 1) < 0.5 ? 1 : rate };
   countDown();
 }
