@@ -56,11 +56,11 @@ _COUNT: Final = "SELECT coalesce(sum(runs), 0) FROM tallies WHERE span_min = ? A
 _READ: Final = "SELECT * FROM tallies WHERE span_min = ? AND start_min >= ? AND start_min < ?"
 _SAVINGS: Final = """
 SELECT decision, unit, (start_min - ?) / ? AS place, sum(saving >> 32), sum(saving & 4294967295),
-  iif(typeof(saving) = 'text', saving, NULL) AS digits
+  iif(typeof(saving) = 'text', saving, NULL) AS digits, count(*)
 FROM tallies WHERE span_min = ? AND start_min >= ? AND start_min < ? AND unit <> '' AND decision IN ({names})
 GROUP BY decision, unit, place, digits
 """
-"""Adds up in two halves, as a sum of integers may leave 64 bits; what is digits in a text is told one by one."""
+"""Adds up in two halves, as a sum of integers may leave 64 bits; what is digits in a text is told apart."""
 _FIRST_RUN: Final = "SELECT min(run_id) FROM runs WHERE decision = ? AND status = ?"
 
 _Key = tuple[int, str, str, str]
@@ -212,9 +212,9 @@ def savings(
     query = _SAVINGS.format(names=", ".join("?" * len(decisions)))
     where = (_span(first, step_min), first, first + steps * step_min, *decisions)
     found: dict[tuple[str, str], list[int]] = {}
-    for decision, unit, place, high, low, text in db.execute(query, (first, step_min, *where)):
+    for decision, unit, place, high, low, text, times in db.execute(query, (first, step_min, *where)):
         sums = found.setdefault((decision, unit), [0] * steps)
-        sums[place] += (high << 32) + low if text is None else int(text)
+        sums[place] += (high << 32) + low if text is None else times * int(text)
     return found
 
 
