@@ -198,6 +198,24 @@ def test_somebody_else_was_first(office: Office, open_page: Open, expected: list
     expect(page.get_by_role("alert")).to_contain_text("You wrote: “go on”")
 
 
+def test_what_was_typed_survives_a_page_that_only_says_what_went_wrong(
+    office: Office, open_page: Open, expected: list[str]
+) -> None:
+    expected.append("500")
+    [run] = waiting(office, 140.0)
+    page = open_page()
+    page.goto(f"{office.url}/approvals/{run}")
+    body = "<main><h1>An engine failed</h1><p class=sentence>the disk is full</p></main>"
+    page.route("**/approve", lambda route: route.fulfill(status=500, content_type="text/html", body=body))
+    page.locator("#reason").fill("fine")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator("#toast")).to_have_text("It was not taken: the disk is full")
+    expect(page.locator("#reason")).to_have_value("fine")
+    page.unroute("**/approve")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator(".result")).to_contain_text("Approved by local")
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_on_a_phone_the_list_and_then_the_question(office: Office, open_page: Open, *, scripts: bool) -> None:
     first, second = waiting(office, 140.0, 150.0)

@@ -89,6 +89,10 @@ WRONG: Final = [
     ("snooze", {"until": "2026-07-01T15:00"}, 422, "does not lie between now and the deadline"),
     ("snooze", {"until": "soon"}, 422, "this is no time"),
     ("snooze", {"minutes": "60"}, 422, "does not lie between now and the deadline"),
+    ("snooze", {"minutes": "1" + "0" * 15}, 422, "this is no time"),
+    ("snooze", {"minutes": "-5"}, 422, "does not lie between now and the deadline"),
+    ("snooze", {"until": "0001-01-01T00:00"}, 422, "does not lie between now and the deadline"),
+    ("snooze", {"until": "9999-12-31T23:59"}, 422, "does not lie between now and the deadline"),
     ("approve", {"evidence": "sha256:short"}, 422, "does not fit"),
 ]
 

@@ -188,7 +188,7 @@ async def _wanted(view: View, way: str, run_id: UUID, sent: Answered) -> desk.Se
     if way == "snooze":
         try:
             fields["until"] = until(view, sent.minutes, sent.until)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise ContractError("this is no time", fix="choose until when", field="until") from error
     if way == "change":
         asked = shown(view, await view.runtime.run(run_id))

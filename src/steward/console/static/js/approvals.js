@@ -1,4 +1,6 @@
 // Approvals by keyboard: J and K move, Enter opens, A approves, R rejects, each after its reason; Esc leaves the field.
+import { toast } from "./toast.js";
+
 const root = document.documentElement;
 const rows = () => [...document.querySelectorAll("#queue a.ask")];
 const reason = () => document.getElementById("reason");
@@ -60,6 +62,16 @@ function tellWhichIsOpen() {
   const place = document.getElementById("inbox")?.dataset.opened;
   if (place && matchMedia("(min-width: 761px)").matches) history.replaceState(history.state, "", place);
 }
+
+// A page that only says what went wrong has no list: then this one stays, with what was typed.
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  if (ctx.select !== "#inbox" || ctx.response.status < 400 || ctx.text.includes('id="inbox"')) return;
+  event.preventDefault();
+  const page = new DOMParser().parseFromString(ctx.text, "text/html");
+  const told = page.querySelector("main .sentence") ?? page.querySelector("main h1");
+  toast(`It was not taken: ${told?.textContent ?? "the server could not do it. Try again"}`);
+});
 
 document.addEventListener("htmx:after:swap", () => { meant = ""; });
 document.addEventListener("htmx:after:settle", tellWhichIsOpen);
