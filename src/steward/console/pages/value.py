@@ -43,6 +43,12 @@ class Together(NamedTuple):
         saving: The difference.
         each: The mean saving of one.
         decisions: Which ones.
+
+    Example:
+        >>> euro = Money.of_minor(100, "EUR")
+        >>> each = MeanSaving(mean=euro, low=None, high=None)
+        >>> Together("EUR", 3, 1, euro, euro, euro, each, ("pay.release",)).waiting
+        2
     """
 
     unit: str
@@ -241,6 +247,10 @@ class Versus(NamedTuple):
         about: Each way of deciding with how it was worked out.
         since: The first day that counts, ...
         until: ... and the last one, if not all that are shown count.
+
+    Example:
+        >>> Versus("pay.release", [("Baseline", 0.0, "€0.00", "dim")], "", [], None, None).bars[0][0]
+        'Baseline'
     """
 
     decision: str

@@ -26,7 +26,12 @@ PATH = "/settings/gates"
 
 
 class LimitForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The only teams for whom a decision exists, parted by commas; none for all."""
+    """The only teams for whom a decision exists, parted by commas; none for all.
+
+    Example:
+        >>> LimitForm(teams="grid-desk, duty").teams
+        'grid-desk, duty'
+    """
 
     teams: str = ""
 

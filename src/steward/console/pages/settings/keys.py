@@ -30,7 +30,12 @@ PATH = "/settings/keys"
 
 
 class KeyForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key to be issued, as a form tells it."""
+    """A key to be issued, as a form tells it.
+
+    Example:
+        >>> KeyForm(identity="bot", label="nightly run").days
+        '90'
+    """
 
     identity: str = ""
     label: str = ""
@@ -40,7 +45,12 @@ class KeyForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RotationForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a key is to be replaced; ``key`` is the key itself, by which its holder shows that it is theirs."""
+    """How a key is to be replaced; ``key`` is the key itself, by which its holder shows that it is theirs.
+
+    Example:
+        >>> RotationForm().overlap_h
+        '24'
+    """
 
     overlap_h: str = "24"
     days: str = "90"
@@ -48,7 +58,12 @@ class RotationForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class RevocationForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why a key is to end; ``key`` as above."""
+    """Why a key is to end; ``key`` as above.
+
+    Example:
+        >>> RevocationForm(reason="leaked").key
+        ''
+    """
 
     reason: str = ""
     key: str = ""

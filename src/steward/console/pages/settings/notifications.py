@@ -32,6 +32,10 @@ class Route(NamedTuple):
         quiet: The hours in which only who is on call is told.
         is_quiet: Whether that is so now.
         asks: The decisions that ask or tell it.
+
+    Example:
+        >>> Route("desk", [("ana", "e-mail")], "ana", "Mon 08:00", "ben", None, False, []).on_duty
+        'ana'
     """
 
     name: str

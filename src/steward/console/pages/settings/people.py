@@ -35,6 +35,10 @@ class PersonForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         role: The roles that are ticked.
         of: For each role there is, of which decisions.
+
+    Example:
+        >>> PersonForm(display="Ana", teams="desk, duty", role=("auditor",)).fields()["teams"]
+        ['desk', 'duty']
     """
 
     id: str = ""
@@ -72,7 +76,12 @@ class PersonForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Reason(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why something is taken away."""
+    """Why something is taken away.
+
+    Example:
+        >>> Reason(reason="has left").reason
+        'has left'
+    """
 
     reason: str = ""
 

@@ -23,7 +23,12 @@ TONES = {Health.OK: "pos", Health.WARN: "warn", Health.FAIL: "neg"}
 
 
 class Setting(NamedTuple):
-    """One setting as it is in force."""
+    """One setting as it is in force.
+
+    Example:
+        >>> Setting("port", "8700", "default", "the port that the server listens on").source
+        'default'
+    """
 
     name: str
     value: str
