@@ -12,8 +12,14 @@ import pytest
 from tests.console.world import NOON, STAFF, Company
 
 from steward.access.permissions import Role
+from steward.api.entrance import Entrance
+from steward.api.service import Service
 from steward.clock import VirtualClock
+from steward.console.audience import Audience
+from steward.console.console import Console
+from steward.console.pages.audit import FRAGMENTS
 from steward.console.seal import seal_of
+from steward.console.zones import UTC_ZONE
 from steward.ledger.sqlite import SqliteLedger
 from steward.runtime.audit import Audit
 
@@ -177,8 +183,17 @@ async def test_who_may_look(staffed: Company) -> None:
 async def test_whoever_may_not_verify_is_told_of_the_alarm_without_a_link(staffed: Company) -> None:
     async with staffed.client_of("bot") as browser:
         page = (await browser.get("/")).text
-    assert 'href="/audit">Ledger' not in page
+    assert 'href="/audit"><span id="seal"' not in page
     assert "Ledger not verified yet" in page
+
+
+async def test_the_seal_is_kept_up_to_date_by_the_stream(filed: Company) -> None:
+    console = Console()
+    service = Service(filed.runtime, Entrance(filed.runtime, "127.0.0.1"))
+    audience = Audience(console, service, UTC_ZONE, None)
+    assert await FRAGMENTS["seal"](audience) == '<span class="seal warn">Ledger not verified yet</span>'
+    await filed.runtime.audit.verify()
+    assert (await FRAGMENTS["seal"](audience)).startswith('<span class="seal pos">Ledger verified')
 
 
 async def test_a_seal_is_late_when_nothing_was_verified_for_long(filed: Company) -> None:

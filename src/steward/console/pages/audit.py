@@ -16,7 +16,9 @@ from steward.api.access import recent_refusals
 from steward.api.accounts import Refusal
 from steward.api.problems import problem
 from steward.api.reading import shown_entry, shown_to
+from steward.console.audience import Audience, Fragment
 from steward.console.forms import sends
+from steward.console.seal import seal_of
 from steward.console.sheets import Column, Kind, Sheet
 from steward.console.view import Looking, View, back_to
 from steward.errors import ContractError, NotFound, StewardError
@@ -273,4 +275,10 @@ async def refusals_sheet(view: View) -> Sheet[Refusal]:
     )
 
 
+async def _sealed(audience: Audience) -> str:
+    """Return the seal at the foot of every page, as it is now."""
+    return audience.render("seal.html", seal=seal_of(audience.runtime.audit)).strip()
+
+
 SOURCES = {"checkpoints": checkpoints_sheet, "refusals": refusals_sheet}
+FRAGMENTS: Final[Mapping[str, Fragment]] = {"seal": _sealed}
