@@ -197,3 +197,13 @@ def test_pages_leave_out_nothing_and_show_nothing_twice(
         pages += page
         before = page[-1]
     assert pages == whole
+
+
+def test_confidences_are_those_of_the_newest(shelf: Shelf) -> None:
+    for confidence in (0.1, msgspec.UNSET, 0.3, 0.9):
+        shelf.put(confidence=confidence)
+    shelf.put("shop.refund", confidence=0.5)
+    assert shelf.views.confidences(Filter()) == [0.5, 0.9, 0.3, 0.1]
+    assert shelf.views.confidences(Filter(), most=4) == [0.5, 0.9, 0.3]
+    assert shelf.views.confidences(Filter(among=frozenset({"shop.refund"}))) == [0.5]
+    assert shelf.views.confidences(Filter(among=frozenset())) == []
