@@ -55,6 +55,10 @@ class Answered(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         until: Until when they do not, in their own zone.
         choice: The parts of their own choice, as text.
         tab: The list they came from.
+
+    Example:
+        >>> Answered(reason="too dear", choice={"power_mw": "20"}).minutes is None
+        True
     """
 
     reason: str = ""
@@ -75,6 +79,10 @@ class Refused(Struct, frozen=True, kw_only=True):
         typed: What it said.
         wrong: Why it was not taken.
         before: What they had been shown, in words, if that is not what is asked any more.
+
+    Example:
+        >>> Refused(way="approve", typed=Answered(), wrong=problem(NotFound("it is gone")), before=None).wrong.status
+        404
     """
 
     way: str
@@ -84,7 +92,12 @@ class Refused(Struct, frozen=True, kw_only=True):
 
 
 class Tab(Struct, frozen=True, kw_only=True):
-    """One list of questions: its name, how many there are, and whether it is shown."""
+    """One list of questions: its name, how many there are, and whether it is shown.
+
+    Example:
+        >>> Tab(which=Which.MINE, label="Mine", count=3, is_current=True).count
+        3
+    """
 
     which: Which
     label: str
@@ -101,6 +114,11 @@ class Queue(Struct, frozen=True, kw_only=True):
         rows: This page of it.
         page: Which page that is, from 1.
         total: How many questions it has.
+
+    Example:
+        >>> second = Queue(which=Which.MINE, tabs=(), rows=(), page=2, total=81)
+        >>> second.first, second.has_more
+        (41, True)
     """
 
     which: Which
