@@ -155,7 +155,8 @@ def _savings(worths: Iterable[Worth]) -> dict[str, tuple[int, int]]:
 
 def _few(pulses: Sequence[Pulse]) -> list[Sequence[Pulse]]:
     size = max(1, -(-len(pulses) // _SPARK_POINTS))
-    return [pulses[start : start + size] for start in range(0, len(pulses), size)]
+    # Whole groups only, as a shorter one would look like a fall; what is left out is the oldest.
+    return [pulses[start : start + size] for start in range(len(pulses) % size, len(pulses), size)]
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -237,6 +237,13 @@ def test_the_key_figures_add_up() -> None:
     assert (overrides.value, overrides.under) == ("30.0\xa0%", "3 of 10 asked, 2 not answered")
 
 
+def test_an_even_rate_looks_even() -> None:
+    chosen = range_of({"range": "7d"}, NOON, UTC_ZONE)
+    trend = tiles([_pulse(3)] * 55 + [_pulse(1)], None, chosen)[0].trend
+    assert len(trend) > 10
+    assert set(trend) == {9.0}
+
+
 def test_the_key_figures_of_nothing_are_dashes() -> None:
     chosen = range_of({}, NOON, UTC_ZONE)
     decisions, alone, value, overrides = tiles([], 0, chosen)
