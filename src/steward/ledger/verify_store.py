@@ -97,6 +97,16 @@ class _MessageNames(Struct):
 _decode_message = msgspec.msgpack.Decoder(_MessageNames).decode
 
 
+def _read_outside(path: Path) -> str | Exception | None:
+    """Return the note outside the database, why it cannot be read, or ``None`` if there is none."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        return error
+
+
 class StoreCheck:
     """One verification of one database, within one read transaction.
 
@@ -116,8 +126,10 @@ class StoreCheck:
 
     def run(self, outside: Path) -> None:
         """Check everything; ``outside`` is the checkpoint file beside the database."""
+        # Before the first look at the database, which fixes what is seen of it: what is signed later is not in there.
+        signed_outside = _read_outside(outside)
         self._check_file()
-        heads = self._heads(outside)
+        heads = self._heads(outside.name, signed_outside)
         keys = self._check_entries(heads)
         self._check_nodes()
         self._check_index("keys", keys)
@@ -136,7 +148,7 @@ class StoreCheck:
             if problem != "ok":
                 add(None, f"the database file is damaged: {problem}")
 
-    def _heads(self, outside: Path) -> deque[Head]:
+    def _heads(self, outside: str, signed: str | Exception | None) -> deque[Head]:
         """Return the signed heads, the smallest first, having checked their signatures."""
         report = self._report
         meta: Mapping[str, str] = dict(self._database.execute("SELECT name, value FROM meta"))
@@ -151,13 +163,12 @@ class StoreCheck:
             (f"the stored checkpoint of size {size}", size, note)
             for size, note in self._database.execute("SELECT size, note FROM checkpoints ORDER BY size")
         ]
-        try:
-            notes.append((f"the checkpoint {outside.name} outside the database", None, outside.read_text("utf-8")))
-        except FileNotFoundError:
-            if notes:
-                report.add(None, f"the checkpoint {outside.name} outside the database is missing")
-        except (OSError, UnicodeDecodeError) as error:
-            report.add(None, f"the checkpoint {outside.name} outside the database cannot be read: {error}")
+        if isinstance(signed, str):
+            notes.append((f"the checkpoint {outside} outside the database", None, signed))
+        elif signed is not None:
+            report.add(None, f"the checkpoint {outside} outside the database cannot be read: {signed}")
+        elif notes:
+            report.add(None, f"the checkpoint {outside} outside the database is missing")
         heads = list[Head]()
         for name, size, note in notes:
             try:
