@@ -3,148 +3,33 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import types
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from enum import Enum
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict
-from uuid import UUID
+from typing import Any
 
-import jsonschema_rs
-import msgspec
 import pydantic
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Meta, Struct
+from tests.decision.shapes import (
+    GOOD,
+    KINDS,
+    RICH,
+    Down,
+    Model,
+    Moments,
+    Move,
+    Node,
+    Price,
+    Reading,
+    Rich,
+    Span,
+    Up,
+    text,
+)
 
-from steward import wire
-from steward.decision.contract import Contract, Event, kebab
-from steward.errors import ContractError, DeclarationError
-
-Megawatts = Annotated[float, Meta(ge=0, le=100_000, description="Load", extra_json_schema={"unit": "MW"})]
-
-
-class Reading(Event, contract="grid.load-reading"):
-    region: str
-    at: datetime
-    load_mw: Megawatts
-    count: int
-    valid: bool
-
-
-class Sparse(Event):
-    region: str
-    at: datetime
-    load_mw: float = 0.0
-    count: int = 0
-    valid: bool = False
-
-
-class Zone(Enum):
-    NORTH = "north"
-    SOUTH = "south"
-
-
-@dataclass(frozen=True)
-class Position:
-    lat: float
-    lon: float
-    since: datetime | None = None
-
-
-class Price(Struct):
-    amount: Decimal
-    currency: Literal["EUR", "USD"] = "EUR"
-
-
-class Extra(TypedDict):
-    note: str
-
-
-class Span(NamedTuple):
-    start: datetime
-    length: int
-
-
-class Rich(Event):
-    zone: Zone
-    position: Position
-    id: UUID
-    day: date
-    price: Price | None = None
-    readings: tuple[Reading, ...] = ()
-    by_name: dict[str, Position | None] = msgspec.field(default_factory=dict)
-    extra: Extra | None = None
-    span: Span | None = None
-    pair: tuple[int, datetime] | None = None
-    context: Any = None
-    amounts: tuple[Decimal, ...] = ()
-
-
-class Up(Struct, tag="up"):
-    by_mw: Decimal
-
-
-class Down(Struct, tag="down"):
-    to_mw: Decimal
-
-
-class Move(Event):
-    move: Up | Down
-    note: Decimal | list[Position] | None = None
-
-
-class Node(Event):
-    name: str
-    children: tuple[Node, ...] = ()
-
-
-@dataclass
-class Plain:
-    region: str
-    at: datetime
-    load_mw: Megawatts
-    count: int
-    valid: bool
-
-
-class Moment(pydantic.BaseModel, extra="forbid"):
-    at: datetime | int
-
-
-class Moments(pydantic.BaseModel, extra="forbid"):
-    first: Moment | None = None
-    all: list[datetime] = []
-    by_name: dict[str, Moment] = {}
-    pair: tuple[int, datetime] | None = None
-    free: datetime | str = ""
-
-
-class Model(pydantic.BaseModel, extra="forbid", frozen=True):
-    region: str
-    at: datetime
-    load_mw: float = pydantic.Field(ge=0, le=100_000, json_schema_extra={"unit": "MW"})
-    count: int
-    valid: bool
-
-
-KINDS: list[type[Any]] = [Reading, Plain, Model]
-GOOD = {"region": "ES", "at": "2026-01-01T00:00:00Z", "load_mw": 27114.5, "count": 3, "valid": True}
-RICH = {
-    "zone": "north",
-    "position": {"lat": 1, "lon": 2.5},
-    "id": "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
-    "day": "2026-01-01",
-}
-
-
-def text(**changes: object) -> bytes:
-    return json.dumps({**GOOD, **changes}).encode()
+from steward.decision.contract import Contract
+from steward.errors import ContractError
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -330,69 +215,6 @@ def test_trees_are_read_down_to_the_limit_of_depth() -> None:
     assert "$ref" in contract.json_schema()
 
 
-# -- the quick look equals the slow one ------------------------------------------------------------------------------
-
-field_texts = {
-    "region": ['"ES"', '"a\\"b"', '"\\u0041"', '"load_mw"', '":"', '"é"', "1"],
-    "at": ['"2026-01-01T00:00:00Z"', '"2026-01-01 00:00:00.25+05:30"', '"2026-01-01T00:00:00"'],
-    "load_mw": ["5", "5.5", '"5"', "-1", "1e400"],
-    "count": ["3", "3.0", "true"],
-    "valid": ["true", "false", "null"],
-}
-members = st.sampled_from(sorted(field_texts)).flatmap(
-    lambda name: st.tuples(st.sampled_from([f'"{name}"', f'"\\u{ord(name[0]):04x}{name[1:]}"']),
-                           st.sampled_from([*field_texts[name][:1] * 4, *field_texts[name]]))
-)  # fmt: skip
-_LEAST = [('"region"', '"ES"'), ('"at"', '"2026-01-01T00:00:00Z"')]
-spaces = st.sampled_from(["", " ", "\n"])
-
-
-@settings(max_examples=400)
-@given(
-    st.permutations([(f'"{name}"', texts[0]) for name, texts in field_texts.items()]),
-    st.lists(members, max_size=2),
-    spaces,
-)
-@example([(f'"{name}"', texts[0]) for name, texts in field_texts.items()], [('"count"', "3")], "")
-def test_the_quick_path_refuses_exactly_what_the_slow_one_does(
-    required: list[tuple[str, str]], more: list[tuple[str, str]], space: str
-) -> None:
-    data = ("{" + ",".join(f"{key}{space}:{space}{value}" for key, value in [*required, *more]) + "}").encode()
-
-    _agree_quick_and_slow(Reading, data)
-    _agree_quick_and_slow(Sparse, data)
-
-
-@settings(max_examples=400)
-@given(st.lists(members, max_size=5), spaces)
-@example([*_LEAST, ('"count"', "3"), ('"count"', "3")], "")
-@example([*_LEAST, ('"count"', "3"), ('"count"', "3"), ('"valid"', "true")], "")
-@example([('"region"', '"ES"'), ('"region"', '"ES"'), ('"load_mw"', "3"), ('"count"', "4"), ('"valid"', "true")], "")
-@example([('"region"', '"region"'), ('"at"', '"2026-01-01T00:00:00Z"')], "")
-def test_the_quick_path_is_right_about_fields_that_may_be_missing(pairs: list[tuple[str, str]], space: str) -> None:
-    data = ("{" + ",".join(f"{key}{space}:{space}{value}" for key, value in pairs) + "}").encode()
-    _agree_quick_and_slow(Sparse, data)
-    _agree_quick_and_slow(Reading, data)
-
-
-def _agree_quick_and_slow(kind: type[Any], data: bytes) -> None:
-    def slowly(data: bytes) -> Any:
-        wire.check_keys_exactly(data)
-        event = msgspec.json.decode(data, type=kind)
-        if event.at.tzinfo is None:
-            raise ValueError
-        return event
-
-    assert _outcome(Contract.of(kind).decode, data) == _outcome(slowly, data)
-
-
-def _outcome(decode: Callable[[bytes], Any], data: bytes) -> Any:
-    try:
-        return decode(data)
-    except (ContractError, ValueError):
-        return "refused"
-
-
 # -- versions --------------------------------------------------------------------------------------------------------
 
 CHAIN = Contract(
@@ -449,100 +271,6 @@ def test_an_upcaster_that_fails_is_the_senders_error(wrong: Any) -> None:
         Contract(Reading, "load", version=2, upcasts={1: wrong}).decode(text(), version=1)
 
 
-# -- declaration -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("arguments", "field"),
-    [
-        ({"version": 0}, "version"),
-        ({"version": -1}, "version"),
-        ({"name": "Grid Load"}, "name"),
-        ({"name": ""}, "name"),
-        ({"name": "a" * 101}, "name"),
-        ({"version": 3, "upcasts": {1: dict}}, "upcasts"),
-        ({"version": 2, "upcasts": {2: dict}}, "upcasts"),
-        ({"version": 2, "upcasts": {0: dict, 1: dict}}, "upcasts"),
-        ({"upcasts": {1: dict}}, "upcasts"),
-        ({"schema": int}, "schema"),
-    ],
-)
-def test_a_contract_that_contradicts_itself_is_refused(arguments: dict[str, Any], field: str) -> None:
-    with pytest.raises(DeclarationError) as refused:
-        Contract(**{"schema": Reading, "name": "load", **arguments})
-    assert refused.value.field == field
-
-
-class Permissive(pydantic.BaseModel):
-    n: int
-
-
-class Outer(pydantic.BaseModel, extra="forbid"):
-    inner: Permissive
-
-
-class Raws(Event):
-    n: msgspec.Raw
-
-
-class IntKeys(Event):
-    n: dict[int, str]
-
-
-class Naive(Event):
-    at: Annotated[datetime, Meta(tz=False)]
-
-
-class Unknown(Event):
-    n: Callable[[int], int]
-
-
-@pytest.mark.parametrize("schema", [Permissive, Outer, Raws, IntKeys, Naive, Unknown])
-def test_types_that_cannot_be_read_strictly_are_refused(schema: type[Any]) -> None:
-    with pytest.raises(DeclarationError) as refused:
-        Contract.of(schema)
-    assert refused.value.field == "schema"
-
-
-@pytest.mark.parametrize("wrong", [3, "load", list[int]])
-def test_only_types_and_contracts_have_a_contract(wrong: Any) -> None:
-    with pytest.raises(DeclarationError):
-        Contract.of(wrong)
-
-
-def test_an_event_may_not_hide_its_contract() -> None:
-    with pytest.raises(DeclarationError, match="contract_name"):
-        types.new_class("Hiding", (Event,), exec_body=lambda body: body.update(__annotations__={"contract_name": str}))
-
-
-def test_contracts_are_values() -> None:
-    contract = Contract(Reading, "load", version=2, upcasts={1: dict})
-    assert Contract.of(Reading) is Contract.of(Reading)
-    assert Contract.of(contract) is contract
-    assert contract == Contract(Reading, "load", version=2, upcasts={1: dict})
-    assert hash(contract) == hash(replace(contract))
-    assert contract != replace(contract, name="other")
-    assert (Contract.of(Plain).name, Contract.of(Model).name) == ("plain", "model")
-
-
-@pytest.mark.parametrize(
-    ("name", "written"),
-    [("LoadReading", "load-reading"), ("_Tick", "tick"), ("HTTPCall", "http-call"), ("My_Event2", "my-event2")],
-)
-def test_class_names_become_wire_names(name: str, written: str) -> None:
-    assert kebab(name) == written
-
-
-def test_an_unresolved_name_is_found_at_the_first_event() -> None:
-    class Local(Event):
-        n: NotYet  # type: ignore[name-defined]  # noqa: F821 - the point of this test
-
-    contract = Contract.of(Local)
-    assert contract.fields == ("n",)
-    with pytest.raises(DeclarationError, match="NotYet"):
-        contract.decode(b'{"n": 1}')
-
-
 # -- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -589,75 +317,3 @@ def test_nan_does_not_become_null(nan: float) -> None:
 def test_what_is_written_is_read_again(event: Reading) -> None:
     contract = Contract.of(Reading)
     assert contract.decode(contract.encode(event)) == event
-
-
-# -- JSON Schema -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", [*KINDS, Rich, Node])
-def test_schemas_are_valid_and_complete(kind: type[Any]) -> None:
-    schema = Contract.of(kind).json_schema()
-    jsonschema_rs.meta.validate(schema)
-    assert schema["$schema"].endswith("2020-12/schema")
-    assert schema["$id"] == f"urn:steward:contract:{Contract.of(kind).name}:1"
-    if kind in KINDS:
-        assert schema["properties"]["load_mw"]["unit"] == "MW"
-        assert schema["additionalProperties"] is False
-        assert schema["title"] == kind.__name__
-
-
-TIMES = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00+01:00", "2026-02-30T00:00:00Z", "x", "",
-         "2026-01-01", "2026-01-01T00:00Z", "1767225600", "2026-01-01_00:00:00Z"]  # fmt: skip
-WORDS = ["ES", "1.5", "1e5", "NaN", "1_0", "north", "EUR", str(UUID(int=7)), UUID(int=7).hex]
-numbers = st.integers(-5, 5) | st.floats(-5, 5).filter(lambda number: number % 1 != 0)
-anything = st.none() | st.booleans() | numbers | st.sampled_from([*TIMES, *WORDS, [], {}])
-positions = st.fixed_dictionaries({"lat": st.just(1), "lon": st.just(2.5)}, optional={"since": anything, "x": anything})
-flat = st.fixed_dictionaries(
-    {}, optional={name: st.just(good) | anything for name, good in GOOD.items()} | {"more": anything}
-) | st.builds(lambda change: {**GOOD, **change}, st.dictionaries(st.sampled_from(sorted(GOOD)), anything, max_size=1))
-prices = st.fixed_dictionaries({"amount": anything}, optional={"currency": anything})
-rich = st.builds(
-    lambda change: {**RICH, **change},
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "zone": anything,
-            "position": positions,
-            "id": anything,
-            "day": anything,
-            "price": prices | anything,
-            "readings": st.lists(flat, max_size=2),
-            "by_name": st.dictionaries(st.sampled_from("ab"), positions | anything, max_size=2),
-            "extra": st.fixed_dictionaries({"note": anything}, optional={"x": anything}),
-            "span": st.tuples(anything, anything).map(list),
-            "pair": st.lists(anything, max_size=3),
-            "context": anything,
-            "amounts": st.lists(anything, max_size=2),
-        },
-    ),
-)
-
-
-def _agree(kind: type[Any], value: Any) -> None:
-    contract = Contract.of(kind)
-    valid = jsonschema_rs.validator_for(contract.json_schema(), validate_formats=True).is_valid(value)
-    decoded = _outcome(contract.decode, json.dumps(value).encode())
-    assert valid == (decoded != "refused"), (value, decoded)
-
-
-@settings(max_examples=300)
-@given(flat | anything)
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_schema_says_what_the_contract_does(kind: type[Any], value: Any) -> None:
-    _agree(kind, value)
-
-
-@settings(max_examples=600)
-@given(rich)
-def test_the_schema_of_nested_types_says_what_the_contract_does(value: Any) -> None:
-    _agree(Rich, value)
-
-
-def test_pydantic_is_only_loaded_by_those_who_use_it() -> None:
-    code = "import sys, steward; raise SystemExit('pydantic' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.insight.test_views import asked, entries_of, record, valued
+from tests.insight.histories import asked, entries_of, record, valued
 
 from steward.insight.rows import Worth
 from steward.insight.value import as_text, mean_saving, summary

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,34 +12,26 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.insight.histories import (
+    NAMES,
+    START,
+    asked,
+    entries_of,
+    filled,
+    histories,
+    later,
+    record,
+    valued,
+)
 
 from steward.entries import (
-    Aborted,
-    Acted,
     Approved,
-    Asked,
-    Attributed,
-    Barred,
     Body,
-    Changed,
-    Doubted,
-    Endorsed,
     Escalated,
     Expired,
     Failed,
-    Halted,
-    Observed,
     Published,
-    Questioned,
-    Redriven,
     Rejected,
-    Replied,
-    Reverting,
-    Signalled,
-    Snoozed,
-    Stepped,
-    Undone,
-    Valued,
 )
 from steward.errors import EngineError, IntegrityError
 from steward.insight.rows import Worth
@@ -49,128 +39,7 @@ from steward.insight.views import Views
 from steward.ledger.memory import MemoryLedger
 from steward.ledger.port import Commit, Draft, Entry
 from steward.ledger.run import Run
-from steward.records import ActionFacts, GateFacts, Money, PolicyFacts, Provenance, Receipt, Record, Status
-
-START = datetime(2026, 1, 1, 22, tzinfo=UTC)
-NAMES = ("pay.release", "grid.dispatch")
-
-
-def record(run: int, *, decision: str = "pay.release", action: bool = True, **more: Any) -> Record:
-    """Return run number ``run``, decided an hour after the one before it."""
-    run_id = UUID(int=(run << 80) | (7 << 76) | (2 << 62))
-    if action:
-        more["action"] = ActionFacts(name="release", key=str(run_id))
-    return Record(
-        decision_id=run_id,
-        decision=decision,
-        release="sha256:0a",
-        decided_at=START + timedelta(hours=run),
-        status=Status.DECIDED,
-        event={"amount_eur": 120.0},
-        features={"amount_eur": 120.0},
-        choice={"do": "release"},
-        reasons=("known customer", "small"),
-        propensity=1.0,
-        policy=PolicyFacts("sha256:0b"),
-        provenance=Provenance(event_id=str(run), source="test", contract="payment", contract_version=1),
-        **more,
-    )
-
-
-def later(kind: type[Any], run: Record, **fields: Any) -> Any:
-    return kind(decision_id=run.decision_id, decision=run.decision, at=run.decided_at + timedelta(minutes=1), **fields)
-
-
-def asked(run: Record, *, within: timedelta = timedelta(minutes=10)) -> Any:
-    gate = GateFacts(
-        needed=True,
-        impact=Money.of_minor(750_000, "EUR"),
-        approvers="desk",
-        deadline=run.decided_at + within,
-        otherwise="hold",
-    )
-    return later(Asked, run, gate=gate, choice=run.choice, evidence="sha256:0e")
-
-
-def valued(run: Record, saving: int, *, unit: str = "EUR", restates: bool = False) -> Any:
-    return later(
-        Valued,
-        run,
-        value=Money.of_minor(saving + 40, unit),
-        baseline=Money.of_minor(40, unit),
-        saving=Money.of_minor(saving, unit),
-        outcome_id="o1",
-        restates=restates,
-    )
-
-
-def entries_of(bodies: Sequence[Body], *, start: int = 0) -> list[Entry]:
-    return [
-        Entry(index, str(type(body).__struct_config__.tag), body.decision_id, msgspec.json.encode(body))
-        for index, body in enumerate(bodies, start)
-    ]
-
-
-def filled(bodies: Sequence[Body]) -> Views:
-    views = Views(":memory:")
-    views.apply(entries_of(bodies))
-    return views
-
-
-def changed(run: Record) -> Any:
-    more = {"reason": "less", "proposed": 1, "choice": "less", "evidence": "sha256:1e", "round": 1}
-    return later(Changed, run, by="cleo", impact=Money.of_minor(100, "EUR"), **more)
-
-
-_RECEIPT = Receipt(reference="r1")
-_FOLLOW = (
-    asked,
-    changed,
-    lambda run: later(Endorsed, run, by="dora", reason="ok", evidence="e", round=0),
-    lambda run: later(Barred, run, person="emil", part="proposer", round=0),
-    lambda run: later(Snoozed, run, by="dora", reason="busy", until=run.decided_at),
-    lambda run: later(Questioned, run, by="dora", question="why?"),
-    lambda run: later(Replied, run, by="emil", reply="so"),
-    lambda run: later(Approved, run, by="anna", reason="ok", evidence="e", choice="approved"),
-    lambda run: later(Rejected, run, by="bert", reason="no", evidence="e", choice="hold"),
-    lambda run: later(Expired, run, choice="late"),
-    lambda run: later(Escalated, run, to="duty-manager"),
-    lambda run: later(Acted, run, action=ActionFacts(name="a", key="k"), choice=1, receipt=_RECEIPT, attempt=1),
-    lambda run: later(Undone, run, reason="r", receipt=_RECEIPT),
-    lambda run: later(Failed, run, stage="act", code="engine", reason="down"),
-    lambda run: later(Undone, run, reason="r", receipt=_RECEIPT, step="a"),
-    lambda run: later(Stepped, run, step="a", position=0, result=_RECEIPT),
-    lambda run: later(Signalled, run, by="crew", signal="clear", payload=None),
-    lambda run: later(Doubted, run, reason="timed out", attempt=1, step="a"),
-    lambda run: later(Reverting, run, step="a", code="engine", reason="down"),
-    lambda run: later(Halted, run, code="undo-failed", question="again?"),
-    lambda run: later(Aborted, run, by="anna", reason="storm"),
-    lambda run: later(Redriven, run, by="anna", reason="mended"),
-    lambda run: later(Attributed, run, attribution={"amount_eur": 1.0}, model_hash="h"),
-    lambda run: later(Observed, run, outcome={"paid": 1}, outcome_id="o1", late=False),
-    lambda run: valued(run, 500),
-    lambda run: valued(run, -(10**25) + 1, unit="JPY", restates=True),
-)
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Body]:
-    """Entries of several runs in any order that a ledger could hold: each run starts with its decision."""
-    steps = draw(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(_FOLLOW)), max_size=40))
-    runs: dict[int, Record] = {}
-    waiting: set[int] = set()
-    bodies: list[Body] = []
-    for number, follow in steps:
-        if number not in runs:
-            runs[number] = record(
-                number, decision=NAMES[number % 2], action=number % 3 > 0, outcome_key=f"k{number % 4}"
-            )
-            bodies.append(runs[number])
-        if follow is not changed or number in waiting:
-            bodies.append(follow(runs[number]))
-        if follow is asked:
-            waiting.add(number)
-    return bodies
+from steward.records import Money, Record, Status
 
 
 def folded(entries: Sequence[Entry]) -> dict[UUID, Run]:
@@ -361,74 +230,4 @@ def test_a_gap_is_refused_and_a_broken_body_names_its_entry(body: bytes) -> None
     with pytest.raises(IntegrityError, match="entry 2 cannot be read as 'decided'"):
         views.apply([*good, Entry(2, "decided", UUID(int=3), body)])
     assert (views.position, len(views.runs())) == (1, 1)
-    views.close()
-
-
-def test_they_are_kept_in_their_file_and_shared_between_processes(tmp_path: Path) -> None:
-    one = Views(tmp_path / "v")
-    two = Views(tmp_path / "v")
-    one.apply(entries_of([record(1)]))
-    two.apply(entries_of([record(1), record(2)]))
-    assert one.position == two.position == 2
-    assert one.runs() == two.runs()
-    one.close()
-    two.close()
-    again = Views(tmp_path / "v")
-    assert again.position == 2
-    again.close()
-
-
-@pytest.mark.parametrize("damage", ["garbage", "other version", "flipped page"])
-def test_a_damaged_file_or_one_of_another_version_is_made_anew(tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "v"
-    views = Views(path)
-    views.apply(entries_of([record(n) for n in range(200)]))
-    views.close()
-    if damage == "garbage":
-        path.write_bytes(b"this is no database" * 100)
-    elif damage == "flipped page":
-        data = bytearray(path.read_bytes())
-        data[4096 * 3 : 4096 * 5] = b"\x5a" * 8192
-        path.write_bytes(data)
-    else:
-        database = sqlite3.connect(path)
-        database.execute("PRAGMA user_version = 99")
-        database.close()
-    fresh = Views(path)
-    assert (fresh.position, fresh.runs()) == (0, [])
-    fresh.close()
-
-
-def test_a_file_that_cannot_be_made_is_an_engine_error(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="cannot be used"):
-        Views(tmp_path / "no such folder" / "v")
-
-
-async def test_views_of_another_ledger_are_thrown_away(tmp_path: Path) -> None:
-    async def ledger_of(bodies: Sequence[Body]) -> MemoryLedger:
-        ledger = MemoryLedger()
-        drafts = [Draft(entry.kind, entry.run_id, entry.body) for entry in entries_of(bodies)]
-        await ledger.append(Commit(entries=drafts))
-        return ledger
-
-    views = Views(tmp_path / "v")
-    await views.catch_up(await ledger_of([record(1), record(2)]))
-    await views.catch_up(other := await ledger_of([record(3), record(4), record(5)]))
-    assert [row.decision_id for row in views.runs()] == [record(n).decision_id for n in (5, 4, 3)]
-    await views.catch_up(await ledger_of([record(3)]))  # set back
-    assert len(views.runs()) == 1
-    assert await views.catch_up(other) == 2
-    assert await views.catch_up(other) == 0
-    views.close()
-
-
-def test_a_failed_write_leaves_everything_as_it_was() -> None:
-    views = filled([record(1)])
-    views._db.execute("ALTER TABLE tallies RENAME TO elsewhere")
-    with pytest.raises(EngineError, match="cannot be used"):
-        views.apply(entries_of([record(2)], start=1))
-    views._db.execute("ALTER TABLE elsewhere RENAME TO tallies")
-    assert (views.position, len(views.runs())) == (1, 1)
-    views.apply(entries_of([record(2)], start=1))
-    assert views.totals()[0].runs == 2
     views.close()

@@ -2,71 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import sqlite3
-from base64 import b64decode
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from uuid import UUID
 
 import pytest
+from tests.ledger.signed import ENTRIES, ENTRY, change
 
 from steward.clock import SystemClock
 from steward.errors import ContractError, EngineError, NotFound
 from steward.ledger import Commit
-from steward.ledger.bundle import bundle
 from steward.ledger.merkle import Frontier, leaf_hash
 from steward.ledger.note import Signer, checkpoint_text
 from steward.ledger.sqlite import SqliteLedger
 from steward.ledger.sqlite_tree import node_id
 from steward.ledger.verify import Break, verify_bundle, verify_entry, verify_store
-from steward.testing.conformance.ledger import draft, message
-
-ENTRIES = 600
-ENTRY = UUID(int=150)
-
-
-async def made(path: Path) -> bytes:
-    """Make a ledger with a bit of everything; return a proof bundle of entry 300."""
-    ledger = await SqliteLedger.open(path, clock=SystemClock(), checkpoint_every=timedelta(hours=1))
-    kinds = ["decided", "acted", "valued"]
-    for start in range(0, ENTRIES, 100):
-        drafts = [draft(n, kind=kinds[n % 3], key=f"k{n}" if n % 2 else None) for n in range(start, start + 100)]
-        events = [message(f"topic-{n % 3}", n) for n in range(start, start + 20)]
-        await ledger.append(Commit(entries=drafts, messages=events, cursors={"loop": start}))
-        await ledger.checkpoint()
-    (entry,) = await ledger.read(300, 1)
-    proof = await bundle(ledger, entry)
-    await ledger.close()
-    return proof
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("verify") / "ledger.db"
-    path.with_name("bundle.json").write_bytes(asyncio.run(made(path)))
-    return path
-
-
-@pytest.fixture
-def path(original: Path, tmp_path: Path) -> Path:
-    for file in original.parent.iterdir():
-        shutil.copy2(file, tmp_path / file.name)
-    return tmp_path / original.name
-
-
-def change(path: Path, sql: str, *values: object) -> None:
-    database = sqlite3.connect(path)
-    changed = database.execute(sql, values).rowcount
-    database.commit()
-    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    assert changed > 0
+from steward.testing.conformance.ledger import draft
 
 
 def test_a_whole_ledger_holds(path: Path) -> None:
@@ -289,115 +245,3 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         verify_store(tmp_path / "none.db")
     with pytest.raises(NotFound):
         verify_entry(tmp_path / "none.db", ENTRY)
-
-
-def test_entries_of_a_run_are_proven(path: Path) -> None:
-    proven = verify_entry(path, ENTRY)
-    assert [(one.index, one.kind, one.size, one.signed, one.breaks) for one in proven] == [
-        (300, "decided", ENTRIES, True, []),
-        (301, "acted", ENTRIES, True, []),
-    ]
-    assert proven[0].body.encode() == draft(300).body
-    assert proven[0].path == [hashed.hex() for hashed in _bundle_path(path)]
-    with pytest.raises(NotFound):
-        verify_entry(path, UUID(int=99_999))
-
-
-def _bundle_path(path: Path) -> list[bytes]:
-    return [b64decode(node) for node in json.loads(path.with_name("bundle.json").read_text())["proof"]]
-
-
-async def test_young_entries_are_proven_unsigned(path: Path) -> None:
-    ledger = await SqliteLedger.open(path, clock=SystemClock(), checkpoint_every=timedelta(hours=1))
-    await ledger.append(Commit(entries=[draft(90_000)]))
-    (one,) = verify_entry(path, UUID(int=45_000))
-    assert (one.signed, one.size, one.ok) == (False, ENTRIES + 1, True)
-    await ledger.close()
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "UPDATE entries SET body = replace(body, '300}', '309}') WHERE idx = 300",
-        "UPDATE entries SET leaf = zeroblob(32) WHERE idx = 302",
-        "UPDATE nodes SET hash = zeroblob(32) WHERE id = (SELECT min(id) FROM nodes)",
-    ],
-)
-def test_a_changed_tree_proves_nothing(path: Path, sql: str) -> None:
-    change(path, sql)
-    assert not verify_entry(path, ENTRY)[0].ok
-
-
-@pytest.mark.parametrize(
-    ("sql", "index"),
-    [
-        ("UPDATE entries SET kind = 'approved' WHERE idx = 301", 301),
-        ("UPDATE entries SET run_id = (SELECT run_id FROM entries WHERE idx = 300) WHERE idx = 400", 400),
-    ],
-)
-def test_columns_that_tell_another_story_than_the_body_are_named(path: Path, sql: str, index: int) -> None:
-    change(path, sql)
-    found = [each for proven in verify_entry(path, ENTRY) for each in proven.breaks]
-    assert found == [Break(index, "its columns do not repeat its body")]
-
-
-def test_a_bundle_holds(path: Path) -> None:
-    made_of = path.with_name("bundle.json").read_bytes()
-    report = verify_bundle(made_of)
-    assert (report.ok, report.signed_entries) == (True, 1)
-    key = json.loads(made_of)["public_key"]
-    assert verify_bundle(made_of, public_key=key).ok
-    other = Signer.of_seed("steward.local/other", bytes(32)).vkey
-    assert not verify_bundle(made_of, public_key=other).ok
-
-
-def test_every_changed_byte_of_a_bundle_is_found(path: Path) -> None:
-    whole = path.with_name("bundle.json").read_bytes()
-    meaning_of_whole = json.loads(whole)
-    for place in range(len(whole)):
-        spoiled = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
-        if verify_bundle(spoiled).ok:
-            assert json.loads(spoiled) == meaning_of_whole, place
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"",
-        b"[]",
-        b"\xff",
-        b'{"format":1}',
-        b"[" * 100_000,
-    ],
-)
-def test_what_is_no_bundle_is_told(text: bytes) -> None:
-    assert "cannot be read" in str(verify_bundle(text).breaks[0])
-
-
-def test_a_bundle_with_a_field_twice_or_too_many_is_refused(path: Path) -> None:
-    whole = path.with_name("bundle.json").read_bytes()
-    assert not verify_bundle(b'{"size":1,' + whole[1:]).ok
-    assert not verify_bundle(b'{"more":1,' + whole[1:]).ok
-    assert not verify_bundle(whole.replace(b"bundle/1", b"bundle/2")).ok
-
-
-async def test_an_entry_of_a_ledger_too_young_for_a_checkpoint_is_only_unsigned(tmp_path: Path) -> None:
-    path = tmp_path / "young.db"
-    ledger = await SqliteLedger.open(path, clock=SystemClock(), checkpoint_every=timedelta(hours=1))
-    await ledger.append(Commit(entries=[draft(1)]))
-    path.with_name(path.name + ".checkpoint").unlink(missing_ok=True)
-    young = shutil.copytree(tmp_path, tmp_path / "copy") / path.name
-    with sqlite3.connect(young) as database:
-        database.execute("DELETE FROM checkpoints")
-    database.close()
-    (proven,) = verify_entry(young, draft(1).run_id)
-    assert (proven.signed, proven.breaks) == (False, [])
-    await ledger.close()
-
-
-def test_an_entry_without_its_outside_checkpoint_is_a_break(path: Path) -> None:
-    path.with_name(path.name + ".checkpoint").unlink()
-    proven = verify_entry(path, ENTRY)[0]
-    assert [found.what for found in proven.breaks] == [
-        "the checkpoint ledger.db.checkpoint outside the database is missing"
-    ]

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
+from tests.runtime.desk import part_refund
 from tests.runtime.shop import refund
-from tests.runtime.test_answers import part_refund
 from tests.runtime.world import MINUTE, NOON, Till
 
 from steward import Choice, Features, Interval, Prediction

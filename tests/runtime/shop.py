@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from msgspec import Meta
-from tests.runtime.world import Till
+from tests.runtime.world import Till, World
 
 from steward import (
     Action,
@@ -104,6 +105,19 @@ def refund(till: Till, **changes: Any) -> Decision[Refund, None, str]:
         "economics": ECONOMICS,
     }
     return Decision(**{**given, **changes})
+
+
+def big(n: int = 1) -> Refund:
+    return Refund(order_id=f"B-{n}", amount_eur=900.0)
+
+
+def small(n: int = 1) -> Refund:
+    return Refund(order_id=f"A-{n}", amount_eur=20.0)
+
+
+async def asked(world: World, till: Till) -> UUID:
+    await world.open(refund(till))
+    return (await world.runtime.decide("shop.refund", big())).record.decision_id
 
 
 payments = Stream("cards.payments", Payment, key="card", time="at")

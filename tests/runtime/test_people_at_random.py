@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from tests.runtime.desk import part_refund
 from tests.runtime.shop import Refund
-from tests.runtime.test_answers import part_refund
 from tests.runtime.world import NOON, Till
 
 from steward.clock import VirtualClock
