@@ -15,8 +15,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 NOT_BENCHMARKS = {"__init__", "__main__", "report", "workload", "overload_servers"}
-WITHIN_OTHERS = {"overload", "stop_switch"}
-"""Benchmarks that ``reliability`` runs."""
+WITHIN_OTHERS = {"console_streams", "overload", "stop_switch"}
+"""Benchmarks that ``reliability`` or ``console`` runs."""
 
 
 def names() -> list[str]:
