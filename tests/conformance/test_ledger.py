@@ -67,7 +67,7 @@ def test_every_promise_has_a_test_and_every_test_a_promise() -> None:
     suites = (LedgerConformance, DurableLedgerConformance)
     tests = {name.removeprefix("test_") for suite in suites for name in vars(suite) if name.startswith("test_")}
     assert tests == promises()
-    assert len(tests) == 12
+    assert len(tests) == 15
 
 
 @pytest.mark.parametrize("engine", [MemoryLedger, SqliteLedger])

@@ -6,6 +6,9 @@ Promises, each with a test of that name in :mod:`steward.testing.conformance`:
 * ``append_is_durable_before_return``: what was acknowledged survives a new opening.
 * ``append_conflicts_on_known_key``: a key is taken once; a second commit with it changes nothing.
 * ``concurrent_appends_are_independent``: a conflict fails its own commit only.
+* ``urgent_commits_keep_every_promise``: what goes before others that wait is numbered, stored and refused as they are.
+* ``urgent_is_durable_before_return``: so is what went before others: it survives a new opening.
+* ``basis_of_now_is_accepted``: a commit made from the ``failures`` of now is written; a conflict is no failure.
 * ``indexes_have_no_gaps``: entries are numbered 0, 1, 2 … in the order of their commits.
 * ``read_is_ordered``: entries and messages come back by index, and by run.
 * ``body_is_bytes_exact``: the bytes read are the bytes written.

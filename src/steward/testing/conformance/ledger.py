@@ -24,7 +24,7 @@ import pytest
 from steward.errors import Conflict, ContractError, EngineError, NotFound
 from steward.ledger.merkle import EMPTY_ROOT, holds_consistency, holds_inclusion, leaf_hash
 from steward.ledger.note import parse_checkpoint
-from steward.ledger.port import Commit, Draft, Entry, Ledger, Message
+from steward.ledger.port import Commit, Committed, Draft, Entry, Ledger, Message
 
 Reopen = Callable[[], Awaitable[Ledger]]
 _AT = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -112,6 +112,50 @@ class LedgerConformance:
         assert sorted(str(error.field) for error in refused) == sorted(f"key-{n}" for n in range(50))
         keyed = [await ledger.by_key(f"key-{n}") for n in range(50)]
         assert sorted(entry.index for entry in keyed if entry) == list(range(0, 100, 2))
+
+    async def test_urgent_commits_keep_every_promise(self, ledger: Ledger) -> None:
+        """Whatever goes first: each commit keeps its order, of two rivals one is refused, a message is stored once."""
+        commits = [
+            Commit(entries=[draft(2 * n, key=f"key-{n}"), draft(2 * n + 1)], messages=[message("load", n)])
+            for n in range(20)
+        ]
+        commits += [
+            Commit(
+                entries=[draft(100 + n, key=key), draft(200 + n), draft(300 + n)],
+                messages=[message("load", n), message("load", 100)],
+                cursors={key: n},
+                urgent=True,
+            )
+            for n, key in enumerate(["stop", "stop", "key-3", "go"], 1)
+        ]
+        answers = await asyncio.gather(*(ledger.append(commit) for commit in commits), return_exceptions=True)
+        assert sorted(str(answer.field) for answer in answers if isinstance(answer, Conflict)) == ["key-3", "stop"]
+        written = [(c, a) for c, a in zip(commits, answers, strict=True) if isinstance(a, Committed)]
+        assert len(written) == len(commits) - 2
+        stored, log = await entries_of(ledger), await ledger.messages("load")
+        for commit, answer in written:
+            own = stored[answer.first_index : answer.first_index + len(commit.entries)]
+            assert [(e.body, e.key) for e in own] == [(d.body, d.key) for d in commit.entries]
+            assert [log[offset].message for offset in answer.offsets] == list(commit.messages)
+            assert {name: await ledger.cursor(name) for name in commit.cursors} == commit.cursors
+        assert [entry.index for entry in stored] == list(range(sum(len(commit.entries) for commit, _ in written)))
+        sent = [each.id for commit, _ in written for each in commit.messages]
+        assert sorted(each.message.id for each in log) == sorted(set(sent))
+        assert sum(answer.duplicates for _, answer in written) == len(sent) - len(set(sent))
+        with pytest.raises(Conflict):
+            await ledger.append(Commit(entries=[draft(0, key="stop")], urgent=True))
+
+    async def test_basis_of_now_is_accepted(self, ledger: Ledger) -> None:
+        """Commits made from what is known now are written, many from one basis too, and also behind a conflict."""
+        basis = ledger.failures
+        await ledger.append(Commit(entries=[draft(0, key="a")], basis=basis))
+        commits = [Commit(entries=[draft(n, key="a" if n == 3 else None)], basis=basis) for n in range(1, 7)]
+        answers = await asyncio.gather(*(ledger.append(commit) for commit in commits), return_exceptions=True)
+        assert [n for n, answer in enumerate(answers, 1) if not isinstance(answer, Committed)] == [3]
+        assert isinstance(answers[2], Conflict)
+        assert ledger.failures == basis
+        await ledger.append(Commit(entries=[draft(7)], basis=ledger.failures, urgent=True))
+        assert await ledger.size() == 7
 
     async def test_indexes_have_no_gaps(self, ledger: Ledger) -> None:
         """The first index of each commit is where the one before ended."""
@@ -252,7 +296,7 @@ class DurableLedgerConformance:
 
     Example:
         >>> [name for name in vars(DurableLedgerConformance) if name.startswith("test_")]
-        ['test_append_is_durable_before_return']
+        ['test_append_is_durable_before_return', 'test_urgent_is_durable_before_return']
     """
 
     async def test_append_is_durable_before_return(self, ledger: Ledger, reopen: Reopen) -> None:
@@ -274,3 +318,23 @@ class DurableLedgerConformance:
         more = await again.append(Commit(entries=[draft(5)], messages=[message("load", 1), message("load", 2)]))
         assert (more.first_index, list(more.offsets), more.duplicates) == (5, [1, 2], 1)
         assert holds_consistency(5, 6, await again.consistency(5), root, await again.root())
+
+    async def test_urgent_is_durable_before_return(self, ledger: Ledger, reopen: Reopen) -> None:
+        """Handed over last, before others that wait: once it is acknowledged, it is there again, whole."""
+        waiting = [asyncio.ensure_future(ledger.append(Commit(entries=[draft(n), draft(n)]))) for n in range(50)]
+        await asyncio.sleep(0)
+        stop = Commit(
+            entries=[draft(100, key="stop"), draft(101)],
+            messages=[message("load", 0)],
+            cursors={"loop": 2},
+            urgent=True,
+        )
+        first = (await ledger.append(stop)).first_index
+        root, size = await ledger.root(first + 2), first + 2
+        again = await reopen()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert [entry.body for entry in await again.read(first, 2)] == [each.body for each in stop.entries]
+        assert await again.root(size) == root
+        assert (await again.cursor("loop"), await again.topics()) == (2, {"load": 1})
+        with pytest.raises(Conflict):
+            await again.append(Commit(entries=[draft(9, key="stop")]))
