@@ -4,7 +4,7 @@
 
 A ledger with a million entries (decisions of thirty days, each acted on; a thousand wait for people) is made by the
 loop itself and served by the real server. Pages are asked for over a socket, one after another, and looked at in
-Chromium (``/usr/bin/chromium``, or the variable ``STEWARD_CHROMIUM``).
+Chromium (``/usr/bin/chromium``, or the variable ``CHROMIUM``).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from steward.runtime.settings import Settings
 T = TypeVar("T")
 QUICK = "--quick" in sys.argv
 ENTRIES, WAITING, ASKED = (20_000, 100, 30) if QUICK else (1_000_000, 1_000, 200)
-CHROMIUM = Path(os.environ.get("STEWARD_CHROMIUM", "/usr/bin/chromium"))
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 START, DAYS = datetime(2026, 6, 1, tzinfo=UTC), 30
 
 

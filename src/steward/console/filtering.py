@@ -109,7 +109,7 @@ class Stretch(NamedTuple):
     Example:
         >>> noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
         >>> stretch_of(Filter(since=noon - timedelta(hours=1), until=noon), noon).step
-        datetime.timedelta(seconds=60)
+        datetime.timedelta(seconds=120)
     """
 
     since: datetime

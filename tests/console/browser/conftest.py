@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.console.browser.office import Office
 
-CHROMIUM = Path(os.environ.get("STEWARD_CHROMIUM", "/usr/bin/chromium"))
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 PICTURES = Path(__file__).parents[3] / "build" / "screenshots"
 ARGUMENTS = [
     "--no-sandbox",
@@ -31,8 +31,8 @@ Open = Callable[..., Page]
 def chromium() -> Iterator[Browser]:
     """One browser for the tests of a file; while Playwright runs, no asynchronous test can run in its process."""
     if not CHROMIUM.exists():
-        missing = f"there is no {CHROMIUM}: apt-get install chromium, or set STEWARD_CHROMIUM"
-        if os.environ.get("STEWARD_CI"):
+        missing = f"there is no {CHROMIUM}: apt-get install chromium, or set CHROMIUM"
+        if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
     with sync_playwright() as playwright:
