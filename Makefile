@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
-SPREAD ?= -n 2 --dist loadfile
+SPREAD ?= -n 3 --dist loadfile
 
 .PHONY: demo test test-deep check bench lock clean help
 .DEFAULT_GOAL := help

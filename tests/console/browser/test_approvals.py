@@ -87,6 +87,7 @@ def test_by_keyboard_alone(office: Office, open_page: Open) -> None:
     assert status(office, third) is Status.WAITING
 
 
+@pytest.mark.deep
 def test_enter_in_the_reason_answers_nothing_by_itself(office: Office, open_page: Open) -> None:
     [run] = waiting(office, 140.0)
     for scripts in (True, False):
@@ -105,6 +106,7 @@ def test_enter_in_the_reason_answers_nothing_by_itself(office: Office, open_page
         assert status(office, run) is Status.WAITING
 
 
+@pytest.mark.deep
 def test_keys_can_be_turned_off_and_never_act_while_somebody_types(office: Office, open_page: Open) -> None:
     [run] = waiting(office, 140.0)
     page = open_page()
@@ -198,6 +200,7 @@ def test_somebody_else_was_first(office: Office, open_page: Open, expected: list
     expect(page.get_by_role("alert")).to_contain_text("You wrote: “go on”")
 
 
+@pytest.mark.deep
 def test_what_was_typed_survives_a_page_that_only_says_what_went_wrong(
     office: Office, open_page: Open, expected: list[str]
 ) -> None:
@@ -252,6 +255,7 @@ def test_without_scripts_everything_is_answered(office: Office, open_page: Open)
     expect(page).to_have_url(re.compile(str(other)))
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_nothing_is_wrong_for_readers(office: Office, open_page: Open, width: int, theme: str) -> None:

@@ -53,6 +53,7 @@ def test_the_arrow_keys_read_it_too_and_say_it_aloud(office: Office, open_page: 
     expect(figure.locator(".readout")).to_be_empty()
 
 
+@pytest.mark.deep
 def test_a_chart_that_came_later_is_read_as_well_and_reading_breaks_no_rule_of_access(
     office: Office, open_page: Open
 ) -> None:
@@ -82,6 +83,7 @@ OVERLAPS = """() => [...document.querySelectorAll(".plot, .scale")].flatMap((plo
 })"""
 
 
+@pytest.mark.deep
 def test_labels_keep_their_size_and_their_distance_on_a_screen_and_on_a_phone(office: Office, open_page: Open) -> None:
     page = open_page()
     chart_on(page, office)
@@ -100,6 +102,7 @@ def test_without_scripts_the_chart_and_its_table_are_there(office: Office, open_
     assert figure.locator(".seek").count() == 0
 
 
+@pytest.mark.deep
 def test_on_paper_there_is_the_chart_and_nothing_of_the_script(office: Office, open_page: Open) -> None:
     page = open_page(800)
     figure = chart_on(page, office)

@@ -19,6 +19,7 @@ PATHS = {
 }
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", PATHS)
 def test_page(staffed_office: Office, open_page: Open, name: str) -> None:
     for width, theme in ((1440, "light"), (390, "dark")):

@@ -100,6 +100,7 @@ def test_the_theme_changes_at_once_and_stays(office: Office, open_page: Open) ->
     expect(page.locator("#preferences button[value=dark]")).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.deep
 def test_ones_own_zone_comes_from_the_browser(office: Office, open_page: Open) -> None:
     page = open_page(timezone_id="Asia/Tokyo")
     page.goto(f"{office.url}/glossary")
@@ -138,6 +139,7 @@ def test_single_keys_go_places(office: Office, open_page: Open) -> None:
     expect(page).to_have_url(f"{office.url}/")
 
 
+@pytest.mark.deep
 def test_single_keys_that_are_off_go_nowhere(office: Office, open_page: Open) -> None:
     page = open_page()
     page.goto(f"{office.url}/preferences")
@@ -147,6 +149,7 @@ def test_single_keys_that_are_off_go_nowhere(office: Office, open_page: Open) ->
     expect(page.locator("#help")).to_be_hidden()
 
 
+@pytest.mark.deep
 def test_menus_close_on_escape_and_elsewhere(office: Office, open_page: Open) -> None:
     page = open_page()
     page.goto(f"{office.url}/glossary")
@@ -221,6 +224,7 @@ def test_a_reason_that_was_not_sent_is_not_lost_without_a_question(office: Offic
     assert asked == ["beforeunload"]
 
 
+@pytest.mark.deep
 def test_a_page_without_something_typed_is_left_without_a_question(office: Office, open_page: Open) -> None:
     page = open_page()
     asked = dismissed(page)
@@ -247,6 +251,7 @@ def test_at_phone_width_every_page_is_reachable(office: Office, open_page: Open)
     expect(page).to_have_url(f"{office.url}/settings")
 
 
+@pytest.mark.deep
 def test_the_open_menus_keep_the_rules_of_access(office: Office, open_page: Open) -> None:
     for theme in ("light", "dark"):
         page = open_page(1440, theme)
@@ -275,6 +280,7 @@ def test_a_tour_leads_through_the_page_by_keys(office: Office, open_page: Open) 
     expect(page.get_by_role("button", name="Show me around")).to_be_focused()
 
 
+@pytest.mark.deep
 def test_without_scripts_a_tour_is_text_at_the_parts(office: Office, open_page: Open) -> None:
     page = open_page(scripts=False)
     page.goto(f"{office.url}/stop")
@@ -306,6 +312,7 @@ def test_countdowns_go_by_the_runtimes_clock(waiting: Office, open_page: Open) -
     expect(page.locator("#due")).to_have_class("soon")
 
 
+@pytest.mark.deep
 def test_a_word_of_the_trade_is_explained_on_a_touch_and_stays_on_the_screen(waiting: Office, open_page: Open) -> None:
     page = open_page(390, has_touch=True)
     page.goto(f"{waiting.url}/")
@@ -320,6 +327,7 @@ def test_a_word_of_the_trade_is_explained_on_a_touch_and_stays_on_the_screen(wai
     assert terms.last.evaluate("each => getComputedStyle(each, '::after').display") == "none"
 
 
+@pytest.mark.deep
 def test_the_focus_stays_where_it_was_when_a_part_is_exchanged(office: Office, open_page: Open) -> None:
     page = open_page()
     page.goto(f"{office.url}/preferences")
