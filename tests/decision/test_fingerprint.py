@@ -231,3 +231,11 @@ def test_a_class_that_names_its_version_is_known_by_it() -> None:
     finally:
         Posts.code_version = "1"
     assert {name: source_hash(each) for name, each in plain.items()} == before
+
+
+def test_what_is_not_declared_has_no_part_in_it() -> None:
+    decision = refund(Till())
+    assert decision.schedule is None
+    said = {name: plain(getattr(decision, name)) for name in decision.__dataclass_fields__ if name != "lane"}
+    assert decision.fingerprint == digest({name: part for name, part in said.items() if part not in (None, [])})
+    assert decision.fingerprint != digest(said)

@@ -34,15 +34,15 @@ async def record_of(world: Company | World, run_id: UUID) -> Record:
 
 async def test_a_dearer_hour_is_discharged_and_above_the_threshold_people_are_asked(company: Company) -> None:
     record = await record_of(company, await company.dispatch(price_eur=60.0, load_mw=500.0))
-    again = company.runtime.whatif.decide(record, {})
+    again = await company.runtime.whatif.decide(record, {})
     assert (again.choice, again.is_same, again.asks, again.differs) == ("hold", True, False, ())
-    dear = company.runtime.whatif.decide(record, {"price_eur": 90})
+    dear = await company.runtime.whatif.decide(record, {"price_eur": 90})
     assert (dear.choice, dear.recorded, dear.is_same, dear.asks) == ("discharge", "hold", False, False)
     assert dear.changed == {"price_eur": 90.0}
     assert (dear.prediction, dear.reasons) == (1_200.0, ("it brings 1200 EUR",))
     assert dear.impact is not UNSET
     assert dear.impact.amount == 1_200
-    assert company.runtime.whatif.decide(record, {"price_eur": 140.0}).asks
+    assert (await company.runtime.whatif.decide(record, {"price_eur": 140.0})).asks
 
 
 async def test_it_tells_where_the_choice_flips_and_where_people_are_asked(company: Company) -> None:
@@ -65,7 +65,7 @@ async def test_nothing_is_written_and_nothing_acts(memory: World) -> None:
     await memory.later()
     before, calls = await memory.entries(), list(till.calls)
     record = await record_of(memory, answer.record.decision_id)
-    assert runtime.whatif.decide(record, {"amount_eur": 900.0}).asks
+    assert (await runtime.whatif.decide(record, {"amount_eur": 900.0})).asks
     found = await runtime.whatif.flips(record, "amount_eur")
     await memory.later()
     assert (await memory.entries(), till.calls) == (before, calls)
@@ -91,7 +91,7 @@ async def test_what_cannot_have_been_known_is_refused(memory: World, changes: di
     runtime = await memory.open(refund(Till()))
     answer = await runtime.decide("shop.refund", Refund(order_id="A", amount_eur=20.0))
     with pytest.raises(ContractError) as raised:
-        runtime.whatif.decide(answer.record, changes)
+        await runtime.whatif.decide(answer.record, changes)
     assert raised.value.field == field
 
 
@@ -118,12 +118,12 @@ async def test_features_made_from_a_changed_one_follow_it(memory: World) -> None
     runtime = await memory.open(refund(Till(), features=made, policy=pay_unless_dear))
     run_id = (await runtime.decide("shop.refund", Refund(order_id="A", amount_eur=20.0))).record.decision_id
     record = await record_of(memory, run_id)
-    found = runtime.whatif.decide(record, {"amount_eur": 200.0})
+    found = await runtime.whatif.decide(record, {"amount_eur": 200.0})
     assert (found.choice, found.followed) == ("hold", {"is_dear": True, "is_odd": True})
-    pinned = runtime.whatif.decide(record, {"amount_eur": 200.0, "is_dear": False})
+    pinned = await runtime.whatif.decide(record, {"amount_eur": 200.0, "is_dear": False})
     assert (pinned.choice, pinned.followed) == ("pay", {"is_odd": False})
     with pytest.raises(Conflict) as raised:
-        runtime.whatif.decide(record, {"amount_eur": 13.0})
+        await runtime.whatif.decide(record, {"amount_eur": 13.0})
     assert (raised.value.code, "thirteen" in raised.value.why) == ("what-if-failed", True)
     with pytest.raises(ContractError):
         await runtime.whatif.flips(record, "status")
@@ -136,17 +136,17 @@ async def test_it_says_when_todays_code_is_another(memory: World) -> None:
     runtime = await memory.open(refund(Till()))
     record = (await runtime.decide("shop.refund", Refund(order_id="A", amount_eur=20.0))).record
     other = await memory.restart(replace(memory.decisions[0], policy=lambda f, p: Choice("hold", reasons=("today",))))
-    found = other.whatif.decide(record, {})
+    found = await other.whatif.decide(record, {})
     assert (found.differs, found.choice, found.recorded, found.is_same) == (("release", "policy"), "hold", "pay", False)
     with pytest.raises(Conflict) as raised:
-        WhatIf({}).decide(record, {})
+        await WhatIf({}).decide(record, {})
     assert raised.value.code == "not-declared"
 
 
 async def test_a_choice_of_several_parts_is_compared_as_it_is_stored(company: Company) -> None:
     record = await record_of(company, await company.refund(80.0))
     assert record.decision == PAID
-    found = company.runtime.whatif.decide(record, {})
+    found = await company.runtime.whatif.decide(record, {})
     assert found.is_same
     flips = await company.runtime.whatif.flips(record, "amount_eur")
     # Nothing is paid out of nothing; else only its size changes.

@@ -28,7 +28,7 @@ async def what_if(
 ) -> Response:
     """Decide a stored decision again with other features; nothing is written, and nothing is done."""
     whatif = service.runtime.whatif
-    found = whatif.decide(run.record, sent.changes)
+    found = await whatif.decide(run.record, sent.changes)
     if sent.flips is not UNSET:
         flips = await whatif.flips(run.record, sent.flips, sent.changes)
         found = msgspec.structs.replace(found, flips=flips)

@@ -107,7 +107,7 @@ async def trying(view: View, run: Run) -> Trying:
         changes = {name: _read(record, name, text) for name, text in typed.items()}
         changes = {name: value for name, value in changes.items() if value != record.features[name]}
         if changes:
-            found = whatif.decide(record, changes)
+            found = await whatif.decide(record, changes)
         if parameters.get("flips") and moved is not None:
             flips = await whatif.flips(record, moved, changes)
     except (ContractError, Conflict) as error:

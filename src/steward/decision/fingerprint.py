@@ -32,9 +32,13 @@ _CHANGES_NO_CHOICE = frozenset({"lane"})
 
 
 def fingerprint(decision: Decision[Any, Any, Any]) -> str:
-    """Return ``sha256:`` over the plain form of the declaration, functions by their source."""
-    names = [name for name in decision.__dataclass_fields__ if name not in _CHANGES_NO_CHOICE]
-    return digest({name: plain(getattr(decision, name)) for name in names})
+    """Return ``sha256:`` over the plain form of the declaration, functions by their source.
+
+    What is not declared (``None`` or empty) is left out, so that what a later version lets one declare besides renames
+    no release that does not use it.
+    """
+    parts = {name: getattr(decision, name) for name in decision.__dataclass_fields__ if name not in _CHANGES_NO_CHOICE}
+    return digest({name: plain(part) for name, part in parts.items() if part is not None and part != ()})
 
 
 def digest(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,8 +19,10 @@ from steward.errors import DeclarationError, EngineError
 from steward.models.port import LoadedModel
 from steward.records import Interval, Prediction
 
-Predict = Callable[[Sequence[Features]], Sequence["Prediction[Any] | Exception"]]
-"""Answers a batch; a run that fails alone gets its exception in place of a prediction."""
+Predictions = Sequence["Prediction[Any] | Exception"]
+"""What a batch is answered with; a run that fails alone gets its exception in place of a prediction."""
+Predict = Callable[[Sequence[Features]], Awaitable[Predictions]]
+"""Answers a batch. A model of this process does so at once; one that is far away lets others go on meanwhile."""
 
 NOTHING: Prediction[None] = Prediction(value=None)
 
@@ -28,12 +30,16 @@ NOTHING: Prediction[None] = Prediction(value=None)
 def predictor(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedModel]) -> Predict:
     """Return what predicts for ``decision``, with its models already loaded."""
     if decision.predict is None:
-        return lambda batch: [NOTHING] * len(batch)
+        return _by_nothing
     if isinstance(decision.predict, Model):
         model = models[decision.predict.name]
         _check_inputs(model, [feature.name for feature in decision.features])
         return _by_model(decision.predict, model, inline=decision.attribution is Attribution.INLINE)
     return _by_pipeline(decision.predict, models)
+
+
+async def _by_nothing(batch: Sequence[Features]) -> Predictions:
+    return [NOTHING] * len(batch)
 
 
 def row_of(features: Features, inputs: Sequence[str]) -> list[float]:
@@ -70,13 +76,13 @@ def _by_model(declared: Model[Any], model: LoadedModel, *, inline: bool) -> Pred
     name, version, hashed = model.name, model.version, model.digest
     binary = model.task == "binary"
 
-    def predict(batch: Sequence[Features]) -> Sequence[Prediction[Any] | Exception]:
+    async def predict(batch: Sequence[Features]) -> Predictions:
         try:
             rows = [row_of(features, inputs) for features in batch]
         except DeclarationError as error:
             if len(batch) == 1:
                 return [error]
-            return [predict([features])[0] for features in batch]
+            return [(await predict([features]))[0] for features in batch]
         values = [model.predict_one(rows[0])] if len(rows) == 1 else model.predict(rows).tolist()
         explained = attributions(model, rows) if inline else [None] * len(rows)
         return [
@@ -120,7 +126,7 @@ def _by_pipeline(pipeline: Pipeline[Any], models: Mapping[str, LoadedModel]) -> 
         _check_told(value, confidence, interval)
         return Prediction(value=value, confidence=confidence, interval=interval, model_id=name, model_hash=hashed)
 
-    def predict(batch: Sequence[Features]) -> Sequence[Prediction[Any] | Exception]:
+    async def predict(batch: Sequence[Features]) -> Predictions:
         answers: list[Prediction[Any] | Exception] = []
         for features in batch:
             try:

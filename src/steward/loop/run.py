@@ -97,21 +97,21 @@ def begin(prepared: Prepared, incoming: Incoming, clock: Clock, observe: Observe
     return work
 
 
-def finish(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
+async def finish(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
     """Predict, choose and weigh a batch; each work gets its record or its error, and the entries that say so."""
     alive = [work for work in works if work.error is None]
     if alive:
-        _decide(prepared, alive, clock)
+        await _decide(prepared, alive, clock)
     for work in works:
         # What does not fit its contract never became an event: its sender is told, the ledger is not.
         if work.error is not None and not isinstance(work.error, ContractError):
             work.drafts = (_failed(prepared, work, clock.now()),)
 
 
-def _decide(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
+async def _decide(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
     now = clock.now()
     try:
-        predictions = prepared.predict([work.features or Features() for work in works])
+        predictions = await prepared.predict([work.features or Features() for work in works])
     except Exception as error:
         for work in works:
             work.stop("predict", error)

@@ -88,9 +88,9 @@ class Decider:
         for observe in self._under_way.values():
             observe()
 
-    def finish(self, prepared: Prepared, works: Sequence[Work]) -> list[Draft]:
+    async def finish(self, prepared: Prepared, works: Sequence[Work]) -> list[Draft]:
         """Decide what was begun and return the entries."""
-        finish(prepared, works, self._clock)
+        await finish(prepared, works, self._clock)
         return [draft for work in works for draft in work.drafts]
 
     async def batch(self, prepared: Prepared, batch: Sequence[Incoming]) -> list[Answer | StewardError]:
@@ -100,7 +100,7 @@ class Decider:
         except EngineError as error:
             return [error] * len(batch)
         works = [self._begin_alone(prepared, incoming) for incoming in batch]
-        finish(prepared, works, self._clock)
+        await finish(prepared, works, self._clock)
         loose = [work for work in works if work.incoming.key is None]
         if len(loose) == len(works):
             await self._commit(prepared, loose, basis)
@@ -122,7 +122,7 @@ class Decider:
             work.stop("receive", unmade)
         if isinstance(work.error, ContractError):  # there is no sender to be told, but the decision's own code
             work.stop("receive", DeclarationError(str(work.error), fix="mend it", field="schedule.make"))
-        finish(prepared, [work], self._clock)
+        await finish(prepared, [work], self._clock)
         await self._commit(prepared, [work], basis, cursors)
         if isinstance(work.error, Conflict):  # decided before a crash; only the position was lost
             await self._journal.append(Commit(cursors=cursors))

@@ -133,7 +133,7 @@ class Pump:
             except StewardError as error:
                 caused.append(self._letter(stored, error))
         for prepared, works in begun.values():
-            drafts += self._decider.finish(prepared, [work for _, work in works])
+            drafts += await self._decider.finish(prepared, [work for _, work in works])
             caused += [self._letter(stored, work.error) for stored, work in works if work.error is not None]
             if prepared.own_stream is not None and prepared.own_stream.name != self.topic.name:
                 caused += self._decider.own_messages(prepared, [work for _, work in works])

@@ -110,7 +110,7 @@ async def replay(
         await events.until(record.decided_at)
         if since is not None and record.decided_at < since:
             continue
-        work = events.decide(prepared, record)
+        work = await events.decide(prepared, record)
         await _compare(result, ledger, decision, record, work)
         if progress is not None:
             progress(result.runs)
@@ -182,7 +182,7 @@ class _Events:
             self._show(self._topics[number], message)
             await self._advance(number, offset + 1)
 
-    def decide(self, prepared: Prepared, record: Record) -> Work:
+    async def decide(self, prepared: Prepared, record: Record) -> Work:
         """Decide a past event again; an event of the decision's own stream is shown first, as it was then."""
         clock, when = VirtualClock(record.decided_at), record.provenance.event_time
         incoming = Incoming(
@@ -202,7 +202,7 @@ class _Events:
             self._observe(stream, event, own_id, event_time(stream, event, at), record.decided_at)
 
         work = begin(prepared, incoming, clock, observe if stream and direct else None)
-        finish(prepared, [work], clock)
+        await finish(prepared, [work], clock)
         return work
 
     async def _advance(self, number: int, offset: int) -> None:

@@ -144,7 +144,7 @@ class WhatIf:
     def __init__(self, prepared: Mapping[str, Prepared]) -> None:
         self._prepared = prepared
 
-    def decide(self, record: Record, changes: Mapping[str, object]) -> Redecided:
+    async def decide(self, record: Record, changes: Mapping[str, object]) -> Redecided:
         """Return what would be decided with some features changed.
 
         Args:
@@ -157,7 +157,7 @@ class WhatIf:
         """
         prepared = self._of(record)
         changed = {name: self._checked(prepared, record, name, value) for name, value in changes.items()}
-        return _redecide(prepared, record, changed)
+        return await _redecide(prepared, record, changed)
 
     def range(self, record: Record, feature: str) -> Range | None:
         """Return where a feature can be moved; ``None`` if it is no number."""
@@ -256,7 +256,7 @@ class _Tries:
         await asyncio.sleep(0)
         tried: float = round(value) if self._span.is_whole else value
         try:
-            found = _redecide(self._prepared, self._record, {**self._others, self._feature: tried})
+            found = await _redecide(self._prepared, self._record, {**self._others, self._feature: tried})
         except Conflict as error:
             return _Tried(tried, ("failed",), Side(failed=error.why or str(error)))
         side = Side(choice=found.choice, rule=found.rule, asks=found.asks)
@@ -275,11 +275,11 @@ class _Tries:
         return Flip(at=right.value, below=left.side, above=right.side)
 
 
-def _redecide(prepared: Prepared, record: Record, changed: Mapping[str, FeatureValue]) -> Redecided:
+async def _redecide(prepared: Prepared, record: Record, changed: Mapping[str, FeatureValue]) -> Redecided:
     """Run the loop's pure stages on stored features."""
     try:
         features, followed = _moved(prepared, record, changed)
-        [prediction] = prepared.predict([features])
+        [prediction] = await prepared.predict([features])
         if isinstance(prediction, Exception):
             raise prediction
         choice = prepared.choose(features, prediction)
