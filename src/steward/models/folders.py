@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from steward.errors import EngineError, IntegrityError
-from steward.models.manifest import MANIFEST, Manifest, decode, digest_of, encode
+from steward.models.manifest import MANIFEST, Manifest, decode, digest_of
 
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 30
@@ -23,13 +23,13 @@ _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
 _REPLACE = "restore this folder from a copy, or remove it and register the model again"
 
 
-def write(place: Path, draft: Path, manifest: Manifest, files: Mapping[str, bytes]) -> bool:
+def write(place: Path, draft: Path, content: bytes, files: Mapping[str, bytes]) -> bool:
     """Write a version to the folder ``place``, all or nothing, durable on return.
 
     Args:
         place: The version's folder; it must not exist yet.
         draft: A folder beside it, not there yet either, to write to before it is given its name.
-        manifest: Names the files.
+        content: The manifest's bytes; it names the files.
         files: Their bytes.
 
     Returns:
@@ -38,7 +38,6 @@ def write(place: Path, draft: Path, manifest: Manifest, files: Mapping[str, byte
     Raises:
         EngineError: The disk is full, not writable, or failed.
     """
-    content = encode(manifest)
     inner = draft / digest_of(content).replace(":", "-")
     try:
         inner.mkdir(parents=True)
@@ -53,7 +52,7 @@ def write(place: Path, draft: Path, manifest: Manifest, files: Mapping[str, byte
         if error.errno in _TAKEN and place.exists():
             return False
         raise EngineError(
-            f"model {manifest.name!r} could not be written to {place.parent}",
+            f"model {place.parent.name!r} could not be written to {place.parent}",
             retryable=error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO},
             why=str(error),
             fix="check the disk's space and the folder's permissions",

@@ -196,7 +196,10 @@ def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> LinearM
         raise _refused(manifest, f"{FILE}: {error}") from error
     if tuple(term.input for term in content.terms) != manifest.inputs:
         raise _refused(manifest, f"the terms of {FILE} are not the manifest's inputs, in that order")
-    return LinearModel(content, name=manifest.name, version=str(manifest.version), digest=digest, task=manifest.task)
+    if manifest.task not in {"regression", "binary"}:
+        raise _refused(manifest, f"a linear model answers a regression or a binary task, not {manifest.task}")
+    task: Literal["regression", "binary"] = "binary" if manifest.task == "binary" else "regression"
+    return LinearModel(content, name=manifest.name, version=str(manifest.version), digest=digest, task=task)
 
 
 def _refused(manifest: Manifest, why: str) -> IntegrityError:

@@ -12,30 +12,51 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from steward.errors import DeclarationError, IntegrityError
+from steward.models.checked import Checked
 
 FORMAT: Literal["steward.model/1"] = "steward.model/1"
 MANIFEST = "manifest.json"
-Task = Literal["regression", "binary"]
+Task = Literal["regression", "binary", "multiclass", "policy", "calibrator", "chat", "value"]
+OCTETS: Literal["application/octet-stream"] = "application/octet-stream"
+_MEDIA_TYPES: Mapping[str, str] = {
+    "csv": "text/csv",
+    "jdm": "application/json",
+    "json": "application/json",
+    "md": "text/markdown",
+    "onnx": "application/onnx",
+    "py": "text/x-python",
+    "safetensors": "application/vnd.safetensors",
+    "skops": "application/zip",
+    "txt": "text/plain",
+    "ubj": "application/ubjson",
+    "yaml": "application/yaml",
+}
+"""By the last part of a file's name; what the content really is, the format's own engine proves."""
+_OF_ROWS = frozenset({"regression", "binary", "multiclass"})
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|[._-](?=[a-z0-9])){0,127}")
 _FILE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|[._-](?=[A-Za-z0-9])){0,127}")
 _Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+_MediaType = Annotated[str, Meta(pattern=r"^[a-z]+/[a-z0-9][a-z0-9.+-]{0,99}$")]
 
 
-class FileFacts(Struct, frozen=True, forbid_unknown_fields=True, rename={"size_bytes": "bytes"}):
-    """A file of the artefact: the SHA-256 of its bytes, and how many they are.
+class FileFacts(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"size_bytes": "bytes"}):
+    """A file of the artefact: the SHA-256 of its bytes, how many they are, and of which media type.
 
     Example:
-        >>> FileFacts.of(b"abc").size_bytes
-        3
+        >>> facts = FileFacts.of(b"abc", name="notes.txt")
+        >>> facts.size_bytes, facts.media_type
+        (3, 'text/plain')
     """
 
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
     size_bytes: Annotated[int, Meta(ge=0)]
+    media_type: _MediaType = OCTETS
 
     @classmethod
-    def of(cls, content: bytes) -> FileFacts:
-        """Return the facts of ``content``."""
-        return cls(sha256(content).hexdigest(), len(content))
+    def of(cls, content: bytes, name: str = "") -> FileFacts:
+        """Return the facts of ``content``; the media type is told by the end of the file's ``name``."""
+        media_type = _MEDIA_TYPES.get(name.rpartition(".")[2].lower(), OCTETS)
+        return cls(sha256(content).hexdigest(), len(content), media_type)
 
 
 class Trained(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"since": "from", "until": "to"}):
@@ -68,12 +89,15 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         name: The model's name.
         version: Its version: 1, 2, 3 ... under this name.
         kind: The engine that answers from its files, as ``lightgbm`` or ``linear``.
-        task: ``regression``, or ``binary`` (the answer is a probability).
-        inputs: Names of the input columns, in order.
+        task: ``regression``, ``binary`` (the answer is a probability), ``multiclass`` (one for each output),
+            ``value``; or what is no model of rows: ``policy``, ``calibrator``, ``chat``.
+        inputs: Names of the input columns, in order; what is no model of rows may have none.
         files: Name of each file, and its facts.
         created_at: When it was registered, aware.
         metrics: Figures of its training, by name.
         trained: What it was trained on.
+        outputs: The labels of the classes that a ``multiclass`` model tells apart, in the order of its answers.
+        checked: What was found at its registration: the engine, its exactness and its speed.
 
     Example:
         >>> from datetime import UTC
@@ -97,6 +121,8 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     created_at: Annotated[datetime, Meta(tz=True)]
     metrics: Mapping[str, float] = {}
     trained: Trained | UnsetType = UNSET
+    outputs: tuple[str, ...] = ()
+    checked: Checked | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -105,12 +131,21 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         for file in self.files:
             if not _FILE.fullmatch(file) or file.lower() == MANIFEST:
                 raise ValueError(f"{file!r} cannot name a model's file")
-        if not self.inputs or len(set(self.inputs)) < len(self.inputs) or not all(self.inputs):
-            raise ValueError(f"inputs must be distinct names, at least one, got {list(self.inputs)}")
+        least = 1 if self.task in _OF_ROWS else 0
+        if len(self.inputs) < least or not _distinct(self.inputs):
+            raise ValueError(f"inputs must be distinct names, at least {least}, got {list(self.inputs)}")
+        least = 2 if self.task == "multiclass" else 0
+        if len(self.outputs) < least or not _distinct(self.outputs):
+            raise ValueError(f"outputs must be distinct labels, at least {least}, got {list(self.outputs)}")
 
     def same_content(self, other: Manifest) -> bool:
-        """Whether both are the same but for their version and the time they were registered."""
-        return msgspec.structs.replace(other, version=self.version, created_at=self.created_at) == self
+        """Whether both are the same but for their version, and when and how fast they were found at registration."""
+        mine = {"version": self.version, "created_at": self.created_at, "checked": self.checked}
+        return msgspec.structs.replace(other, **mine) == self
+
+
+def _distinct(names: tuple[str, ...]) -> bool:
+    return all(names) and len(set(names)) == len(names)
 
 
 def check_name(name: str) -> None:

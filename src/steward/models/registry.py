@@ -6,18 +6,22 @@ so that two writers never share one. Listing reads no model and needs no engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from steward.clock import Clock
 from steward.decision.checks import nearest
 from steward.decision.model import Model
 from steward.errors import DeclarationError, NotFound
+from steward.models.artefact import Artefact
+from steward.models.checked import Checked
 from steward.models.folders import MAX_FILE_BYTES, read_files, read_manifest, write
 from steward.models.loading import check_fit, engine
-from steward.models.manifest import FileFacts, Manifest, Trained, check_name, declared, digest_of, encode
+from steward.models.manifest import FileFacts, Manifest, Task, Trained, check_name, declared, digest_of, encode
 from steward.models.port import LoadedModel
 
 
@@ -36,6 +40,19 @@ class Registry(Protocol):
             IntegrityError: What is stored is not what was registered.
             DeclarationError: The declared inputs cannot stand for the model's.
             EngineError: The model's engine is not installed or failed.
+        """
+        ...
+
+    def fetch(self, name: str, version: str = "latest") -> Artefact:
+        """Return what is registered, verified, with its bytes; a policy, say, which no engine loads.
+
+        Args:
+            name: A registered name.
+            version: A version number, a ``sha256:`` digest, or ``latest``.
+
+        Raises:
+            NotFound: There is no such name or version, or it is not made of files.
+            IntegrityError: What is stored is not what was registered.
         """
         ...
 
@@ -89,10 +106,13 @@ class FolderRegistry:
         kind: str,
         files: Mapping[str, bytes],
         inputs: Sequence[str],
-        task: Literal["regression", "binary"],
+        task: Task,
         clock: Clock,
         metrics: Mapping[str, float] | None = None,
         trained: Trained | None = None,
+        outputs: Sequence[str] = (),
+        checked: Checked | None = None,
+        check: Callable[[Manifest, str, Mapping[str, bytes]], object] | None = None,
     ) -> Registered:
         """Store a model for good, after loading it once to see that it answers.
 
@@ -103,10 +123,13 @@ class FolderRegistry:
             kind: The engine: ``lightgbm`` or ``linear``.
             files: Each file's name and bytes.
             inputs: Names of the input columns, in the order the model was trained on.
-            task: ``regression``, or ``binary`` if it answers with a probability.
+            task: ``regression``, ``binary`` if it answers with a probability, or another; see :class:`Manifest`.
             clock: Tells when it was registered.
             metrics: Finite figures of its training, by name.
             trained: What it was trained on.
+            outputs: The labels of a ``multiclass`` model.
+            checked: What a check of its exactness and speed has found.
+            check: Proves the files, for what no engine loads (a policy); by default the kind's engine loads them once.
 
         Raises:
             DeclarationError: An argument is not valid.
@@ -116,18 +139,25 @@ class FolderRegistry:
         """
         if large := [file for file, content in files.items() if len(content) > MAX_FILE_BYTES]:
             raise DeclarationError(f"{large[0]} is larger than {MAX_FILE_BYTES} bytes", field="files")
-        facts: dict[str, object] = {
+        told = {
             "kind": kind,
             "task": task,
             "inputs": tuple(inputs),
-            "files": {file: FileFacts.of(content) for file, content in sorted(files.items())},
+            "files": {file: FileFacts.of(content, file) for file, content in sorted(files.items())},
             "created_at": clock.now(),
             "metrics": dict(metrics or {}),
+            "trained": trained,
+            "outputs": tuple(outputs),
+            "checked": checked,
         }
-        if trained is not None:
-            facts["trained"] = trained
+        facts = {field: value for field, value in told.items() if value is not None}
         first = declared(name, version=1, **facts)
-        engine(kind)(first, digest_of(encode(first)), files)
+        (check or engine(kind))(first, digest_of(encode(first)), files)
+        return self._number(first, files, clock)
+
+    def _number(self, first: Manifest, files: Mapping[str, bytes], clock: Clock) -> Registered:
+        """Give a content the version that it has, or the next free one."""
+        name = first.name
         while True:
             known = [self.show(name, version) for version in self._versions(name)]
             for version in reversed(known):
@@ -136,7 +166,7 @@ class FolderRegistry:
             number = 1 + max((int(version.version) for version in known), default=0)
             place = self._root / name / str(number)
             draft = self._root / name / f".draft-{clock.new_id()}"
-            if write(place, draft, declared(name, version=number, **facts), files):
+            if write(place, draft, encode(replace(first, version=number)), files):
                 return self.show(name, str(number))
 
     def names(self) -> tuple[str, ...]:
@@ -181,9 +211,20 @@ class FolderRegistry:
     def load(self, model: Model[Any] | str, version: str = "latest") -> LoadedModel:
         """Return the model, verified from the very bytes it is made of; see :class:`Registry`."""
         wanted = Model(model, version=version) if isinstance(model, str) else model
-        shown = self.show(wanted.name, wanted.version)
-        manifest = shown.manifest
-        return check_fit(wanted, engine(manifest.kind)(manifest, shown.digest, read_files(shown.path, manifest)))
+        found = self.fetch(wanted.name, wanted.version)
+        return check_fit(wanted, engine(found.manifest.kind)(found.manifest, found.digest, found.files))
+
+    def fetch(self, name: str, version: str = "latest") -> Artefact:
+        """Return what is registered with its bytes, which are the very ones that were verified."""
+        shown = self.show(name, version)
+        return Artefact(
+            name=shown.name,
+            version=shown.version,
+            digest=shown.digest,
+            path=shown.path,
+            manifest=shown.manifest,
+            files=read_files(shown.path, shown.manifest),
+        )
 
     def _versions(self, name: str) -> tuple[str, ...]:
         # A link or a file with a version's name counts too: to skip it would answer with an older version, unseen.

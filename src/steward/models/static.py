@@ -10,6 +10,7 @@ from steward.decision.checks import nearest
 from steward.decision.fingerprint import digest, source_hash
 from steward.decision.model import Model
 from steward.errors import DeclarationError, EngineError, NotFound
+from steward.models.artefact import Artefact
 from steward.models.loading import check_fit
 from steward.models.port import LoadedModel
 
@@ -141,3 +142,16 @@ class StaticModels(Mapping[str, LoadedModel]):
                 field="model",
             )
         return check_fit(wanted, found)
+
+    def fetch(self, name: str, version: str = "latest") -> Artefact:
+        """Refuse: what is in memory only has no files.
+
+        Raises:
+            NotFound: Always.
+        """
+        found = self.load(name, version)
+        raise NotFound(
+            f"{name!r} version {found.version!r} is in memory only, so it has no files",
+            fix="register it in a folder, and use FolderRegistry",
+            field="model",
+        )

@@ -1,0 +1,43 @@
+"""A registered thing, read whole and verified: its manifest, its files, and the statements made about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from steward.models.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """A version of a model, policy or calibrator, with the very bytes that were verified.
+
+    Attributes:
+        name: Its name in the registry.
+        version: Its version, a number as text.
+        digest: ``sha256:`` of its manifest, which names the digest of each file.
+        path: Its folder.
+        manifest: What it says of itself.
+        files: Each file's name and bytes.
+        statements: What stands beside it, as it was read: ``signature.json``, ``provenance.json``, ``card.json``.
+        signed_by: The id of the trusted key that has signed it; ``""`` if no trust is set.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from steward.models.manifest import FileFacts
+        >>> made = Manifest(name="load", version=1, kind="linear", task="regression", inputs=("hour",),
+        ...                 files={"model.json": FileFacts.of(b"{}")}, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+        >>> Artefact(name="load", version="1", digest="sha256:00", path=Path("models/load/1"), manifest=made,
+        ...          files={"model.json": b"{}"}).signed_by
+        ''
+    """
+
+    name: str
+    version: str
+    digest: str
+    path: Path
+    manifest: Manifest
+    files: Mapping[str, bytes] = field(repr=False)
+    statements: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    signed_by: str = ""

@@ -1,0 +1,37 @@
+"""What was found when a model was checked at its registration: which engine answers, how exactly and how fast."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+_AtLeast0 = Annotated[float, Meta(ge=0)]
+
+
+class Checked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A model's check at its registration; part of the manifest.
+
+    Attributes:
+        engine: What answers from the files, as ``lightgbm 4.6.0``.
+        arithmetic: In which numbers it computes.
+        rows: How many rows of the sample were answered by the original and by the engine.
+        largest_difference: The largest absolute difference between the two.
+        warm_up_ms: The first answer's time, in milliseconds.
+        p50_us: The median time of one row, in microseconds.
+        p99_us: The 99th percentile of it.
+        batch_p50_us: The median time of a batch of 1,000 rows, in microseconds.
+
+    Example:
+        >>> Checked(engine="linear", arithmetic="float64", rows=100, p50_us=1.2).largest_difference
+        0.0
+    """
+
+    engine: str
+    arithmetic: Literal["float64", "float32"] = "float64"
+    rows: Annotated[int, Meta(ge=0)] = 0
+    largest_difference: _AtLeast0 = 0.0
+    warm_up_ms: _AtLeast0 = 0.0
+    p50_us: _AtLeast0 = 0.0
+    p99_us: _AtLeast0 = 0.0
+    batch_p50_us: _AtLeast0 = 0.0
