@@ -14,6 +14,7 @@ from steward.cli import (
     answering,
     case,
     deciding,
+    models,
     output,
     proving,
     reading,
@@ -85,7 +86,7 @@ def root(
     context.obj = Session(folder=project, flags=given)
 
 
-for _part in (starting, deciding, answering, acting, stopping, reading, replaying, proving, access, case):
+for _part in (starting, deciding, answering, acting, stopping, reading, replaying, proving, models, access, case):
     _part.add_to(app)
 
 
