@@ -4,6 +4,7 @@ Declare a decision as one frozen value; Steward runs it from event to value and 
 """
 
 from steward.decision.action import Action, Call, Destination
+from steward.decision.calibration import Calibration
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract, Event
 from steward.decision.decision import Decision
@@ -16,11 +17,13 @@ from steward.decision.risk import Risk
 from steward.decision.schedule import Every, Missed
 from steward.decision.steps import Check, Signal, Steps, Wait
 from steward.decision.stream import Stream
-from steward.records import Interval, Money, Prediction, Receipt, Record, Status
+from steward.records import CalibrationFacts, Interval, Money, Prediction, Receipt, Record, Status
 
 __all__ = [
     "Action",
     "Attribution",
+    "Calibration",
+    "CalibrationFacts",
     "Call",
     "Check",
     "Checks",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Generic, SupportsFloat, TypeVar
+from typing import Any, Generic, Literal, SupportsFloat, TypeVar
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
@@ -106,17 +106,47 @@ class Interval(Struct, frozen=True):
     level: float
 
 
+class CalibrationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an interval or a set of labels was made, and how well those before it have held.
+
+    Attributes:
+        method: ``split`` (from the first outcomes), ``pi`` (the tracker), or ``none`` as long as too few have come.
+        level: The share (0..1) of truths that are to be held.
+        n: Over how many answers that this was promised for, and whose outcome has come, ``coverage`` is counted.
+        coverage: The share of them that held the truth; absent without any.
+        group: The group by whose outcomes it was made; absent where it was all of them.
+        threshold: The bound on the score that made it: of the residual in units of its scale, or of 1 - probability.
+        band: The bounds that the pipeline told itself, which the threshold was added to; absent for a plain number.
+
+    Example:
+        >>> CalibrationFacts(method="pi", level=0.9, n=812, coverage=0.897, threshold=431.5).coverage
+        0.897
+    """
+
+    method: Literal["none", "split", "pi"]
+    level: float
+    n: int
+    coverage: float | UnsetType = UNSET
+    group: str | UnsetType = UNSET
+    threshold: float | UnsetType = UNSET
+    band: tuple[float, float] | UnsetType = UNSET
+
+
 class Prediction(Struct, Generic[P], frozen=True, kw_only=True):
     """What a model or pipeline answered.
 
     Attributes:
         value: The answer itself.
         confidence: Probability (0..1) that it is right, if the model tells.
-        interval: Bounds of the true value, if the model tells.
+        interval: Bounds of the true value, if the model tells or the decision is calibrated.
+        probabilities: The probability of each label, if the answer is one of several.
+        labels: The labels that the truth is among with the declared level, if the decision is calibrated.
+        calibration: How interval or labels were made.
         attribution: Contribution of each feature, in units of the model's raw output.
         model_id: Registered name of the model, or the pipeline's own name.
         model_version: Its version.
         model_hash: SHA-256 of its artefact, ``sha256:<hex>``.
+        reasons: Why this model answered and not the declared one, if so.
 
     Example:
         >>> Prediction(value=0.93, confidence=0.93, model_id="fraud", model_version="3").value
@@ -126,10 +156,24 @@ class Prediction(Struct, Generic[P], frozen=True, kw_only=True):
     value: P
     confidence: float | None = None
     interval: Interval | None = None
+    probabilities: Mapping[str, float] | None = None
+    labels: tuple[Any, ...] | None = None
+    calibration: CalibrationFacts | None = None
     attribution: Mapping[str, float] | None = None
     model_id: str | None = None
     model_version: str | None = None
     model_hash: str | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def abstains(self) -> bool:
+        """Whether the labels that the truth is among are not exactly one, so that no single one can be relied on.
+
+        Example:
+            >>> Prediction(value=0.6, labels=("legit", "fraud")).abstains
+            True
+        """
+        return self.labels is not None and len(self.labels) != 1
 
 
 class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -234,6 +278,19 @@ class Provenance(Struct, frozen=True, kw_only=True):
     ledger_index: int | UnsetType = UNSET
 
 
+class RolloutFacts(Struct, frozen=True):
+    """Where in a rollout a decision fell: its name, the arm (champion, canary or holdout) and that arm's share (0..1).
+
+    Example:
+        >>> RolloutFacts("pay.release/3", "canary", 0.05).arm
+        'canary'
+    """
+
+    name: str
+    arm: str
+    share: float
+
+
 class EntryBody(Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
     """What every entry says: which run it belongs to, of which decision, and when it was made.
 
@@ -272,6 +329,9 @@ class Record(EntryBody, frozen=True, kw_only=True, tag="decided", forbid_unknown
     prediction: object = UNSET
     confidence: float | UnsetType = UNSET
     interval: Interval | UnsetType = UNSET
+    probabilities: dict[str, float] | UnsetType = UNSET
+    labels: tuple[object, ...] | UnsetType = UNSET
+    calibration: CalibrationFacts | UnsetType = UNSET
     attribution: dict[str, float] | UnsetType = UNSET
     model_id: str | UnsetType = UNSET
     model_version: str | UnsetType = UNSET
@@ -282,4 +342,6 @@ class Record(EntryBody, frozen=True, kw_only=True, tag="decided", forbid_unknown
     cost: Money | UnsetType = UNSET
     outcome_key: str | UnsetType = UNSET
     context: dict[str, str] | UnsetType = UNSET
+    rollout: RolloutFacts | UnsetType = UNSET
+    development: bool | UnsetType = UNSET
     provenance: Provenance

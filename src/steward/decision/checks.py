@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import re
 from collections.abc import Callable, Iterable
 from graphlib import CycleError, TopologicalSorter
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeGuard, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from steward.decision.action import Action
+from steward.decision.calibration import Calibration
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract
 from steward.decision.economics import Economics
@@ -20,6 +20,7 @@ from steward.decision.lane import Lane
 from steward.decision.model import Attribution, Model, Pipeline
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every
+from steward.decision.signatures import check_arity, check_plain, check_takes, is_class, returned
 from steward.decision.steps import Check, Steps, Wait
 from steward.decision.stream import WindowFeature
 from steward.errors import DeclarationError
@@ -62,6 +63,7 @@ def _check(decision: Decision[Any, Any, Any]) -> None:
     _check_action(decision)
     _check_economics(decision, contract)
     _check_schedule(decision, contract)
+    _check_calibration(decision, names)
 
 
 _KINDS: tuple[tuple[str, type | UnionType, str], ...] = (
@@ -77,6 +79,7 @@ _PARTS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("action", Action | Steps, "wrap the function: Action(do=...), or Steps(Action(...), ...)"),
     ("economics", Economics, "pass Economics(...)"),
     ("schedule", Every, "pass Every(period, make=...)"),
+    ("calibration", Calibration, "pass Calibration(truth=...)"),
 )
 
 
@@ -144,8 +147,8 @@ def _check_features(decision: Decision[Any, Any, Any], contract: Contract[Any]) 
 
 def _check_row(row: Feature[Any], names: set[str], contract: Contract[Any]) -> None:
     if row.compute is not None:
-        _check_plain(row.compute, "features")
-        _check_takes(row.compute, 0, contract.schema, "features")
+        check_plain(row.compute, "features")
+        check_takes(row.compute, 0, contract.schema, "features")
     if row.field is not None and row.field not in contract.fields:
         raise DeclarationError(
             f"the event {contract.name!r} has no field {row.field!r}",
@@ -172,7 +175,7 @@ def _check_predict(decision: Decision[Any, Any, Any], names: set[str]) -> None:
     elif isinstance(predict, Pipeline):
         inputs = [name for step in predict.steps for name in step.skill.inputs]
         for step in predict.steps:
-            _check_plain(step.skill.run, "predict")
+            check_plain(step.skill.run, "predict")
         _check_models(predict)
         if decision.attribution is not Attribution.OFF:
             raise DeclarationError(
@@ -206,14 +209,14 @@ def _check_models(pipeline: Pipeline[Any]) -> None:
 
 
 def _check_policy(decision: Decision[Any, Any, Any]) -> None:
-    _check_arity(decision.policy, 2, "policy", "features and prediction")
-    _check_plain(decision.policy, "policy")
-    _check_takes(decision.policy, 0, Features, "policy")
-    _check_takes(decision.policy, 1, Prediction, "policy")
-    returned = _returned(decision.policy)
-    if _is_class(returned) and not issubclass(returned, Choice):
+    check_arity(decision.policy, 2, "policy", "features and prediction")
+    check_plain(decision.policy, "policy")
+    check_takes(decision.policy, 0, Features, "policy")
+    check_takes(decision.policy, 1, Prediction, "policy")
+    chosen = returned(decision.policy)
+    if is_class(chosen) and not issubclass(chosen, Choice):
         raise DeclarationError(
-            f"the policy returns a {returned.__name__}",
+            f"the policy returns a {chosen.__name__}",
             fix="return Choice(value, reasons=(...,)), declared as Choice[...]",
             field="policy",
         )
@@ -229,17 +232,17 @@ def _check_gate(decision: Decision[Any, Any, Any]) -> None:
             fix="declare economics=...",
             field="economics",
         )
-    _check_arity(gate.impact, 3, "gate.impact", "features, prediction and choice")
-    _check_arity(gate.needed, 1, "gate.needed", "the impact")
+    check_arity(gate.impact, 3, "gate.impact", "features, prediction and choice")
+    check_arity(gate.needed, 1, "gate.needed", "the impact")
     if gate.limits is not None:
-        _check_arity(gate.limits, 3, "gate.limits", "features, what is proposed and what is wanted")
+        check_arity(gate.limits, 3, "gate.limits", "features, what is proposed and what is wanted")
     if gate.checks is not None:
-        _check_arity(gate.checks.wrong, 2, "gate.checks", "features and choice")
+        check_arity(gate.checks.wrong, 2, "gate.checks", "features and choice")
     for argument in ("impact", "needed"):
-        _check_plain(getattr(gate, argument), f"gate.{argument}")
+        check_plain(getattr(gate, argument), f"gate.{argument}")
     chosen = _choice_type(decision.policy)
     fits = (int, float) if chosen is float else chosen  # as type checkers see it
-    if _is_class(chosen) and not isinstance(gate.otherwise, cast("type", fits)):
+    if is_class(chosen) and not isinstance(gate.otherwise, cast("type", fits)):
         raise DeclarationError(
             f"gate.otherwise is {gate.otherwise!r}, but the policy chooses a {chosen.__name__}",
             fix=f"pass a {chosen.__name__}",
@@ -258,17 +261,17 @@ def _check_action(decision: Decision[Any, Any, Any]) -> None:
             functions = {"until": step.until} if isinstance(step, Wait) and callable(step.until) else {}
         for verb, function in functions.items():
             if function is not None:
-                _check_arity(function, 2, f"action.{verb}", "choice and call")
+                check_arity(function, 2, f"action.{verb}", "choice and call")
 
 
 def _check_schedule(decision: Decision[Any, Any, Any], contract: Contract[Any]) -> None:
     schedule = decision.schedule
     if schedule is None:
         return
-    _check_arity(schedule.make, 1, "schedule.make", "the tick's time")
-    made = _returned(schedule.make)
+    check_arity(schedule.make, 1, "schedule.make", "the tick's time")
+    made = returned(schedule.make)
     # mypy infers a common supertype for the two, so that this mistake is found here only.
-    if _is_class(made) and not issubclass(made, contract.schema):
+    if is_class(made) and not issubclass(made, contract.schema):
         raise DeclarationError(
             f"schedule.make returns a {made.__name__}, but the decision is asked by {contract.name!r}",
             fix=f"return a {contract.schema.__name__}",
@@ -276,16 +279,34 @@ def _check_schedule(decision: Decision[Any, Any, Any], contract: Contract[Any]) 
         )
 
 
+def _check_calibration(decision: Decision[Any, Any, Any], names: set[str]) -> None:
+    calibration, economics = decision.calibration, decision.economics
+    if calibration is None:
+        return
+    for argument, needed in (("predict", decision.predict), ("economics", economics)):
+        if needed is None:
+            raise DeclarationError(
+                f"calibration compares predictions with outcomes, but the decision has no {argument}",
+                fix=f"declare {argument}=...",
+                field=argument,
+            )
+    check_arity(calibration.truth, 1, "calibration.truth", "the outcome")
+    check_plain(calibration.truth, "calibration.truth")
+    if economics is not None:
+        check_takes(calibration.truth, 0, Contract.of(economics.outcome).schema, "calibration.truth")
+    for argument in ("group", "scale"):
+        feature = getattr(calibration, argument)
+        if feature is not None and feature not in names:
+            raise DeclarationError(
+                f"calibration.{argument} is the unknown feature {feature!r}",
+                fix=nearest(feature, names),
+                field=f"calibration.{argument}",
+            )
+
+
 def _choice_type(policy: Callable[..., Any]) -> object:
-    arguments = getattr(_returned(policy), "__args__", ())
+    arguments = getattr(returned(policy), "__args__", ())
     return arguments[0] if arguments else None
-
-
-def _returned(function: Callable[..., Any]) -> object:
-    try:
-        return get_type_hints(function).get("return")
-    except (NameError, TypeError):
-        return None  # annotations that cannot be resolved here are the type checker's business
 
 
 def _check_economics(decision: Decision[Any, Any, Any], contract: Contract[Any]) -> None:
@@ -299,65 +320,13 @@ def _check_economics(decision: Decision[Any, Any, Any], contract: Contract[Any])
                 fix=nearest(name, contract.fields),
                 field="economics.key",
             )
-    _check_arity(economics.value, 3, "economics.value", "features, choice and outcome")
-    _check_arity(economics.baseline, 2, "economics.baseline", "features and outcome")
+    check_arity(economics.value, 3, "economics.value", "features, choice and outcome")
+    check_arity(economics.baseline, 2, "economics.baseline", "features and outcome")
     if economics.expected is not None:
-        _check_arity(economics.expected, 3, "economics.expected", "features, prediction and choice")
-        _check_plain(economics.expected, "economics.expected")
+        check_arity(economics.expected, 3, "economics.expected", "features, prediction and choice")
+        check_plain(economics.expected, "economics.expected")
     outcome = Contract.of(economics.outcome).schema
     for argument, place in (("value", 2), ("baseline", 1)):
         function = getattr(economics, argument)
-        _check_plain(function, f"economics.{argument}")
-        _check_takes(function, place, outcome, f"economics.{argument}")
-
-
-def _check_plain(function: Callable[..., Any], argument: str) -> None:
-    if inspect.iscoroutinefunction(function):
-        raise DeclarationError(
-            f"{argument} {getattr(function, '__name__', function)!r} is a coroutine",
-            why="what is decided with is a pure function, so that a replay gives the same answer",
-            fix="use def",
-            field=argument,
-        )
-
-
-def _check_takes(function: Callable[..., Any], place: int, given: type, argument: str) -> None:
-    """Refuse a parameter that is declared as a class which what it gets can never be."""
-    try:
-        hints = get_type_hints(function)
-        parameters = list(inspect.signature(function).parameters)
-    except (NameError, TypeError, ValueError):
-        return  # annotations that cannot be resolved here are the type checker's business
-    name = parameters[place] if place < len(parameters) else ""
-    declared = get_origin(hints.get(name)) or hints.get(name)
-    if _is_class(declared) and not _may_be(given, declared):
-        raise DeclarationError(
-            f"{argument} {getattr(function, '__name__', function)!r} takes a {declared.__name__} as {name!r}, "
-            f"but gets a {given.__name__}",
-            fix=f"declare it as {name}: {given.__name__}",
-            field=argument,
-        )
-
-
-def _is_class(declared: object) -> TypeGuard[type]:
-    return isinstance(declared, type) and declared not in (Any, object)
-
-
-def _may_be(given: type, declared: type) -> bool:
-    try:
-        return declared in (Union, UnionType) or issubclass(given, declared)
-    except TypeError:
-        return True  # a protocol with fields, or a dictionary's shape: the type checker's business
-
-
-def _check_arity(function: Callable[..., Any], count: int, argument: str, takes: str) -> None:
-    if not callable(function):
-        raise DeclarationError(f"{argument} is not a function", fix=f"pass a function of {takes}", field=argument)
-    try:
-        inspect.signature(function).bind(*range(count))
-    except TypeError as error:
-        raise DeclarationError(
-            f"{argument} {getattr(function, '__name__', function)!r} cannot be called with {takes}",
-            why=str(error),
-            field=argument,
-        ) from error
+        check_plain(function, f"economics.{argument}")
+        check_takes(function, place, outcome, f"economics.{argument}")

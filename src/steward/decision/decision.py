@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from steward.decision import checks
 from steward.decision.action import Action
+from steward.decision.calibration import Calibration
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract
 from steward.decision.economics import Economics
@@ -47,6 +48,7 @@ class Decision(Generic[E, P, C]):
         action: The effect on the world, in one step or several.
         economics: The outcome and what it was worth.
         schedule: Makes it due by the clock.
+        calibration: How predictions are held against outcomes, for intervals and label sets that keep their promise.
         attribution: When each feature's contribution is computed.
         lane: How urgent it is where not everything can be decided at once: an emergency goes first, a batch waits. It
             changes no choice, so it is no part of the fingerprint.
@@ -80,6 +82,7 @@ class Decision(Generic[E, P, C]):
     action: Action[C] | Steps[C] | None = None
     economics: Economics[C, Any] | None = None
     schedule: Every[E] | None = None
+    calibration: Calibration[Any] | None = None
     attribution: Attribution = Attribution.OFF
     lane: Lane = Lane.NORMAL
 
