@@ -112,7 +112,7 @@ def kill_often(folder: Path, rounds: int, seed: int) -> None:
 
 
 def test_killed_under_load(tmp_path: Path) -> None:
-    kill_often(tmp_path, rounds=20, seed=1)
+    kill_often(tmp_path, rounds=8, seed=1)
 
 
 @pytest.mark.deep

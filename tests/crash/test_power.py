@@ -58,7 +58,7 @@ def lose_power_often(folder: Path, library: Path, rounds: int, seed: int) -> Non
 
 
 def test_power_is_lost_under_load(tmp_path: Path, library: Path) -> None:
-    lose_power_often(tmp_path, library, rounds=12, seed=1)
+    lose_power_often(tmp_path, library, rounds=6, seed=1)
 
 
 @pytest.mark.deep

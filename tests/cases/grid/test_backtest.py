@@ -228,7 +228,7 @@ def test_an_hour_that_fails_ends_the_backtest(region: History, tmp_path: Path, m
 def test_some_weeks_of_spain_beat_the_clock(tmp_path: Path) -> None:
     path = tmp_path / "spain.csv"
     whole = polars.read_csv(shared_file("es_load_price_2015_2018_hourly"))
-    whole.filter(polars.col("time_utc").is_between(polars.lit("2017-09-01"), polars.lit("2018-02-01"))).write_csv(path)
+    whole.filter(polars.col("time_utc").is_between(polars.lit("2017-10-01"), polars.lit("2018-02-01"))).write_csv(path)
     source = Source(
         path=path,
         time_column="time_utc",
