@@ -19,6 +19,7 @@ CODES = {
     "EngineError": ("engine", "operator"),
     "HeldBack": ("held-back", "operator"),
     "IntegrityError": ("integrity", "operator"),
+    "Distrusted": ("model-distrusted", "operator"),
 }
 
 

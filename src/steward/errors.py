@@ -178,3 +178,14 @@ class IntegrityError(EngineError):
     """
 
     code = "integrity"
+
+
+class Distrusted(IntegrityError):
+    """A model, policy or release is not vouched for by a key that is trusted, so it is not used.
+
+    Example:
+        >>> Distrusted("model 'fraud-gbm' version 3 is not signed").code
+        'model-distrusted'
+    """
+
+    code = "model-distrusted"
