@@ -132,6 +132,32 @@ class CalibrationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     band: tuple[float, float] | UnsetType = UNSET
 
 
+class ServingFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which engine answered for a model that is not computed beside the loop, and why that one.
+
+    Attributes:
+        endpoint: What the settings call it.
+        region: Where it stands, if the settings say.
+        reason: Why it and not the first in the order, if it is not the first.
+        prompt: ``sha256:`` of the very prompt, of an answer in words; the prompt itself is kept nowhere.
+        answer: ``sha256:`` of the very words that came back.
+        tokens_in: How many tokens the prompt had, as the endpoint counted.
+        tokens_out: How many it answered with.
+
+    Example:
+        >>> ServingFacts(endpoint="models-eu", region="eu", reason="models-es is full").reason
+        'models-es is full'
+    """
+
+    endpoint: str
+    region: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    prompt: str | UnsetType = UNSET
+    answer: str | UnsetType = UNSET
+    tokens_in: int | UnsetType = UNSET
+    tokens_out: int | UnsetType = UNSET
+
+
 class Prediction(Struct, Generic[P], frozen=True, kw_only=True):
     """What a model or pipeline answered.
 
@@ -147,6 +173,8 @@ class Prediction(Struct, Generic[P], frozen=True, kw_only=True):
         model_version: Its version.
         model_hash: SHA-256 of its artefact, ``sha256:<hex>``.
         reasons: Why this model answered and not the declared one, if so.
+        serving: Which engine answered, if it was not computed beside the loop.
+        cost: What the answer has cost, if it costs anything.
 
     Example:
         >>> Prediction(value=0.93, confidence=0.93, model_id="fraud", model_version="3").value
@@ -164,6 +192,8 @@ class Prediction(Struct, Generic[P], frozen=True, kw_only=True):
     model_version: str | None = None
     model_hash: str | None = None
     reasons: tuple[str, ...] = ()
+    serving: ServingFacts | None = None
+    cost: Money | None = None
 
     @property
     def abstains(self) -> bool:
@@ -336,6 +366,7 @@ class Record(EntryBody, frozen=True, kw_only=True, tag="decided", forbid_unknown
     model_id: str | UnsetType = UNSET
     model_version: str | UnsetType = UNSET
     model_hash: str | UnsetType = UNSET
+    serving: ServingFacts | UnsetType = UNSET
     gate: GateFacts | UnsetType = UNSET
     action: ActionFacts | UnsetType = UNSET
     expected_value: Money | UnsetType = UNSET
