@@ -112,20 +112,22 @@ class CalibrationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         method: ``split`` (from the first outcomes), ``pi`` (the tracker), or ``none`` as long as too few have come.
         level: The share (0..1) of truths that are to be held.
-        n: Over how many answers that this was promised for, and whose outcome has come, ``coverage`` is counted.
+        n: Over how many answers, those whose outcome has come, ``coverage`` is counted.
         coverage: The share of them that held the truth; absent without any.
+        learnt: From how many outcomes it was made.
         group: The group by whose outcomes it was made; absent where it was all of them.
         threshold: The bound on the score that made it: of the residual in units of its scale, or of 1 - probability.
         band: The bounds that the pipeline told itself, which the threshold was added to; absent for a plain number.
 
     Example:
-        >>> CalibrationFacts(method="pi", level=0.9, n=812, coverage=0.897, threshold=431.5).coverage
+        >>> CalibrationFacts(method="pi", level=0.9, n=812, coverage=0.897, learnt=821, threshold=431.5).coverage
         0.897
     """
 
     method: Literal["none", "split", "pi"]
     level: float
     n: int
+    learnt: int
     coverage: float | UnsetType = UNSET
     group: str | UnsetType = UNSET
     threshold: float | UnsetType = UNSET
