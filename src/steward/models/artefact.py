@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from steward.models.manifest import Manifest
+
+SIGNATURE: Final = "signature.json"
+PROVENANCE: Final = "provenance.json"
+CARD: Final = "card.json"
+STATEMENTS: Final = (SIGNATURE, PROVENANCE, CARD)
+"""The files that may stand beside a version's folder, in ``statements/``; each is replaced as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,3 +48,8 @@ class Artefact:
     files: Mapping[str, bytes] = field(repr=False)
     statements: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     signed_by: str = ""
+
+    @property
+    def title(self) -> str:
+        """What errors and statements call it."""
+        return f"model {self.name!r} version {self.version}"

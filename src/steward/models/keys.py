@@ -53,7 +53,7 @@ class PublicKey:
         >>> key.public.holds(key.sign(b"five"), b"five"), key.public.holds(key.sign(b"five"), b"six")
         (True, False)
         >>> key.public.kind, key.public.id[:12]
-        ('ed25519', '2057c1e22eb2')
+        ('ed25519', 'c38bd1e7d660')
     """
 
     def __init__(self, key: object) -> None:
@@ -117,7 +117,7 @@ class PrivateKey:
 
     Example:
         >>> PrivateKey.of_seed(bytes(32))
-        PrivateKey(ed25519 2057c1e22eb2)
+        PrivateKey(ed25519 c38bd1e7d660)
     """
 
     def __init__(self, key: object) -> None:

@@ -6,6 +6,7 @@ so that two writers never share one. Listing reads no model and needs no engine.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,25 @@ from msgspec.structs import replace
 from steward.clock import Clock
 from steward.decision.checks import nearest
 from steward.decision.model import Model
-from steward.errors import DeclarationError, NotFound
-from steward.models.artefact import Artefact
+from steward.errors import Conflict, DeclarationError, NotFound
+from steward.models.artefact import SIGNATURE, STATEMENTS, Artefact
 from steward.models.checked import Checked
-from steward.models.folders import MAX_FILE_BYTES, read_files, read_manifest, write
+from steward.models.folders import (
+    MAX_FILE_BYTES,
+    Pieces,
+    proven,
+    read_files,
+    read_manifest,
+    read_statements,
+    replace_statement,
+    write,
+)
+from steward.models.keys import PrivateKey
 from steward.models.loading import check_fit, engine
-from steward.models.manifest import FileFacts, Manifest, Task, Trained, check_name, declared, digest_of, encode
+from steward.models.manifest import FileFacts, Manifest, Task, Trained, check_name, declared, decode, digest_of, encode
 from steward.models.port import LoadedModel
+from steward.models.statements import sign_version, signer_of
+from steward.models.trust import Trust, TrustedKey
 
 
 class Registry(Protocol):
@@ -81,6 +94,8 @@ class FolderRegistry:
 
     Args:
         root: The folder; made by the first registration.
+        trust: The folder of trusted public keys. With it nothing is handed out that a trusted key has not signed;
+            without it, who made a model is not asked.
 
     Example:
         >>> import tempfile
@@ -96,8 +111,14 @@ class FolderRegistry:
         (('load',), '1', 7.0)
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, trust: Path | None = None) -> None:
         self._root = Path(root)
+        self._trust = trust
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self._root
 
     def register(
         self,
@@ -113,6 +134,7 @@ class FolderRegistry:
         outputs: Sequence[str] = (),
         checked: Checked | None = None,
         check: Callable[[Manifest, str, Mapping[str, bytes]], object] | None = None,
+        key: PrivateKey | None = None,
     ) -> Registered:
         """Store a model for good, after loading it once to see that it answers.
 
@@ -130,6 +152,7 @@ class FolderRegistry:
             outputs: The labels of a ``multiclass`` model.
             checked: What a check of its exactness and speed has found.
             check: Proves the files, for what no engine loads (a policy); by default the kind's engine loads them once.
+            key: Signs the version, which is never there without its signature then.
 
         Raises:
             DeclarationError: An argument is not valid.
@@ -153,21 +176,118 @@ class FolderRegistry:
         facts = {field: value for field, value in told.items() if value is not None}
         first = declared(name, version=1, **facts)
         (check or engine(kind))(first, digest_of(encode(first)), files)
-        return self._number(first, files, clock)
+        return self.take(first, files, clock=clock, key=key)
 
-    def _number(self, first: Manifest, files: Mapping[str, bytes], clock: Clock) -> Registered:
-        """Give a content the version that it has, or the next free one."""
+    def take(
+        self, first: Manifest, files: Mapping[str, Pieces], *, clock: Clock, key: PrivateKey | None = None
+    ) -> Registered:
+        """Store what was checked elsewhere under the version that it has already, or the next free one.
+
+        Args:
+            first: Its manifest as that of version 1.
+            files: Each file's bytes; pieces of a file may be asked for again.
+            clock: Gives the draft its name.
+            key: Signs the version, which is never there without its signature then.
+
+        Raises:
+            IntegrityError: The files are not those of the manifest.
+            EngineError: The disk is full, not writable, or failed.
+        """
         name = first.name
         while True:
             known = [self.show(name, version) for version in self._versions(name)]
             for version in reversed(known):
                 if version.manifest.same_content(first):
-                    return version
+                    return version if key is None else self.sign(name, version.version, key=key, clock=clock)
             number = 1 + max((int(version.version) for version in known), default=0)
             place = self._root / name / str(number)
             draft = self._root / name / f".draft-{clock.new_id()}"
-            if write(place, draft, encode(replace(first, version=number)), files):
+            numbered = replace(first, version=number)
+            content = encode(numbered)
+            signature = {} if key is None else {SIGNATURE: sign_version(numbered, digest_of(content), key)}
+            if write(place, draft, content, proven(first, files), signature):
                 return self.show(name, str(number))
+
+    def adopt(
+        self,
+        content: bytes,
+        files: Mapping[str, Pieces],
+        statements: Mapping[str, bytes] | None = None,
+        *,
+        clock: Clock,
+    ) -> Registered:
+        """Store a version just as it was registered elsewhere: its name, number and digest stay the same.
+
+        It is not loaded. With a trust, its signature is verified before anything is written.
+
+        Args:
+            content: The bytes of its manifest.
+            files: Each file's bytes, whole or in pieces; they are hashed while they are written.
+            statements: What was stated about it, by the statements' files.
+            clock: Gives the draft its name.
+
+        Raises:
+            Conflict: Another model has this version here.
+            IntegrityError: The files are not the manifest's, nobody trusted has signed it, or what is there already
+                is not what was registered.
+            EngineError: The disk is full, not writable, or failed.
+        """
+        manifest, digest, beside = decode(content), digest_of(content), dict(statements or {})
+        name, number = manifest.name, str(manifest.version)
+        place = self._root / name / number
+        self._signer(
+            Artefact(
+                name=name, version=number, digest=digest, path=place, manifest=manifest, files={}, statements=beside
+            )
+        )
+        if number not in self._versions(name):
+            draft = self._root / name / f".draft-{clock.new_id()}"
+            write(place, draft, content, proven(manifest, files), beside)
+        known = self.show(name, number)
+        if known.digest != digest:
+            raise Conflict(
+                f"version {number} of {name!r} is another model here",
+                why=f"it is {known.digest}, and {digest} was to be stored",
+                fix="register the files here instead; they get the next version",
+                field="version",
+            )
+        return known
+
+    def sign(self, name: str, version: str = "latest", *, key: PrivateKey, clock: Clock) -> Registered:
+        """Sign a version, after comparing each of its bytes with its digest; a former signature is replaced.
+
+        Args:
+            name: A registered name.
+            version: A version number, a ``sha256:`` digest, or ``latest``.
+            key: Who vouches for it.
+            clock: Names the draft.
+
+        Raises:
+            NotFound: There is no such model or version.
+            IntegrityError: What is stored is not what was registered.
+            EngineError: The disk failed.
+        """
+        found = self.read(name, version)
+        return self.attach(found, SIGNATURE, sign_version(found.manifest, found.digest, key), clock=clock)
+
+    def attach(self, to: Artefact | Registered, statement: str, content: bytes, *, clock: Clock) -> Registered:
+        """Put a statement beside a version, in the place of the former one; whoever reads it verifies it.
+
+        Args:
+            to: The version.
+            statement: One of ``signature.json``, ``provenance.json``, ``card.json``.
+            content: Its bytes.
+            clock: Names the draft.
+
+        Raises:
+            DeclarationError: There is no such statement.
+            EngineError: The disk failed.
+        """
+        if statement not in STATEMENTS:
+            raise DeclarationError(f"{statement!r} is no statement", fix=f"use one of {', '.join(STATEMENTS)}")
+        fresh = self._root / to.name / f".draft-{clock.new_id()}"
+        replace_statement(self._root / to.name / to.version, fresh, statement, content)
+        return self.show(to.name, to.version)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all models, sorted."""
@@ -215,7 +335,24 @@ class FolderRegistry:
         return check_fit(wanted, engine(found.manifest.kind)(found.manifest, found.digest, found.files))
 
     def fetch(self, name: str, version: str = "latest") -> Artefact:
-        """Return what is registered with its bytes, which are the very ones that were verified."""
+        """Return what is registered with its bytes, which are the very ones that were verified.
+
+        Raises:
+            NotFound: There is no such name or version.
+            IntegrityError: What is stored is not what was registered.
+            Distrusted: There is a trust, and nobody in it vouches for these bytes.
+        """
+        found = self.read(name, version)
+        signer = self._signer(found)
+        return found if signer is None else dataclasses.replace(found, signed_by=signer.key.id)
+
+    def read(self, name: str, version: str = "latest") -> Artefact:
+        """Return the same without asking who vouches for it: to sign it, to show it, to carry it elsewhere.
+
+        Raises:
+            NotFound: There is no such name or version.
+            IntegrityError: What is stored is not what was registered.
+        """
         shown = self.show(name, version)
         return Artefact(
             name=shown.name,
@@ -224,7 +361,11 @@ class FolderRegistry:
             path=shown.path,
             manifest=shown.manifest,
             files=read_files(shown.path, shown.manifest),
+            statements=read_statements(shown.path.parent),
         )
+
+    def _signer(self, found: Artefact) -> TrustedKey | None:
+        return None if self._trust is None else signer_of(found, Trust.read(self._trust))
 
     def _versions(self, name: str) -> tuple[str, ...]:
         # A link or a file with a version's name counts too: to skip it would answer with an older version, unseen.
