@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from steward.cli import output
 from steward.cli.session import Json, examples, session_of
-
-if TYPE_CHECKING:
-    from steward.models.registry import FolderRegistry
-    from steward.runtime.settings import Settings
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name in the registry.")]
 Version = Annotated[str, typer.Option("--version", metavar="N", help="A version number, sha256:..., or latest.")]
@@ -24,16 +20,11 @@ def add_to(models: typer.Typer) -> None:
     )(show)
 
 
-def registry_of(settings: Settings) -> FolderRegistry:
-    """Return the registry of these settings."""
-    from steward.models.registry import FolderRegistry  # noqa: PLC0415 - only commands about models need it
-
-    return FolderRegistry(settings.path(settings.registry))
-
-
 def show(context: typer.Context, name: Name, *, version: Version = "latest", as_json: Json = False) -> None:
     """Show a version: its digest, files, training and statements."""
-    found = registry_of(session_of(context).settings()).fetch(name, version)
+    from steward.runtime.engines import open_registry  # noqa: PLC0415 - only commands about models need it
+
+    found = open_registry(session_of(context).settings()).fetch(name, version)
     if as_json:
         output.as_json({"version": found.version, "digest": found.digest, "manifest": found.manifest})
         return

@@ -37,13 +37,13 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Decide past events again with another release: what would differ, and what it would have been worth."""
-    from steward.models.registry import FolderRegistry  # noqa: PLC0415 - only this command needs them
-    from steward.runtime import replay as engine  # noqa: PLC0415
+    from steward.runtime import replay as engine  # noqa: PLC0415 - only this command needs them
+    from steward.runtime.engines import open_registry  # noqa: PLC0415
     from steward.runtime.project import load, load_decisions  # noqa: PLC0415
 
     settings = session_of(context).settings()
     decision = _named(name, load_decisions(settings) if other is None else load(other, settings.root))
-    registry = FolderRegistry(settings.path(settings.registry))
+    registry = open_registry(settings)
     start = None if since is None else since.replace(tzinfo=UTC)
     with reading(settings) as ledger, output.progress("replaying") as advance:
 

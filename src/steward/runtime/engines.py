@@ -15,6 +15,7 @@ from steward.clock import Clock
 from steward.decision.checks import nearest
 from steward.errors import DeclarationError, EngineError, NotFound
 from steward.ledger.port import Ledger
+from steward.models.registry import FolderRegistry
 from steward.runtime.settings import Settings
 from steward.runtime.url import masked, path_of, scheme_of
 
@@ -69,6 +70,17 @@ class Engine:
             )
         module, _, name = self.target.partition(":")
         return getattr(import_module(module), name)
+
+
+def open_registry(settings: Settings) -> FolderRegistry:
+    """Return the registry of registered models; with the setting ``trust``, it hands out only what is signed.
+
+    Example:
+        >>> open_registry(Settings(registry="nowhere/at/all")).names()
+        ()
+    """
+    trust = settings.path(settings.trust) if settings.trust else None
+    return FolderRegistry(settings.path(settings.registry), trust)
 
 
 async def _open_sqlite(cls: Any, url: str, settings: Settings, clock: Clock) -> Ledger:

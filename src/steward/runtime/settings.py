@@ -43,6 +43,7 @@ class Settings:
     ledger: str = _setting("sqlite:///.steward/steward.db", "the ledger's engine and place")
     bus: str = _setting("embedded://", "the bus's engine and place")
     registry: str = _setting(".steward/models", "the folder of registered models")
+    trust: str = _setting("", "the folder of public keys, one of which must have signed whatever answers; none needed")
     people: str = _setting("", "the address book of who is told what; nobody is told without one")
     publisher: str = _setting("system", "who publishes what this process runs, for gates that want four eyes")
     host: str = _setting("127.0.0.1", "the address that the server listens on")
