@@ -7,7 +7,7 @@ Promises, each with a test of that name in :mod:`steward.testing.conformance.ser
 * ``nothing_asked_nothing_answered``: an empty batch is answered with nothing, and reaches nobody.
 * ``deadline_is_kept``: within ``within_s`` there are answers, or an ``EngineError`` with the code ``deadline``; what
   comes later is thrown away.
-* ``wrong_question_is_refused``: what no engine of the kind could answer raises an ``EngineError`` that is not retryable.
+* ``wrong_question_is_refused``: what cannot be answered at all is an ``EngineError`` that is not retryable.
 * ``failure_is_typed``: whatever happens to the other side is an ``EngineError``, retryable if asking again may help.
 * ``failed_engine_answers_again``: once the other side is well again, so is the engine, without being opened anew.
 * ``cancelled_question_leaves_nothing``: who goes away while being answered holds no place, and the next is answered.
