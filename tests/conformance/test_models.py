@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from tests.models.artefacts import lightgbm_text, linear_file, manifest
+from tests.models.estimators import (
+    LABELS,
+    described,
+    onnx_file,
+    skops_file,
+    tensors_files,
+    xgboost_file,
+)
 
 from steward.errors import EngineError
 from steward.models import lightgbm, linear, port
-from steward.models.loading import ENGINES
+from steward.models.classes import Classifier
+from steward.models.code_reference import CodeReference
+from steward.models.loading import ENGINES, engine
 from steward.models.port import LoadedModel
 from steward.models.static import FunctionModel
-from steward.testing.conformance.models import AttributingConformance, ModelConformance
+from steward.testing.conformance.models import AttributingConformance, ClassifyingConformance, ModelConformance
 
 
 class TestLinear(AttributingConformance):
@@ -52,6 +62,95 @@ class TestLightGBMBinary(AttributingConformance):
         return lightgbm.load(manifest("lightgbm", "binary", model_txt=text), "sha256:a", {"model.txt": text})
 
 
+class OfFiles(ModelConformance):
+    kind: str
+    task: str = "regression"
+
+    def files(self) -> Mapping[str, bytes]:
+        raise NotImplementedError
+
+    def load(self) -> LoadedModel:
+        return engine(self.kind)(described(self.kind, self.task, self.files()), "sha256:a", self.files())
+
+
+class TestLightGBMMulticlass(OfFiles, ClassifyingConformance):
+    kind, task = "lightgbm", "multiclass"
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"model.txt": lightgbm_text("multiclass", num_class=3)}
+
+
+class TestOnnxLinear(OfFiles):
+    kind, knows_missing = "onnx", False
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"model.onnx": onnx_file("linear", "regression", double=True)}
+
+
+class TestOnnxForest(OfFiles):
+    kind, task = "onnx", "binary"
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"model.onnx": onnx_file("forest", "binary")}
+
+
+class TestOnnxMulticlass(OfFiles, ClassifyingConformance):
+    kind, task, knows_missing = "onnx", "multiclass", False
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"model.onnx": onnx_file("scaled", "multiclass")}
+
+
+class TestXGBoost(OfFiles):
+    kind = "xgboost"
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"model.json": xgboost_file("reg:squarederror", "regression")}
+
+
+class TestXGBoostBinary(OfFiles):
+    kind, task = "xgboost", "binary"
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"model.ubj": xgboost_file("binary:logistic", "binary", "ubj")}
+
+
+class TestXGBoostMulticlass(OfFiles, ClassifyingConformance):
+    kind, task = "xgboost", "multiclass"
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"model.json": xgboost_file("multi:softprob", "multiclass", num_class=3)}
+
+
+class TestTensors(OfFiles):
+    kind = "safetensors"
+
+    def files(self) -> Mapping[str, bytes]:
+        return tensors_files("regression")
+
+
+class TestTensorsMulticlass(OfFiles, ClassifyingConformance):
+    kind, task = "safetensors", "multiclass"
+
+    def files(self) -> Mapping[str, bytes]:
+        return tensors_files("multiclass")
+
+
+class TestSkops(OfFiles, ClassifyingConformance):
+    kind, task, knows_missing = "skops", "multiclass", False
+    started: ClassVar[list[LoadedModel]] = []
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"model.skops": skops_file("scaled", "multiclass")}
+
+    def load(self) -> LoadedModel:
+        # Each is a process that takes a second to start: two of them answer all tests in turn.
+        if len(self.started) < 2:
+            self.started.append(super().load())
+        self.started.reverse()
+        return self.started[0]
+
+
 def last_or_mean(last: float, mean: float) -> float:
     return next((value for value in (last, mean) if not isnan(value)), 0.0)
 
@@ -63,26 +162,58 @@ class TestFunction(ModelConformance):
         return FunctionModel("last-or-mean", last_or_mean)
 
 
-SUITES = [TestLinear, TestLogistic, TestLightGBMRegression, TestLightGBMBinary, TestFunction]
+class TestRegisteredFunction(OfFiles):
+    kind = "function"
+
+    def files(self) -> Mapping[str, bytes]:
+        return {"function.json": CodeReference.of(last_or_mean).encode()}
+
+    def load(self) -> LoadedModel:
+        manifest = described(self.kind, self.task, self.files(), inputs=("last", "mean"))
+        return engine(self.kind)(manifest, "sha256:a", self.files())
+
+
+SUITES = [
+    TestLinear,
+    TestLogistic,
+    TestLightGBMRegression,
+    TestLightGBMBinary,
+    TestLightGBMMulticlass,
+    TestOnnxLinear,
+    TestOnnxForest,
+    TestOnnxMulticlass,
+    TestXGBoost,
+    TestXGBoostBinary,
+    TestXGBoostMulticlass,
+    TestTensors,
+    TestTensorsMulticlass,
+    TestSkops,
+    TestFunction,
+    TestRegisteredFunction,
+]
 
 
 PROMISES = sorted(re.findall(r"^\* ``(\w+)``", inspect.getdoc(port) or "", re.MULTILINE))
 
 
 def test_each_promise_has_a_test_of_its_name() -> None:
-    tests = {name.removeprefix("test_") for name in dir(AttributingConformance) if name.startswith("test_")}
-    assert set(PROMISES) == tests
-    assert len(PROMISES) == 5
+    names = {*dir(AttributingConformance), *dir(ClassifyingConformance)}
+    assert set(PROMISES) == {name.removeprefix("test_") for name in names if name.startswith("test_")}
+    assert len(PROMISES) == 7
+
+
+CALIBRATORS = {"beta", "isotonic"}  # they turn a probability into another, and have tests of their own
 
 
 def test_each_engine_has_a_suite() -> None:
-    assert {getattr(suite, "kind", None) for suite in SUITES} == {*ENGINES, "function"}
+    assert {getattr(suite, "kind", None) for suite in SUITES} == set(ENGINES) - CALIBRATORS
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_each_engine_has_the_ports_signatures(suite: type[ModelConformance]) -> None:
     model = type(suite().load())
-    for protocol in (port.LoadedModel, port.Attributing) if hasattr(model, "attribute") else (port.LoadedModel,):
+    abilities = {"attribute": port.Attributing, "probabilities": port.Classifying}
+    for protocol in (port.LoadedModel, *(each for name, each in abilities.items() if hasattr(model, name))):
         for name, method in inspect.getmembers(protocol, inspect.isfunction):
             if not name.startswith("_"):
                 assert inspect.signature(getattr(model, name)) == inspect.signature(method), name
@@ -116,22 +247,53 @@ class Flawed:
         return sum(value for value in row if self.flaw == "missing_is_nan" or not isnan(value))
 
 
-class FlawedSuite(AttributingConformance):
+class FlawedClassifier(Classifier):
+    """Tells three labels apart by a sum of two inputs."""
+
+    name, version, task, inputs, outputs = "flawed", "1", "multiclass", ("a", "b"), LABELS
+
+    def __init__(self, flaw: str, digest: str) -> None:
+        self.flaw, self.digest = flaw, digest
+
+    def probabilities_one(self, row: Sequence[float]) -> Sequence[float]:
+        return list(self._answer(row))
+
+    def probabilities(self, rows: Any) -> Any:
+        if np.ndim(rows) != 2:
+            raise EngineError("not a table of rows")
+        slip = 1.0 + 4e-16 if self.flaw == "probabilities_of_a_batch_equal_rows" else 1.0
+        return np.array([self._answer(row) for row in np.asarray(rows).tolist()]).reshape(-1, 3) * slip
+
+    def predict(self, rows: Any) -> Any:
+        places = super().predict(rows)
+        return (places + 1) % 3 if self.flaw == "likeliest_label_is_predicted" else places
+
+    def _answer(self, row: Sequence[float]) -> tuple[float, float, float]:
+        if len(row) != 2:
+            raise EngineError("another width")
+        return (0.5, 0.3, 0.2) if np.nansum(row) > 0 else (0.2, 0.3, 0.5)
+
+
+class FlawedSuite(AttributingConformance, ClassifyingConformance):
     def __init__(self, flaw: str) -> None:
-        self.flaw, self.loads = flaw, 0
+        self.flaw, self.loads, self.classifies = flaw, 0, False
 
     def load(self) -> LoadedModel:
         self.loads += 1
-        return Flawed(self.flaw, f"sha256:{self.loads if self.flaw == 'same_bytes_same_answer' else 0}")
+        digest = f"sha256:{self.loads if self.flaw == 'same_bytes_same_answer' else 0}"
+        return FlawedClassifier(self.flaw, digest) if self.classifies else Flawed(self.flaw, digest)
 
 
 @pytest.mark.parametrize("flaw", ["", *PROMISES])
 def test_the_suite_finds_each_broken_promise(flaw: str) -> None:
     suite, failed = FlawedSuite(flaw), set()
     for promise in PROMISES:
-        arguments = [100] if promise == "batch_equals_rows" else []
+        test = getattr(suite, f"test_{promise}")
+        suite.classifies = hasattr(ClassifyingConformance, test.__name__) and not hasattr(
+            ModelConformance, test.__name__
+        )
         try:
-            getattr(suite, f"test_{promise}")(*arguments)
+            test(*[100] * (len(inspect.signature(test).parameters)))
         except (AssertionError, pytest.fail.Exception):
             failed.add(promise)
     assert flaw in failed if flaw else not failed

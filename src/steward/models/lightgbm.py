@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from steward.errors import EngineError, IntegrityError
+from steward.models.classes import Classifier
 from steward.models.lightgbm_library import (
     CONTRIBUTIONS,
     FLOAT64,
@@ -32,9 +33,13 @@ FILE = "model.txt"
 FEW_ROWS = 8
 """Up to here single rows are cheaper than the matrix call, which costs 8 µs to set up each time."""
 
-_TASKS = {"binary": "binary", "cross_entropy": "binary"} | dict.fromkeys(
-    ("", "regression", "regression_l1", "huber", "fair", "poisson", "quantile", "mape", "gamma", "tweedie"),
-    "regression",
+_TASKS = (
+    {"binary": "binary", "cross_entropy": "binary"}
+    | dict.fromkeys(
+        ("", "regression", "regression_l1", "huber", "fair", "poisson", "quantile", "mape", "gamma", "tweedie"),
+        "regression",
+    )
+    | {"multiclass": "multiclass"}
 )
 """LightGBM's objective to what it answers; an empty one is a custom objective, whose raw output is the answer."""
 
@@ -77,13 +82,14 @@ class LightGBMModel:
         self.inputs = tuple(inputs)
         self._width = len(self.inputs)
         self._pack = struct.Struct(f"{self._width}d").pack_into
+        self._classes = checked.classes
         self._booster = Booster(checked.text)
         self._threads = threading.local()
         self._prepare()
 
     def _prepare(self) -> FastRow:
         """Return a handle of this thread's own; it is freed with the thread."""
-        self._threads.fast = fast = FastRow(self._booster, self._width)
+        self._threads.fast = fast = FastRow(self._booster, self._width, self._classes)
         return fast
 
     def predict_one(self, row: Sequence[float]) -> float:
@@ -92,6 +98,11 @@ class LightGBMModel:
         Raises:
             EngineError: The row has another width, or is not of numbers.
         """
+        answer: float = self._ask_one(row)[0]
+        return answer
+
+    def _ask_one(self, row: Sequence[float]) -> Any:
+        """Return this thread's place of answers, filled for ``row``."""
         try:
             fast: FastRow = self._threads.fast
         except AttributeError:
@@ -102,8 +113,7 @@ class LightGBMModel:
             raise self._wrong_rows(f"a row of {len(row)}", str(error)) from error
         if fast.call():
             raise self._failed()
-        answer: float = fast.answer.value
-        return answer
+        return fast.answer
 
     def predict(self, rows: Any) -> Any:
         """Return ``(n,)`` answers for ``(n, k)`` rows; NaN means missing.
@@ -111,15 +121,18 @@ class LightGBMModel:
         Raises:
             EngineError: The rows have another width, or are not of numbers.
         """
-        array = self._array(rows)
+        return self._ask(rows)[:, 0]
+
+    def _ask(self, rows: Any) -> Any:
+        array, classes = self._array(rows), self._classes
         count = len(array)
         if count > FEW_ROWS:
-            return self._matrix(array, NORMAL, 1)[:, 0]
-        answers = np.empty(count)
+            return self._matrix(array, NORMAL, classes)
+        answers = np.empty((count, classes))
         fast: FastRow = getattr(self._threads, "fast", None) or self._prepare()
         row, answer = array.ctypes.data, answers.ctypes.data
         for index in range(count):
-            if fast.at(row + index * 8 * self._width, fast.length, answer + index * 8):
+            if fast.at(row + index * 8 * self._width, fast.length, answer + index * 8 * classes):
                 raise self._failed()
         return answers
 
@@ -129,7 +142,7 @@ class LightGBMModel:
         Raises:
             EngineError: The rows have another width, or the model was stored without counts.
         """
-        parts = self._matrix(self._array(rows), CONTRIBUTIONS, self._width + 1)
+        parts = self._parts(self._array(rows))
         if not np.isfinite(parts).all():
             raise EngineError(
                 f"model {self.name!r} cannot tell what its inputs contribute",
@@ -137,6 +150,9 @@ class LightGBMModel:
                 fix="train it again, or declare attribution=Attribution.OFF",
             )
         return parts
+
+    def _parts(self, array: Any) -> Any:
+        return self._matrix(array, CONTRIBUTIONS, self._width + 1)
 
     def _matrix(self, array: Any, what: int, width: int) -> Any:
         answers, length = np.empty((len(array), width)), c_int64()
@@ -167,6 +183,68 @@ class LightGBMModel:
         return EngineError(f"LightGBM failed to answer from model {self.name!r}", why=last_error())
 
 
+class LightGBMClassifier(Classifier, LightGBMModel):
+    """A LightGBM model of several classes; what it attributes is the raw output of the class it answers with.
+
+    Args:
+        checked: The model's text, proven to be safe.
+        outputs: The labels, in the order of the classes.
+        name: The model's name.
+        inputs: Names of its input columns, in order.
+        version: Its version.
+        digest: Its digest.
+
+    Raises:
+        EngineError: LightGBM is not installed, or refuses the model.
+
+    Example:
+        >>> from steward.models.lightgbm_text import check
+        >>> from steward.testing.conformance.models import STUMP
+        >>> LightGBMClassifier(check(STUMP), outputs=("night", "day"), name="part-of-day", inputs=("hour",))
+        Traceback (most recent call last):
+        steward.errors.EngineError: model 'part-of-day' has 1 classes and 2 labels. ...
+    """
+
+    def __init__(
+        self,
+        checked: Checked,
+        *,
+        outputs: Sequence[str],
+        name: str,
+        inputs: Sequence[str],
+        version: str = "1",
+        digest: str = "",
+    ) -> None:
+        if len(outputs) != checked.classes:
+            raise EngineError(
+                f"model {name!r} has {checked.classes} classes and {len(outputs)} labels", fix="give a label for each"
+            )
+        self.outputs = tuple(outputs)
+        super().__init__(checked, name=name, inputs=inputs, task="multiclass", version=version, digest=digest)
+
+    def probabilities_one(self, row: Sequence[float]) -> Sequence[float]:
+        """Return the probability of each label for one row; NaN means missing.
+
+        Raises:
+            EngineError: The row has another width, or is not of numbers.
+        """
+        answer: list[float] = self._ask_one(row)[:]
+        return answer
+
+    def probabilities(self, rows: Any) -> Any:
+        """Return ``(n, c)`` probabilities for ``(n, k)`` rows; NaN means missing.
+
+        Raises:
+            EngineError: The rows have another width, or are not of numbers.
+        """
+        return self._ask(rows)
+
+    def _parts(self, array: Any) -> Any:
+        parts = self._matrix(array, CONTRIBUTIONS, self._classes * (self._width + 1))
+        places = self.predict(array).astype(int)
+        return parts.reshape(len(array), self._classes, self._width + 1)[np.arange(len(array)), places]
+
+
 def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> LightGBMModel:
     """Load a LightGBM model from ``model.txt``, as ``Booster.model_to_string()`` writes it.
 
@@ -183,18 +261,14 @@ def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> LightGB
         raise EngineError(
             f"model {manifest.name!r} version {manifest.version} cannot be served",
             why=str(error),
-            fix="train it as a regression or a binary classification of gradient-boosted trees",
+            fix="train it as a regression, a binary or a multiclass classification of gradient-boosted trees",
         ) from error
     except ValueError as error:
         raise _refused(manifest, f"{FILE}: {error}") from error
-    return LightGBMModel(
-        checked,
-        name=manifest.name,
-        inputs=manifest.inputs,
-        task=manifest.task,
-        version=str(manifest.version),
-        digest=digest,
-    )
+    about: dict[str, Any] = {"name": manifest.name, "inputs": manifest.inputs, "version": str(manifest.version)}
+    if manifest.task == "multiclass":
+        return LightGBMClassifier(checked, outputs=manifest.outputs, digest=digest, **about)
+    return LightGBMModel(checked, task=manifest.task, digest=digest, **about)
 
 
 def _check_described(checked: Checked, manifest: Manifest) -> None:
@@ -204,6 +278,8 @@ def _check_described(checked: Checked, manifest: Manifest) -> None:
         raise Unsupported(f"the objective {objective!r} is not supported yet")
     if task != manifest.task:
         raise ValueError(f"its objective is {objective!r}, a {task}, and the manifest says {manifest.task}")
+    if task == "multiclass" and checked.classes != len(manifest.outputs):
+        raise ValueError(f"it has {checked.classes} classes, and the manifest names {len(manifest.outputs)} outputs")
     if len(checked.names) != len(manifest.inputs):
         raise ValueError(f"it takes {len(checked.names)} inputs, and the manifest names {len(manifest.inputs)}")
     if checked.names != manifest.inputs and sorted(checked.names) == sorted(manifest.inputs):

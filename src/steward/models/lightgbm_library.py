@@ -112,13 +112,14 @@ class FastRow:
     Attributes:
         row: Where the row's inputs are put before ``call``.
         call: Predicts; returns other than 0 on failure.
-        answer: Where ``call`` puts the answer.
+        answer: Where ``call`` puts the answers.
         at: The same with the addresses of another row, of ``length``, and for the answer.
-        length: Where the call puts the number of answers, always 1.
+        length: Where the call puts the number of answers.
 
     Args:
         booster: The model; kept alive as long as this.
         width: How many inputs a row has.
+        outputs: How many answers a row gets.
 
     Raises:
         EngineError: The library refuses the width.
@@ -128,11 +129,11 @@ class FastRow:
         >>> booster = Booster(STUMP)
         >>> fast = FastRow(booster, 1)
         >>> fast.row[0] = 3.0
-        >>> fast.call(), fast.answer.value
+        >>> fast.call(), fast.answer[0]
         (0, 10.0)
     """
 
-    def __init__(self, booster: Booster, width: int) -> None:
+    def __init__(self, booster: Booster, width: int, outputs: int = 1) -> None:
         self._free = library().LGBM_FastConfigFree
         configuration = c_void_p()
         if library().LGBM_BoosterPredictForMatSingleRowFastInit(
@@ -140,7 +141,7 @@ class FastRow:
         ):
             raise EngineError("LightGBM cannot prepare a model for single rows", why=last_error())
         self._booster, self._configuration = booster, configuration
-        self.row, self.answer, self._length = (c_double * width)(), c_double(), c_int64()
+        self.row, self.answer, self._length = (c_double * width)(), (c_double * outputs)(), c_int64()
         predict = library().LGBM_BoosterPredictForMatSingleRowFast
         length, answer = c_void_p(addressof(self._length)), c_void_p(addressof(self.answer))
         self.call = partial(predict, configuration, c_void_p(addressof(self.row)), length, answer)

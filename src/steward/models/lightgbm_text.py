@@ -14,6 +14,8 @@ from itertools import pairwise
 from math import isfinite
 
 MAX_BYTES = 256 << 20
+MULTICLASS = ("multiclass", "multiclassova")
+MAX_CLASSES = 1_000
 MAX_DEPTH = 1_000
 """LightGBM's attribution recurses once a level, and takes memory that grows with the depth's square."""
 
@@ -53,6 +55,7 @@ class Checked:
         names: The feature names in it.
         objective: Its objective with its parameters, as ``binary sigmoid:1``; empty for a custom one.
         trees: How many trees it has.
+        classes: How many raw outputs it has; 1 but for a multiclass model.
 
     Example:
         >>> Checked(b"tree", ("hour",), "regression", 100).trees
@@ -63,6 +66,7 @@ class Checked:
     names: tuple[str, ...]
     objective: str
     trees: int
+    classes: int = 1
 
 
 def check(text: bytes) -> Checked:
@@ -70,7 +74,7 @@ def check(text: bytes) -> Checked:
 
     Raises:
         ValueError: It is not; the message says where.
-        Unsupported: It is, with more than one class, linear trees or averaged output.
+        Unsupported: It is, with linear trees or averaged output.
     """
     if len(text) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
@@ -80,8 +84,6 @@ def check(text: bytes) -> Checked:
     text = text[: end + len(_END)]
     head, _, _ = text.partition(b"\n\n")
     header = _fields(head.split(b"\n")[1:], _HEADER, "the header")
-    if header[b"num_class"] != b"1" or header[b"num_tree_per_iteration"] != b"1":
-        raise Unsupported("more than one class (multiclass) is not supported yet")
     if header[b"version"] not in {b"v3", b"v4"}:
         raise Unsupported(f"version {_shown(header[b'version'])} of the text format is not known, only v3 and v4")
     width = _integers(header, b"max_feature_idx", 1, 0, 1 << 20)[0] + 1
@@ -89,7 +91,20 @@ def check(text: bytes) -> Checked:
     if len(names) != width or len(header[b"feature_infos"].split(b" ")) != width:
         raise ValueError(f"it has {len(names)} feature names, and max_feature_idx says {width}")
     trees = _check_trees(text, len(head) + 2, header, width)
-    return Checked(text, tuple(names), header.get(b"objective", b"").decode(), trees)
+    objective = header.get(b"objective", b"").decode()
+    return Checked(text, tuple(names), objective, trees, _check_classes(header, objective, trees))
+
+
+def _check_classes(header: _Fields, objective: str, trees: int) -> int:
+    """The library writes as many answers as the objective says to where there is room for ``num_class``."""
+    classes = _integers(header, b"num_class", 1, 1, MAX_CLASSES)[0]
+    name, *parameters = objective.split(" ")
+    told = [parameter for parameter in parameters if parameter.startswith("num_class:")]
+    if told != ([f"num_class:{classes}"] if name in MULTICLASS else []) or (classes == 1) == (name in MULTICLASS):
+        raise ValueError(f"its objective {objective[:60]!r} does not go with its num_class, {classes}")
+    if header[b"num_tree_per_iteration"] != b"%d" % classes or trees % classes:
+        raise ValueError(f"its {trees} trees are not the same number for each of its {classes} classes")
+    return classes
 
 
 def _check_trees(text: bytes, start: int, header: _Fields, width: int) -> int:

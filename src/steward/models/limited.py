@@ -23,6 +23,9 @@ from msgspec import Struct
 from steward.errors import ContractError, EngineError, IntegrityError, NotFound, StewardError
 
 MAX_ANSWER_BYTES: Final = 4 << 20
+ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""All that a limited process gets to know of its surroundings."""
+
 _START: Final = (
     "import sys; sys.path[:] = sys.argv.pop().split('\\n'); "
     "from steward.models.limited_process import main; main(sys.argv[1:])"
@@ -122,16 +125,14 @@ def run(function: str, given: IO[bytes] | bytes, *arguments: str, limits: Limits
         b'3'
     """
     allowed = limits or Limits()
-    # Without site, and isolated: no file beside the program has a say in what runs; the path is ours.
-    command = [sys.executable, "-I", "-S", "-c", _START, function, msgspec.json.encode(allowed).decode(), *arguments]
     with _as_file(given) as source, tempfile.TemporaryFile() as said:
         try:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter, with a function of ours
-                [*command, "\n".join(os.path.abspath(folder) for folder in sys.path)],
+                command(function, allowed, *arguments),
                 stdin=source,
                 stdout=said,
                 stderr=subprocess.DEVNULL,
-                env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=ENVIRONMENT,
                 cwd="/",
                 close_fds=True,
                 start_new_session=True,
@@ -150,6 +151,15 @@ def run(function: str, given: IO[bytes] | bytes, *arguments: str, limits: Limits
     if told.failed is not None:
         raise told.failed.error()
     return told.returned
+
+
+def command(function: str, limits: Limits, *arguments: str) -> list[str]:
+    """Return the command that calls a function of Steward in a process that keeps to ``limits``.
+
+    Without site, and isolated: no file beside the program has a say in what runs; the path is ours.
+    """
+    path = "\n".join(os.path.abspath(folder) for folder in sys.path)
+    return [sys.executable, "-I", "-S", "-c", _START, function, msgspec.json.encode(limits).decode(), *arguments, path]
 
 
 def _ended(process: subprocess.Popen[bytes], wall_s: int) -> int:

@@ -15,6 +15,13 @@ from steward.models.port import LoadedModel
 ENGINES: Mapping[str, str] = {
     "lightgbm": "steward.models.lightgbm:load",
     "linear": "steward.models.linear:load",
+    "isotonic": "steward.models.isotonic:load",
+    "beta": "steward.models.beta:load",
+    "onnx": "steward.models.onnx:load",
+    "xgboost": "steward.models.xgboost:load",
+    "safetensors": "steward.models.tensors:load",
+    "skops": "steward.models.skops:load",
+    "function": "steward.models.functions:load",
 }
 """Kind of model, to the ``module:function`` that loads it; imported when first used."""
 

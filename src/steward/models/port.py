@@ -8,6 +8,10 @@ Promises, each with a test of that name in :mod:`steward.testing.conformance`:
   values.
 * ``wrong_width_is_refused``: rows of another width raise ``EngineError``.
 * ``attribution_adds_up``: contributions and bias sum to the raw prediction (to 1e-6 relative).
+* ``likeliest_label_is_predicted``: a classifier answers with the place of its likeliest label among ``outputs``, the
+  first of equals.
+* ``probabilities_of_a_batch_equal_rows``: its probabilities of n rows are bit for bit those of each; those of a row
+  add up to 1.
 """
 
 from __future__ import annotations
@@ -41,7 +45,7 @@ class LoadedModel(Protocol):
 
     @property
     def task(self) -> str:
-        """``regression`` or ``binary`` (the answer is then a probability)."""
+        """``regression``, ``binary`` (a probability) or ``multiclass`` (the place of a label, see ``Classifying``)."""
         ...
 
     def predict(self, rows: Any) -> Any:
@@ -57,5 +61,25 @@ class Attributing(Protocol):
     """The ability to say what each input contributed."""
 
     def attribute(self, rows: Any) -> Any:
-        """Return ``(n, k + 1)`` float64: each input's contribution to the raw output, then the bias."""
+        """Return ``(n, k + 1)`` float64: each input's contribution to the raw output, then the bias.
+
+        Of a classifier it is the raw output of the label that it answers with.
+        """
+        ...
+
+
+class Classifying(Protocol):
+    """The ability to tell several labels apart; its ``task`` is ``multiclass``."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The labels, in the order of the probabilities."""
+        ...
+
+    def probabilities(self, rows: Any) -> Any:
+        """Return ``(n, c)`` float64 probabilities for ``(n, k)`` float64 rows; NaN means missing."""
+        ...
+
+    def probabilities_one(self, row: Sequence[float]) -> Sequence[float]:
+        """Return the probability of each label for one row; the fast path."""
         ...

@@ -9,14 +9,14 @@ Example of a suite for one's own engine::
 
 from __future__ import annotations
 
-from math import inf, log, nan
+from math import inf, isnan, log, nan
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from steward.errors import EngineError
-from steward.models.port import Attributing, LoadedModel
+from steward.models.port import Attributing, Classifying, LoadedModel
 
 STUMP = b"""tree
 version=v4
@@ -61,6 +61,9 @@ class ModelConformance:
         ['test_batch_equals_rows', 'test_missing_is_nan']
     """
 
+    knows_missing = True
+    """Whether the format has a meaning for missing values; without one, a row that lacks a value is answered NaN."""
+
     def load(self) -> LoadedModel:
         """Load the model under test, anew at each call, from the same bytes."""
         raise NotImplementedError
@@ -97,8 +100,13 @@ class ModelConformance:
         """NaN stands for a missing value and is answered, not refused."""
         model = self.load()
         empty = [nan] * len(model.inputs)
-        assert -inf < model.predict_one(empty) < inf
-        assert np.isfinite(model.predict(self.rows(model, 50, missing=0.5))).all()
+        rows = self.rows(model, 50, missing=0.5)
+        if self.knows_missing:
+            assert -inf < model.predict_one(empty) < inf
+            assert np.isfinite(model.predict(rows)).all()
+        else:
+            assert isnan(model.predict_one(empty))
+            assert (np.isnan(model.predict(rows)) == np.isnan(rows).any(axis=1)).all()
 
     def test_wrong_width_is_refused(self) -> None:
         """Rows of another width raise ``EngineError``, and the model still answers after that."""
@@ -138,3 +146,42 @@ class AttributingConformance(ModelConformance):
         assert np.ptp(parts[:, -1]) == 0, "the bias is the same for each row"
         with pytest.raises(EngineError):
             cast("Attributing", model).attribute(rows[:, 1:])
+
+
+class ClassifyingConformance(ModelConformance):
+    """The promises of models that tell several labels apart, beside those of every model.
+
+    Example:
+        >>> [name for name in vars(ClassifyingConformance) if name.startswith("test_")]
+        ['test_likeliest_label_is_predicted', 'test_probabilities_of_a_batch_equal_rows']
+    """
+
+    def test_likeliest_label_is_predicted(self) -> None:
+        """The answer is the place of the highest probability among ``outputs``, the first of equals."""
+        model = self.load()
+        classifier = cast("Classifying", model)
+        assert model.task == "multiclass"
+        assert len(set(classifier.outputs)) == len(classifier.outputs) > 1
+        rows = self.rows(model, 200, missing=0.1 if self.knows_missing else 0.0)
+        places = model.predict(rows)
+        assert set(places.tolist()) <= set(range(len(classifier.outputs)))
+        assert len(set(places.tolist())) > 1, "rows that all get one label prove nothing"
+        assert places.tolist() == np.argmax(classifier.probabilities(rows), axis=1).tolist()
+        assert places.tolist() == [model.predict_one(row) for row in rows.tolist()]
+
+    @pytest.mark.parametrize("count", [0, 1, 2, 5, 257])
+    def test_probabilities_of_a_batch_equal_rows(self, count: int) -> None:
+        """Probabilities of n rows are bit for bit those of each, and those of a row add up to 1 (to 1e-6)."""
+        model = self.load()
+        classifier = cast("Classifying", model)
+        rows = self.rows(model, count, missing=0.1 if self.knows_missing else 0.0)
+        batch = classifier.probabilities(rows)
+        assert batch.shape == (count, len(classifier.outputs))
+        assert batch.dtype == np.float64
+        assert batch.tobytes() == np.array([classifier.probabilities_one(row) for row in rows.tolist()]).tobytes()
+        np.testing.assert_allclose(batch.sum(axis=1), 1.0, rtol=1e-6)
+        assert ((batch >= 0.0) & (batch <= 1.0)).all()
+        with pytest.raises(EngineError):
+            classifier.probabilities(np.ones((2, len(model.inputs) + 1)))
+        with pytest.raises(EngineError):
+            classifier.probabilities_one([1.0] * (len(model.inputs) + 1))
