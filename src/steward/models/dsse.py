@@ -80,7 +80,7 @@ class Signed:
 
     Attributes:
         payload: The very bytes that the signatures cover.
-        keys: The trusted keys that have signed them, at least one, each once.
+        keys: The trusted keys that have signed them, each once; at least one if a trust was asked.
 
     Example:
         >>> key = PrivateKey.of_seed(bytes(32))
@@ -141,17 +141,10 @@ def verify(envelope: Envelope, trust: Trust, *, payload_type: str, hint: str = "
         Distrusted: It is of another type, or no signature of it counts.
     """
     what = what or f"the {payload_type}"
-    if envelope.payload_type != payload_type:
-        raise Distrusted(
-            f"{what} is signed as something else",
-            why=f"its payload type is {envelope.payload_type[:100]!r}, not {payload_type!r}",
-            fix=_AGAIN,
-        )
+    payload = unverified(envelope, payload_type=payload_type, what=what)
     if not 0 < len(envelope.signatures) <= MAX_SIGNATURES:
-        raise Distrusted(
-            f"{what} has {len(envelope.signatures)} signatures", fix=f"sign it once to {MAX_SIGNATURES} times"
-        )
-    payload = _decoded(envelope.payload, what)
+        why = f"it has {len(envelope.signatures)} signatures, and 1 to {MAX_SIGNATURES} are read"
+        raise Distrusted(f"{what} cannot be verified", why=why, fix=_AGAIN)
     signed = pae(payload_type, payload)
     found = [_signer(each, signed, trust, hint, what) for each in envelope.signatures]
     good = {key.key.id: key for key in found if isinstance(key, TrustedKey)}
@@ -162,6 +155,32 @@ def verify(envelope: Envelope, trust: Trust, *, payload_type: str, hint: str = "
             fix="let somebody who is trusted sign it, or add the public key to the folder that the setting trust names",
         )
     return Signed(payload, tuple(good.values()))
+
+
+def unverified(envelope: Envelope, *, payload_type: str, what: str) -> bytes:
+    """Return the payload without asking who has signed it, where no trust is set.
+
+    Raises:
+        Distrusted: It is of another type.
+    """
+    if envelope.payload_type != payload_type:
+        raise Distrusted(
+            f"{what} is signed as something else",
+            why=f"its payload type is {envelope.payload_type[:100]!r}, not {payload_type!r}",
+            fix=_AGAIN,
+        )
+    return _decoded(envelope.payload, what)
+
+
+def opened(envelope: Envelope, trust: Trust | None, *, payload_type: str, what: str) -> Signed:
+    """Verify an envelope if there is a trust; without one, believe it, and name nobody.
+
+    Raises:
+        Distrusted: It is of another type, or nobody trusted has signed it.
+    """
+    if trust is not None:
+        return verify(envelope, trust, payload_type=payload_type, what=what)
+    return Signed(unverified(envelope, payload_type=payload_type, what=what), ())
 
 
 def parse(content: bytes, kind: type[T], what: str) -> T:
