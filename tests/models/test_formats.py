@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.models.artefacts import lightgbm_text, linear_file
 
-from steward.errors import ContractError, NotFound
+from steward.errors import ContractError
 from steward.models.formats import KINDS, Format, check_kind, foreign, kind_of, sniff
 from steward.models.loading import ENGINES
 
@@ -80,6 +80,7 @@ def test_a_format_is_told_however_its_json_is_laid_out() -> None:
     laid_out = b'{\n  "terms": [],\n  "intercept": 1.0,\n  "format": "steward.linear/1"\n}\n'
     assert sniff("model.json", laid_out) is Format.LINEAR
     assert sniff("model.json", b'{"version":[2,1,0],"learner":{}}') is Format.XGBOOST
+    assert sniff("model.ubj", b"{L\0\0\0\0\0\0\0\x07learner{") is Format.XGBOOST
     assert sniff("notes.json", b'{"format": "steward.linear/2"}') is Format.JSON
 
 
@@ -113,7 +114,6 @@ FOREIGN: dict[str, tuple[bytes, str, str]] = {
     "gguf": (b"GGUF\3\0\0\0", "GGUF", "OpenAI"),
     "catboost": (b"CBM1....", "CatBoost", "onnx"),
     "catboost json": (b'{"oblivious_trees": []}', "CatBoost", "onnx"),
-    "xgboost ubj": (b"{L\0\0\0\0\0\0\0\x07learner{", "UBJ", r"model\.json"),
     "xgboost binary": (b"binf....", "XGBoost's old", r"model\.json"),
     "xgboost dump": (b"booster[0]:\n0:[f0<1]", "dump", r"model\.json"),
     "lightgbm dump": (b'{"name":"tree","tree_info":[]}', "dump", "save_model"),
@@ -192,8 +192,9 @@ def test_a_kind_takes_only_its_formats() -> None:
         check_kind("lightgbm", {"model.txt": GOOD[Format.LINEAR]})
     with pytest.raises(ContractError, match="pickle"):
         check_kind("lightgbm", {"model.txt": GOOD[Format.LIGHTGBM], "more.pkl": pickle.dumps(1)})
-    with pytest.raises(NotFound, match="did you mean 'linear'"):
-        check_kind("liner", {})
+    check_kind("rules", {"rules.json": b"{}"})
+    with pytest.raises(ContractError, match="registered as 'rules'"):
+        check_kind("rules", {"rules.json": GOOD[Format.LINEAR]})
 
 
 def test_the_kind_of_files_is_told_by_what_is_in_them() -> None:

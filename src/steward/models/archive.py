@@ -12,8 +12,7 @@ import os
 import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import IO, Final, NamedTuple
 from zlib import crc32
 
 from steward.errors import ContractError
@@ -24,7 +23,6 @@ MEDIA_TYPE: Final = "application/vnd.steward.model+zip"
 FILES: Final = "files/"
 STATEMENTS: Final = "statements/"
 MAX_ENTRIES: Final = 256
-MAX_STATEMENT_BYTES: Final = 4 << 20
 MAX_ARCHIVE_BYTES: Final = 0xFFFF_FFFF
 CHUNK_BYTES: Final = 1 << 20
 _NAME: Final = re.compile(
@@ -65,48 +63,42 @@ class Entry(NamedTuple):
 
 
 class Part:
-    r"""Bytes of a file on disk, read in pieces and as often as wanted.
+    r"""Bytes of an open file, read in pieces and as often as wanted, wherever the file is just read.
 
     Args:
-        path: The file.
+        file: The file; it has a descriptor.
         at: Where the bytes begin.
-        size_bytes: How many they are; all that follow by default.
-
-    Raises:
-        OSError: While it is iterated: the file cannot be read.
+        size_bytes: How many they are.
 
     Example:
         >>> import tempfile
-        >>> with tempfile.NamedTemporaryFile() as file:
+        >>> with tempfile.TemporaryFile() as file:
         ...     _ = file.write(b"tree\nversion=v4\n")
         ...     file.flush()
-        ...     b"".join(Part(Path(file.name), 5, 7))
+        ...     Part(file, 5, 7).read()
         b'version'
     """
 
-    def __init__(self, path: Path, at: int = 0, size_bytes: int | None = None) -> None:
-        self.path, self.at = path, at
-        self.size_bytes = path.stat().st_size - at if size_bytes is None else size_bytes
+    def __init__(self, file: IO[bytes], at: int, size_bytes: int) -> None:
+        self._file, self._at, self.size_bytes = file, at, size_bytes
 
     def __iter__(self) -> Iterator[bytes]:
-        left = self.size_bytes
-        with open(os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            file.seek(self.at)
-            while left and (piece := file.read(min(left, CHUNK_BYTES))):
-                left -= len(piece)
-                yield piece
+        at, end = self._at, self._at + self.size_bytes
+        while at < end and (piece := os.pread(self._file.fileno(), min(end - at, CHUNK_BYTES), at)):
+            at += len(piece)
+            yield piece
 
     def read(self) -> bytes:
         """Return all of it."""
         return b"".join(self)
 
 
-def write(target: BinaryIO, entries: Iterable[tuple[str, Iterable[bytes]]]) -> Sequence[Entry]:
+def write(target: IO[bytes], entries: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> Sequence[Entry]:
     """Write an archive; the entries must come in order: the manifest, the files by name, the statements by name.
 
     Args:
         target: A file that can be searched, empty.
-        entries: Name and content of each; the content is read once, in pieces.
+        entries: Name and content of each; the content whole or in pieces, read once.
 
     Returns:
         What was written.
@@ -117,7 +109,7 @@ def write(target: BinaryIO, entries: Iterable[tuple[str, Iterable[bytes]]]) -> S
     Example:
         >>> from io import BytesIO
         >>> made = BytesIO()
-        >>> [entry.name for entry in write(made, [("manifest.json", [b"{}"]), ("files/model.txt", [b"tree"])])]
+        >>> [entry.name for entry in write(made, [("manifest.json", b"{}"), ("files/model.txt", b"tree")])]
         ['manifest.json', 'files/model.txt']
         >>> [entry.at for entry in read(made)]
         [43, 90]
@@ -128,7 +120,7 @@ def write(target: BinaryIO, entries: Iterable[tuple[str, Iterable[bytes]]]) -> S
         at = place + _LOCAL.size + len(name)
         target.seek(at)
         size_bytes = check = 0
-        for piece in content:
+        for piece in (content,) if isinstance(content, bytes) else content:
             check = crc32(piece, check)
             size_bytes += len(piece)
             _check_size(at + size_bytes)
@@ -145,7 +137,7 @@ def write(target: BinaryIO, entries: Iterable[tuple[str, Iterable[bytes]]]) -> S
     return written
 
 
-def read(archive: BinaryIO) -> Sequence[Entry]:
+def read(archive: IO[bytes]) -> Sequence[Entry]:
     """Return what an archive holds, without reading its contents.
 
     Args:

@@ -14,8 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from steward.decision.checks import nearest
-from steward.errors import ContractError, NotFound
+from steward.errors import ContractError
 
 MAX_SAFETENSORS_HEADER_BYTES: Final = 100_000_000
 """The longest header that the format allows."""
@@ -32,7 +31,7 @@ class Format(StrEnum):
     LIGHTGBM = "lightgbm"
     """LightGBM's text, of ``Booster.save_model()``."""
     XGBOOST = "xgboost"
-    """XGBoost's JSON, of ``save_model("model.json")``."""
+    """XGBoost's JSON or UBJSON, of ``save_model("model.json")`` or ``save_model("model.ubj")``."""
     LINEAR = "linear"
     """``steward.linear/1``, a linear or logistic regression as JSON."""
     ONNX = "onnx"
@@ -53,7 +52,17 @@ KINDS: Final[Mapping[str, frozenset[Format]]] = {
     "safetensors": frozenset({Format.SAFETENSORS, Format.JSON}),
     "skops": frozenset({Format.SKOPS}),
 }
-"""Kind of model, to the formats that its files may be in."""
+"""Kind of model, to the formats that its files may be in; any other kind (a policy, a calibrator) is made of JSON."""
+
+NAMES: Final[Mapping[Format, str]] = {
+    Format.LIGHTGBM: "model.txt",
+    Format.XGBOOST: "model.json",
+    Format.LINEAR: "model.json",
+    Format.ONNX: "model.onnx",
+    Format.SAFETENSORS: "model.safetensors",
+    Format.SKOPS: "model.skops",
+}
+"""What the engines call the one file of a format, whatever it was called where it came from."""
 
 _TO_ONNX: Final = "export the model to ONNX, or save its arrays with safetensors"
 _SKLEARN: Final = "save it with skops.io.dump(), or convert it to ONNX with skl2onnx"
@@ -104,7 +113,6 @@ _MAGIC: Final[tuple[tuple[int, bytes, Foreign], ...]] = (
     (0, b"CBM1", Foreign("CatBoost's binary format", 'save it with save_model("model.onnx", format="onnx")')),
     (0, b"binf", Foreign("XGBoost's old binary format", _AS_JSON)),
     (0, b"bs64", Foreign("XGBoost's old text format", _AS_JSON)),
-    (0, b"{L\0\0\0\0\0\0\0\x07learner", Foreign("XGBoost's binary JSON (UBJ)", _AS_JSON)),
     (0, b"booster[0]", Foreign("a text dump of XGBoost, which cannot answer", _AS_JSON)),
     (0, b"RDX", Foreign("an R workspace, which runs code when read", _TO_ONNX)),
     (0, b"MATLAB 5.0", Foreign("a MATLAB file", _TO_ONNX)),
@@ -120,6 +128,7 @@ _MAGIC: Final[tuple[tuple[int, bytes, Foreign], ...]] = (
     (0, b"tree\r\n", Foreign("LightGBM's text with other line ends", "copy it as binary, so that no byte changes")),
     (0, b"tree=", Foreign("LightGBM's text without its head", "save it again with Booster.save_model()")),
 )
+_UBJSON: Final = b"{L\0\0\0\0\0\0\0\x07learner"
 _IN_ZIP: Final[tuple[tuple[bytes, Foreign], ...]] = (
     (b"data.pkl", _TORCH),
     (b"constants.pkl", _TORCH),
@@ -170,6 +179,8 @@ def sniff(name: str, content: bytes) -> Format:
         if b"schema.json" in _names(content):
             return Format.SKOPS
         raise _unknown(name, "it is a ZIP archive of something else")
+    if content.startswith(_UBJSON):
+        return Format.XGBOOST
     if content[8:9] == b"{":
         return _safetensors(name, content)
     if content[:1] == b"{" or content[:64].lstrip()[:1] == b"{":
@@ -290,17 +301,15 @@ def check_kind(kind: str, files: Mapping[str, bytes]) -> None:
         files: Each file's name and bytes.
 
     Raises:
-        NotFound: There is no such kind.
         ContractError: A file is in another format, or in none that models may be in (``code`` is ``model-format``).
 
     Example:
         >>> check_kind("lightgbm", {"model.txt": b"tree\nversion=v4\n"})
     """
-    if kind not in KINDS:
-        raise NotFound(f"there is no kind of model {kind!r}", fix=nearest(kind, KINDS), field="kind")
+    allowed = KINDS.get(kind, {Format.JSON})
     for name, content in files.items():
         found = sniff(name, content)
-        if found not in KINDS[kind]:
+        if found not in allowed:
             raise ContractError(
                 f"{name} is a file of kind {found.value!r}, and the model is registered as {kind!r}",
                 fix=f"register it as {found.value!r}" if found.value in KINDS else _FILE,
@@ -324,6 +333,20 @@ def kind_of(files: Mapping[str, bytes]) -> str:
         what = "several kinds: " + ", ".join(found) if found else "no kind of model"
         raise ContractError(f"the files are of {what}", fix="give the files of one model", code="model-format")
     return found[0].value
+
+
+def stored_name(name: str, content: bytes) -> str:
+    r"""Return what the engines call a file, told by its bytes; a JSON file keeps its name.
+
+    Raises:
+        ContractError: It is in no format that models may be in (``code`` is ``model-format``).
+
+    Example:
+        >>> stored_name("churn_v3.txt", b"tree\nversion=v4\n")
+        'model.txt'
+    """
+    found = sniff(name, content)
+    return "model.ubj" if content.startswith(_UBJSON) else NAMES.get(found, name)
 
 
 def _refused(name: str, what: str, instead: str) -> ContractError:

@@ -1,0 +1,281 @@
+"""Takes models in from outside: spooled to disk up to a quota, checked in a limited process, then copied in pieces.
+
+Whatever comes, in whatever form, is first made or taken as an archive (:mod:`steward.models.archive`). A process that
+can do little reads it whole, proves every digest, tells each file's format by its bytes and has the engine of its kind
+load it. Only what passed is copied into the registry, digests being proven again from the bytes that are copied. A file
+is never whole in this process's memory, and what is refused leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from steward.clock import Clock
+from steward.errors import ContractError, EngineError, IntegrityError
+from steward.models import archive
+from steward.models.archive import CHUNK_BYTES, FILES, STATEMENTS, Entry, Part
+from steward.models.checked import Checked
+from steward.models.folders import (
+    MAX_MANIFEST_BYTES,
+    MAX_STATEMENT_BYTES,
+    Pieces,
+    open_file,
+    proven,
+    read_statements,
+)
+from steward.models.limited import Limits, run
+from steward.models.manifest import MANIFEST, FileFacts, Manifest, decode, digest_of, encode
+from steward.models.registry import FolderRegistry, Registered
+
+CHECK: Final = "steward.models.intake_process:check_archive"
+_DRAFT_DIGEST: Final = "0" * 64
+
+
+class Spool:
+    """An upload on its way to disk: a file without a name, gone when it is closed or the process ends.
+
+    Args:
+        file: The file.
+        quota_bytes: The most that is taken.
+
+    Example:
+        >>> with spool(Path("/tmp"), quota_bytes=10) as upload:
+        ...     upload.write(b"tree")
+        ...     upload.size_bytes
+        4
+    """
+
+    def __init__(self, file: IO[bytes], quota_bytes: int) -> None:
+        self.file, self.quota_bytes, self.size_bytes = file, quota_bytes, 0
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            ContractError: It is more than the quota (``code`` is ``model-too-large``).
+            EngineError: The disk is full or failed.
+        """
+        self.size_bytes += len(piece)
+        check_quota(self.size_bytes, self.quota_bytes)
+        try:
+            self.file.write(piece)
+        except OSError as error:
+            raise EngineError("an upload cannot be written", retryable=True, why=str(error)) from error
+
+
+def check_quota(size_bytes: int, quota_bytes: int) -> None:
+    """Refuse what is larger than the quota.
+
+    Raises:
+        ContractError: It is (``code`` is ``model-too-large``).
+    """
+    if size_bytes > quota_bytes:
+        raise ContractError(
+            f"the model is larger than {quota_bytes} bytes",
+            fix="make it smaller, or raise the setting max_model_bytes",
+            code="model-too-large",
+        )
+
+
+@contextmanager
+def spool(folder: Path, *, quota_bytes: int) -> Iterator[Spool]:
+    """Open a spool on the disk of ``folder``, which is made if need be.
+
+    Raises:
+        EngineError: It cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise EngineError(f"an upload cannot be kept in {folder}", why=str(error)) from error
+    with file:
+        yield Spool(file, quota_bytes)
+
+
+class Contents(NamedTuple):
+    """What an archive holds, its names compared with its manifest.
+
+    Attributes:
+        manifest: The manifest.
+        content: Its bytes.
+        files: Each file.
+        statements: Each statement.
+
+    Example:
+        >>> Contents._fields
+        ('manifest', 'content', 'files', 'statements')
+    """
+
+    manifest: Manifest
+    content: bytes
+    files: Mapping[str, Part]
+    statements: Mapping[str, Part]
+
+
+def contents(given: IO[bytes]) -> Contents:
+    """Return what an archive holds; reads its manifest only, and proves no digest yet.
+
+    Raises:
+        ContractError: It is no archive of a model (``code`` is ``model-archive``).
+        IntegrityError: Its manifest cannot be read, or its files are not those of the manifest.
+    """
+    first, *others = archive.read(given)
+    _check_length(first, MAX_MANIFEST_BYTES)
+    content = Part(given, first.at, first.size_bytes).read()
+    manifest = decode(content)
+    files = {each.name.removeprefix(FILES): each for each in others if each.name.startswith(FILES)}
+    statements = {each.name.removeprefix(STATEMENTS): each for each in others if each.name.startswith(STATEMENTS)}
+    if files.keys() != manifest.files.keys():
+        other = ", ".join(sorted(files.keys() ^ manifest.files.keys()))
+        raise _broken(f"{other} is in the archive or in its {MANIFEST}, and not in both")
+    for name, facts in manifest.files.items():
+        if files[name].size_bytes != facts.size_bytes:
+            raise _broken(f"{name} has {files[name].size_bytes} bytes, and {MANIFEST} says {facts.size_bytes}")
+    for statement in statements.values():
+        _check_length(statement, MAX_STATEMENT_BYTES)
+    return Contents(manifest, content, _parts(given, files), _parts(given, statements))
+
+
+def _parts(given: IO[bytes], entries: Mapping[str, Entry]) -> Mapping[str, Part]:
+    return {name: Part(given, entry.at, entry.size_bytes) for name, entry in entries.items()}
+
+
+def _check_length(entry: Entry, most_bytes: int) -> None:
+    if entry.size_bytes > most_bytes:
+        raise _broken(f"{entry.name} is larger than {most_bytes} bytes")
+
+
+def take_in(registry: FolderRegistry, given: IO[bytes], *, clock: Clock, limits: Limits | None = None) -> Registered:
+    """Import an archive: the version it was exported as, under the same digest, with its statements.
+
+    A version that is there already stays as it is, and gets the statements of the archive.
+
+    Args:
+        registry: Where it is put.
+        given: The archive, a file with a descriptor.
+        clock: Gives the draft its name.
+        limits: What reading it may use.
+
+    Raises:
+        ContractError: It is no archive of a model, or not safe to read, or in no allowed format.
+        IntegrityError: What it holds is not what was exported.
+        Conflict: Another model has this version here.
+        EngineError: The model's engine is not installed, or the disk failed.
+    """
+    run(CHECK, given, limits=limits)
+    found = contents(given)
+    statements = {name: part.read() for name, part in found.statements.items()}
+    known = registry.adopt(found.content, found.files, statements, clock=clock)
+    there = read_statements(known.path.parent)
+    for name, statement in statements.items():
+        if there.get(name) != statement:
+            registry.attach(known, name, statement, clock=clock)
+    return known
+
+
+def register(
+    registry: FolderRegistry,
+    draft: Manifest,
+    files: Mapping[str, IO[bytes]],
+    *,
+    clock: Clock,
+    limits: Limits | None = None,
+) -> Registered:
+    """Register files as the next version of a model, after a limited process has read and tried them.
+
+    Args:
+        registry: Where they are put.
+        draft: What is known of the model; its version and the facts of its files are found here.
+        files: Each file, with a descriptor.
+        clock: Tells when it was registered.
+        limits: What reading them may use.
+
+    Raises:
+        ContractError: They are not safe to read, or in no allowed format.
+        IntegrityError: They are not a model of that kind.
+        EngineError: The model's engine is not installed, or the disk failed.
+    """
+    parts = {name: Part(file, 0, file.seek(0, os.SEEK_END)) for name, file in sorted(files.items())}
+    facts = {name: _facts(name, part) for name, part in parts.items()}
+    first = replace(draft, version=1, files=facts, created_at=clock.now())
+    entries: Sequence[tuple[str, Pieces]] = [(FILES + name, part) for name, part in parts.items()]
+    with spool(registry.root, quota_bytes=archive.MAX_ARCHIVE_BYTES) as packed:
+        _write(packed.file, [(MANIFEST, encode(first)), *entries])
+        checked = msgspec.msgpack.decode(run(CHECK, packed.file, limits=limits), type=Checked | None)
+        copied = contents(packed.file).files
+        return registry.take(first if checked is None else replace(first, checked=checked), copied, clock=clock)
+
+
+def take_out(found: Registered, target: IO[bytes]) -> None:
+    """Export a version as an archive; the same version gives the same bytes, each time and anywhere.
+
+    Args:
+        found: The version; its files are proven while they are copied.
+        target: An empty file that can be searched.
+
+    Raises:
+        IntegrityError: What is stored is not what was registered.
+        EngineError: It cannot be read or written.
+    """
+    manifest = found.manifest
+    entries: list[tuple[str, Pieces]] = [(MANIFEST, _manifest(found))]
+    files = proven(manifest, {name: _stored(found.path / name) for name in manifest.files})
+    statements = read_statements(found.path.parent)
+    entries += [(FILES + name, files[name]) for name in sorted(files)]
+    entries += [(STATEMENTS + name, statements[name]) for name in sorted(statements)]
+    _write(target, entries)
+
+
+def _manifest(found: Registered) -> bytes:
+    """Return the very bytes that the digest is of."""
+    with open_file(found.path / MANIFEST) as file:
+        content = file.read(MAX_MANIFEST_BYTES)
+    if digest_of(content) != found.digest:
+        raise _broken(f"{MANIFEST} was changed in {found.path}")
+    return content
+
+
+def _stored(path: Path) -> Iterator[bytes]:
+    with open_file(path) as file:
+        while piece := file.read(CHUNK_BYTES):
+            yield piece
+
+
+def _write(target: IO[bytes], entries: Sequence[tuple[str, Pieces]]) -> None:
+    try:
+        archive.write(target, entries)
+        target.flush()
+    except OSError as error:
+        raise EngineError("an archive cannot be written", retryable=True, why=str(error)) from error
+
+
+def _facts(name: str, part: Part) -> FileFacts:
+    digest = sha256()
+    for piece in part:
+        digest.update(piece)
+    return replace(FileFacts.of(b"", name), sha256=digest.hexdigest(), size_bytes=part.size_bytes)
+
+
+def copy(source: IO[bytes], upload: Spool) -> None:
+    """Copy a file of any size, a pipe too, to a spool.
+
+    Raises:
+        ContractError: It is more than the quota.
+        EngineError: The disk failed.
+    """
+    while piece := source.read(CHUNK_BYTES):
+        upload.write(piece)
+
+
+def _broken(why: str) -> IntegrityError:
+    return IntegrityError("the archive is not what was exported", why=why, fix="export it again, and copy it as binary")

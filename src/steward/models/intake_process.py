@@ -1,0 +1,101 @@
+"""What a limited process does with a model from outside: all that it takes to believe that it is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
+from typing import IO, Any, Final, cast
+from zlib import crc32
+
+import msgspec
+
+from steward.errors import EngineError, IntegrityError
+from steward.models import archive, zips
+from steward.models.code_reference import CodeReference
+from steward.models.folders import proven
+from steward.models.formats import Format, check_kind, sniff
+from steward.models.intake import contents
+from steward.models.loading import ENGINES, engine
+from steward.models.manifest import Manifest, digest_of
+
+MAX_UNPACKED_BYTES: Final = 1 << 30
+
+
+def check_archive(given: IO[bytes]) -> bytes:
+    """Read an archive whole: its check sums and digests, the format of each file, and the model by its engine.
+
+    Returns:
+        What the check at registration has found, encoded; ``nil`` where nothing checks the kind.
+
+    Raises:
+        ContractError: It is no archive of a model, or a file is in no allowed format.
+        IntegrityError: A check sum or digest does not hold, or the files are not a model of their kind.
+        EngineError: The engine is not installed, or does not support the model.
+    """
+    for entry in archive.read(given):
+        check_sum = 0
+        for piece in archive.Part(given, entry.at, entry.size_bytes):
+            check_sum = crc32(piece, check_sum)
+        if check_sum != entry.crc32:
+            raise IntegrityError(
+                "the archive is not what was exported",
+                why=f"the check sum of {entry.name} does not hold",
+                fix="export it again, and copy it as binary",
+            )
+    found = contents(given)
+    files = {
+        name: b"".join(cast("Iterable[bytes]", pieces)) for name, pieces in proven(found.manifest, found.files).items()
+    }
+    check_kind(found.manifest.kind, files)
+    try:
+        _TRIED.get(found.manifest.kind, _load)(found.manifest, digest_of(found.content), files)
+    except ValueError as error:
+        raise _refused(found.manifest, str(error)) from error
+    return msgspec.msgpack.encode(None)
+
+
+def _load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> None:
+    if manifest.kind in ENGINES:
+        engine(manifest.kind)(manifest, digest, files)
+
+
+def _load_skops(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> None:
+    """Do what the engine's own process would do, which cannot be started from here."""
+    for content in files.values():
+        zips.check(content, most_bytes=MAX_UNPACKED_BYTES)
+    if find_spec("skops") is None:
+        raise EngineError(
+            "skops is not installed", fix="pip install 'steward-aios[skops]'", code="engine-not-installed"
+        )
+    from skops.io import loads  # noqa: PLC0415 - only models of this kind need it
+
+    try:
+        for content in files.values():
+            loads(content, trusted=[])
+    except Exception as error:
+        raise _refused(manifest, f"{type(error).__name__}: {error}") from error
+
+
+def _read_code(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> None:
+    """Read the name of a function; whether it is there, only a process that has imported it can tell."""
+    for name, content in files.items():
+        if sniff(name, content) is Format.JSON:
+            CodeReference.decode(content)
+        else:
+            from steward.models.safetensors import decode  # noqa: PLC0415 - as above
+
+            decode(content)
+
+
+_TRIED: Final[Mapping[str, Callable[[Manifest, str, Mapping[str, bytes]], Any]]] = {
+    "skops": _load_skops,
+    "safetensors": _read_code,
+    "function": _read_code,
+}
+"""Kinds that the engine cannot load in this process, to what is done instead."""
+
+
+def _refused(manifest: Manifest, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"model {manifest.name!r} version {manifest.version} cannot be loaded", why=why, fix="register it again"
+    )
