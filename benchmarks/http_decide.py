@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 import uvloop
 from benchmarks.http_load import Load, request, run_load
@@ -27,6 +28,20 @@ from benchmarks.workload import DECISION, events, model_text, register
 
 KINDS = ("steward", "peer", "durable-peer", "async-peer")
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class Asked(Protocol):
+    """Where a load goes, and what it asks."""
+
+    @property
+    def port(self) -> int:
+        """The server's."""
+        ...
+
+    @property
+    def requests(self) -> list[bytes]:
+        """Whole requests, asked in turn."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,7 @@ def fsync_ms(folder: Path, times: int = 200) -> float:
     return 1000 * median(took)
 
 
-def measure(server: Served, connections: int, seconds: float) -> Load:
+def measure(server: Asked, connections: int, seconds: float) -> Load:
     """Load a server; every answer must be a 200."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         load = runner.run(run_load(server.port, server.requests, connections=connections, seconds=seconds))

@@ -3,7 +3,8 @@
 ``steward`` decides and keeps a durable record. ``peer`` is what a team writes by hand: FastAPI and
 ``Booster.predict`` in a plain ``def``, as FastAPI advises for calls that block; nothing is recorded. ``durable-peer``
 is the same with one SQLite commit (FULL) a request. ``async-peer`` is the peer as ``async def``, which is faster as
-long as a prediction is short.
+long as a prediction is short. ``steward-explaining`` and ``explaining-peer`` tell, besides, what each input
+contributed, exactly (TreeSHAP).
 Each prints its port and serves until it is terminated.
 """
 
@@ -34,17 +35,23 @@ class Payment(BaseModel):
     x9: float
 
 
-def steward_server(folder: Path) -> None:
+def steward_server(folder: Path, *, explaining: bool = False) -> None:
     """Serve the benchmark's decision as a user would."""
+    from dataclasses import replace
+
     from benchmarks.workload import DECISION
 
+    from steward import Attribution
     from steward.api.server import run, serve
     from steward.runtime.runtime import Runtime
     from steward.runtime.settings import Settings
 
+    decision = replace(DECISION, attribution=Attribution.INLINE) if explaining else DECISION
+    place = "explaining" if explaining else "steward"
+
     async def main() -> None:
-        settings = Settings(ledger=f"sqlite:////{folder}/steward.db", registry=str(folder / "models"), port=0)
-        runtime = await Runtime.open([DECISION], settings=settings)
+        settings = Settings(ledger=f"sqlite:////{folder}/{place}.db", registry=str(folder / "models"), port=0)
+        runtime = await Runtime.open([decision], settings=settings)
         runtime.start()
         await serve(runtime, ready=lambda port: print(port, flush=True))
 
@@ -84,7 +91,17 @@ def peer_server(folder: Path, kind: str) -> None:
     async def decide_at_once(payment: Payment) -> dict[str, Any]:
         return decide(payment)
 
-    endpoints = {"peer": decide, "durable-peer": decide_and_keep, "async-peer": decide_at_once}
+    def decide_and_explain(payment: Payment) -> dict[str, Any]:
+        row = np.array([list(payment.__dict__.values())])
+        contributions = booster.predict(row, num_threads=1, pred_contrib=True)[0].tolist()
+        return {**decide(payment), "attribution": contributions}
+
+    endpoints = {
+        "peer": decide,
+        "durable-peer": decide_and_keep,
+        "async-peer": decide_at_once,
+        "explaining-peer": decide_and_explain,
+    }
     app.post("/decide")(endpoints[kind])
 
     config = uvicorn.Config(app, access_log=False, log_level="warning", loop="uvloop", http="httptools")
@@ -95,7 +112,7 @@ def peer_server(folder: Path, kind: str) -> None:
 
 if __name__ == "__main__":
     kind, directory = sys.argv[1], Path(sys.argv[2])
-    if kind == "steward":
-        steward_server(directory)
+    if kind in {"steward", "steward-explaining"}:
+        steward_server(directory, explaining=kind == "steward-explaining")
     else:
         peer_server(directory, kind)
