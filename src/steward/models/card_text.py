@@ -12,6 +12,7 @@ from steward.models.artefact import Artefact
 from steward.models.card import Card
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#|~!^$])")
+_START = re.compile(r"^(\d*)(\.(?=\s|$)|(?<!\d)[-+=])")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -85,7 +86,7 @@ def _section(section: Section) -> str:
 def _plain(text: str) -> str:
     one_line = " ".join(text.split())
     escaped = _MARKUP.sub(r"\\\1", one_line).translate(_ENTITIES)
-    return re.sub(r"^(\d*)([-+=.])", r"\1\\\2", escaped)
+    return _START.sub(r"\1\\\2", escaped)
 
 
 def _lines(text: str) -> tuple[str, ...]:
