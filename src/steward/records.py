@@ -110,7 +110,8 @@ class CalibrationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How an interval or a set of labels was made, and how well those before it have held.
 
     Attributes:
-        method: ``split`` (from the first outcomes), ``pi`` (the tracker), or ``none`` as long as too few have come.
+        method: ``split`` (by the first outcomes), ``pi`` (by the tracker); as long as too few have come, ``borrowed``
+            (by the outcomes of the model that answered before) or ``none``.
         level: The share (0..1) of truths that are to be held.
         n: Over how many answers, those whose outcome has come, ``coverage`` is counted.
         coverage: The share of them that held the truth; absent without any.
@@ -124,7 +125,7 @@ class CalibrationFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
         0.897
     """
 
-    method: Literal["none", "split", "pi"]
+    method: Literal["none", "borrowed", "split", "pi"]
     level: float
     n: int
     learnt: int

@@ -198,7 +198,8 @@ def _check_predict(decision: Decision[Any, Any, Any], names: set[str]) -> None:
 
 def _check_models(pipeline: Pipeline[Any]) -> None:
     versions: dict[str, str] = {}
-    for model in (model for step in pipeline.steps for model in step.skill.models):
+    used = (model for step in pipeline.steps for each in step.skill.models for model in each.used)
+    for model in used:
         if versions.setdefault(model.name, model.version) != model.version:
             raise DeclarationError(
                 f"model {model.name!r} is used in the versions {versions[model.name]} and {model.version}",

@@ -107,10 +107,11 @@ class Decision(Generic[E, P, C]):
 
     @cached_property
     def models(self) -> tuple[Model[Any], ...]:
-        """Every registered model it uses, by itself or in a skill."""
+        """Every registered model it uses, by itself or in a skill, each followed by its calibrator."""
         if isinstance(self.predict, Model):
-            return (self.predict,)
-        return tuple(m for step in self.predict.steps for m in step.skill.models) if self.predict else ()
+            return self.predict.used
+        own = [m for step in self.predict.steps for m in step.skill.models] if self.predict else []
+        return tuple(each for model in own for each in model.used)
 
     @cached_property
     def fingerprint(self) -> str:

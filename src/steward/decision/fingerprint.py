@@ -16,8 +16,8 @@ from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
-from types import CellType, CodeType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from types import CellType, CodeType, FunctionType, MappingProxyType, MethodType
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -28,6 +28,8 @@ from steward.errors import DeclarationError
 if TYPE_CHECKING:
     from steward.decision.decision import Decision
 
+ABSENT: Final = MappingProxyType({"absent": True})
+"""The metadata of a dataclass' field that came later: where it is ``None``, it has no part in the fingerprint."""
 _CHANGES_NO_CHOICE = frozenset({"lane"})
 
 
@@ -178,7 +180,8 @@ def plain(value: object) -> object:
 
 
 def _plain_dataclass(value: Any) -> object:
-    made = {item.name: plain(getattr(value, item.name)) for item in fields(value) if item.compare}
+    told = [(item, getattr(value, item.name)) for item in fields(value) if item.compare]
+    made = {item.name: plain(part) for item, part in told if part is not None or "absent" not in item.metadata}
     if not callable(value):
         return made
     return {"function": type(value).__qualname__, "source": digest(_source(type(value))), **made}

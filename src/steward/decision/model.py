@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from steward.decision.feature import Features
+from steward.decision.fingerprint import ABSENT
 from steward.errors import DeclarationError
 from steward.records import Interval
 
@@ -44,30 +45,61 @@ class Model(Generic[P]):
         inputs: The features it takes, in this order; by default the names in the registered model's manifest.
         version: A registered version number, a ``sha256:`` digest, or ``latest`` at the time of the start.
         returns: The type of the prediction's value; registered models answer with a ``float``.
+        calibration: The registered calibrator that its probability goes through, a name or a ``Model``.
 
     Example:
         >>> Model("fraud-gbm", inputs=("amount_eur", "hour")).version
         'latest'
+        >>> Model("fraud-gbm", calibration="fraud-isotonic").calibration.name
+        'fraud-isotonic'
     """
 
     name: str
     inputs: tuple[str, ...]
     version: str
     returns: type[P]
+    calibration: Model[Any] | None = field(default=None, metadata=ABSENT)
 
     @overload
-    def __init__(self: Model[float], name: str, *, inputs: Sequence[str] = (), version: str = "latest") -> None: ...
+    def __init__(
+        self: Model[float],
+        name: str,
+        *,
+        inputs: Sequence[str] = (),
+        version: str = "latest",
+        calibration: str | Model[Any] | None = None,
+    ) -> None: ...
 
     @overload
-    def __init__(self, name: str, *, inputs: Sequence[str] = (), version: str = "latest", returns: type[P]) -> None: ...
+    def __init__(
+        self,
+        name: str,
+        *,
+        inputs: Sequence[str] = (),
+        version: str = "latest",
+        returns: type[P],
+        calibration: str | Model[Any] | None = None,
+    ) -> None: ...
 
     def __init__(
-        self, name: str, *, inputs: Sequence[str] = (), version: str = "latest", returns: type[Any] = float
+        self,
+        name: str,
+        *,
+        inputs: Sequence[str] = (),
+        version: str = "latest",
+        returns: type[Any] = float,
+        calibration: str | Model[Any] | None = None,
     ) -> None:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "inputs", tuple(inputs))
         object.__setattr__(self, "version", version)
         object.__setattr__(self, "returns", returns)
+        object.__setattr__(self, "calibration", Model(calibration) if isinstance(calibration, str) else calibration)
+
+    @property
+    def used(self) -> tuple[Model[Any], ...]:
+        """The model and, if it has one, its calibrator."""
+        return (self,) if self.calibration is None else (self, self.calibration)
 
 
 class Predictor(Protocol):

@@ -113,7 +113,7 @@ def _check_inputs(model: LoadedModel, names: Sequence[str]) -> None:
 
 
 def _by_pipeline(pipeline: Pipeline[Any], models: Mapping[str, LoadedModel]) -> Predict:
-    used = {m.name: models[m.name].digest for step in pipeline.steps for m in step.skill.models}
+    used = {m.name: models[m.name].digest for step in pipeline.steps for own in step.skill.models for m in own.used}
     name, hashed = pipeline.name, digest([plain(pipeline), used])
     steps = [_step(step, models) for step in pipeline.steps]
 

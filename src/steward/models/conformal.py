@@ -30,10 +30,13 @@ from bisect import insort
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+
+from steward.records import CalibrationFacts
 
 FIRST: Final = 100
 """How many outcomes are used as in split conformal prediction, before tracking."""
+MOST_MODELS: Final = 16
 _GAIN: Final = 0.1
 _FADE: Final = 1 - 1 / 1000
 _MOST_GROWTH: Final = 2.0
@@ -128,6 +131,104 @@ class Tracker(Struct, frozen=True):
             return Tracker(self.level, self.n + 1, given, held, tuple(scores))
         start = scores[min(_rank(FIRST, self.level), FIRST) - 1]
         return Tracker(self.level, FIRST, given, held, (), start, max(abs(scores[0]), abs(scores[-1])))
+
+
+class Given(Struct, frozen=True):
+    """An answer that was given: by which ``group``'s tracker, whether it ``held``, what that had ``learnt`` by then.
+
+    Example:
+        >>> Given(group=None, held=True, learnt=412).held
+        True
+    """
+
+    group: str | None
+    held: bool
+    learnt: int
+
+
+class ModelTrackers(Struct):
+    """The trackers of one model: of all its outcomes, and of each group's own.
+
+    Example:
+        >>> ModelTrackers(Tracker(0.9)).groups
+        {}
+    """
+
+    all: Tracker
+    groups: dict[str, Tracker] = {}
+
+
+class Trackers(Struct):
+    """The trackers of one decision, by model and group, as many as are declared at most.
+
+    Attributes:
+        level: The share (0..1) that each is to hold.
+        most_groups: How many groups of a model are kept apart; those that come later go by all outcomes together.
+        models: By the model's hash; the one that learnt last is last, and of more than 16 the first is dropped.
+        unread: How many outcomes could not be read by the decision's own code.
+        problem: Why, the last time.
+
+    Example:
+        >>> trackers = Trackers(level=0.9, most_groups=2)
+        >>> for region in ("north", "south", "west"):
+        ...     trackers.learn("sha256:ab", region, 1.5)
+        >>> sorted(trackers.models["sha256:ab"].groups), trackers.models["sha256:ab"].all.n
+        (['north', 'south'], 3)
+    """
+
+    level: float
+    most_groups: int
+    models: dict[str, ModelTrackers] = {}
+    unread: int = 0
+    problem: str = ""
+
+    def learn(self, model: str, group: str | None, score: float, given: Given | None = None) -> None:
+        """Take in an outcome: its score, and what was promised when the answer was given, if anything."""
+        kept = self.models.pop(model, None) or ModelTrackers(Tracker(self.level))
+        self.models[model] = kept
+        if len(self.models) > MOST_MODELS:
+            del self.models[next(iter(self.models))]
+        kept.all = _after(kept.all, score, given if given is not None and given.group is None else None)
+        if group is not None and (group in kept.groups or len(kept.groups) < self.most_groups):
+            own = given if given is not None and given.group == group else None
+            kept.groups[group] = _after(kept.groups.get(group) or Tracker(self.level), score, own)
+
+    def facts(self, model: str, group: str | None = None) -> CalibrationFacts:
+        """Return what answers now are made by: the group's own tracker, else that of all, else another model's."""
+        kept = self.models.get(model)
+        if kept is not None:
+            if group is not None and (own := kept.groups.get(group)) is not None and own.threshold is not None:
+                return _facts(own, group)
+            if kept.all.threshold is not None:
+                return _facts(kept.all, None)
+        learnt = 0 if kept is None else kept.all.n
+        for donor in reversed(self.models):
+            if donor != model and (lent := _lent(self.models[donor], group)) is not None:
+                return CalibrationFacts(method="borrowed", level=self.level, n=0, learnt=learnt, threshold=lent)
+        return CalibrationFacts(method="none", level=self.level, n=0, learnt=learnt)
+
+
+def _after(tracker: Tracker, score: float, given: Given | None) -> Tracker:
+    return tracker.after(score) if given is None else tracker.after(score, given.held, tracker.n - given.learnt)
+
+
+def _lent(kept: ModelTrackers, group: str | None) -> float | None:
+    own = None if group is None else kept.groups.get(group)
+    lent = None if own is None else own.threshold
+    return kept.all.threshold if lent is None else lent
+
+
+def _facts(tracker: Tracker, group: str | None) -> CalibrationFacts:
+    coverage, threshold = tracker.coverage, tracker.threshold
+    return CalibrationFacts(
+        method="pi" if tracker.n >= FIRST else "split",
+        level=tracker.level,
+        n=tracker.given,
+        learnt=tracker.n,
+        coverage=UNSET if coverage is None else coverage,
+        group=UNSET if group is None else group,
+        threshold=UNSET if threshold is None else threshold,
+    )
 
 
 def _rank(n: int, level: float) -> int:

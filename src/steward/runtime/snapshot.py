@@ -93,7 +93,7 @@ class Snapshots:
         if self._restores != restores:
             return  # or it failed, and the state was restored: the next snapshot will do
         try:
-            await asyncio.to_thread(_write, self._path, data)
+            await asyncio.to_thread(write_whole, self._path, data)
         except OSError as error:
             raise EngineError(
                 f"the features could not be kept in {self._path}",
@@ -124,8 +124,9 @@ class Snapshots:
         return batch
 
 
-def _write(path: Path, data: bytes) -> None:
-    fresh = path.with_suffix(".new")
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that whoever reads it finds the old one or the new one, whole."""
+    fresh = path.with_name(path.name + ".new")
     with fresh.open("wb") as file:
         file.write(data)
         file.flush()
