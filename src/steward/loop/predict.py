@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -14,9 +14,9 @@ from steward.decision.checks import nearest
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
 from steward.decision.fingerprint import digest, plain
-from steward.decision.model import Attribution, Model, Pipeline, Step
+from steward.decision.model import Model, Pipeline, Step
 from steward.errors import DeclarationError, EngineError
-from steward.models.port import LoadedModel
+from steward.models.port import Classifying, LoadedModel
 from steward.records import Interval, Prediction
 
 Predictions = Sequence["Prediction[Any] | Exception"]
@@ -27,14 +27,14 @@ Predict = Callable[[Sequence[Features]], Awaitable[Predictions]]
 NOTHING: Prediction[None] = Prediction(value=None)
 
 
-def predictor(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedModel]) -> Predict:
-    """Return what predicts for ``decision``, with its models already loaded."""
+def predictor(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedModel], *, inline: bool = False) -> Predict:
+    """Return what predicts for ``decision``, with its models already loaded; ``inline`` explains each answer at once."""
     if decision.predict is None:
         return _by_nothing
     if isinstance(decision.predict, Model):
         model = models[decision.predict.name]
         _check_inputs(model, [feature.name for feature in decision.features])
-        return _by_model(decision.predict, model, inline=decision.attribution is Attribution.INLINE)
+        return _by_model(decision.predict, model, inline=inline)
     return _by_pipeline(decision.predict, models)
 
 
@@ -74,7 +74,7 @@ def _by_model(declared: Model[Any], model: LoadedModel, *, inline: bool) -> Pred
             field="predict.inputs",
         )
     name, version, hashed = model.name, model.version, model.digest
-    binary = model.task == "binary"
+    tell = _labels(declared, cast("Any", model)) if model.task == "multiclass" else _numbers(model)
 
     async def predict(batch: Sequence[Features]) -> Predictions:
         try:
@@ -83,23 +83,60 @@ def _by_model(declared: Model[Any], model: LoadedModel, *, inline: bool) -> Pred
             if len(batch) == 1:
                 return [error]
             return [(await predict([features]))[0] for features in batch]
-        values = [model.predict_one(rows[0])] if len(rows) == 1 else model.predict(rows).tolist()
+        told = tell(rows)
         explained = attributions(model, rows) if inline else [None] * len(rows)
         return [
             Prediction(
                 value=value,
-                confidence=max(value, 1 - value) if binary else None,
+                confidence=confidence,
+                probabilities=probabilities,
                 attribution=why,
                 model_id=name,
                 model_version=version,
                 model_hash=hashed,
             )
-            if math.isfinite(value)
+            if isinstance(value, str) or math.isfinite(value)
             else EngineError(f"model {model.name!r} answered {value}", code="model-not-finite")
-            for value, why in zip(values, explained, strict=True)
+            for (value, confidence, probabilities), why in zip(told, explained, strict=True)
         ]
 
     return predict
+
+
+_Told = tuple[float | str, float | None, Mapping[str, float] | None]
+"""A value, the probability that it is right, and that of each label."""
+
+
+def _numbers(model: LoadedModel) -> Callable[[list[list[float]]], list[_Told]]:
+    binary = model.task == "binary"
+
+    def tell(rows: list[list[float]]) -> list[_Told]:
+        values = [model.predict_one(rows[0])] if len(rows) == 1 else model.predict(rows).tolist()
+        return [(value, max(value, 1 - value) if binary else None, None) for value in values]
+
+    return tell
+
+
+def _labels(declared: Model[Any], model: Classifying) -> Callable[[list[list[float]]], list[_Told]]:
+    if declared.returns is float:
+        raise DeclarationError(
+            f"model {declared.name!r} answers with one of {', '.join(model.outputs)}, not with a number",
+            fix=f"declare Model({declared.name!r}, returns=str)",
+            field="predict.returns",
+        )
+    labels = model.outputs
+
+    def tell(rows: list[list[float]]) -> list[_Told]:
+        few = len(rows) == 1
+        return list(map(likeliest, [model.probabilities_one(rows[0])] if few else model.probabilities(rows).tolist()))
+
+    def likeliest(probabilities: Sequence[float]) -> _Told:
+        if not math.isfinite(sum(probabilities)):
+            return math.nan, None, None
+        highest = max(probabilities)
+        return labels[probabilities.index(highest)], highest, dict(zip(labels, probabilities, strict=True))
+
+    return tell
 
 
 def _check_inputs(model: LoadedModel, names: Sequence[str]) -> None:

@@ -37,10 +37,12 @@ def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> Tabular
         ) from error
     except ValueError as error:
         raise _refused(manifest, f"{FILE}: {error}") from error
-    return tabular(manifest, digest, Session(files[FILE], proven, output.name))
+    model = tabular(manifest, digest, Session(files[FILE], proven, output.name))
+    model.arithmetic = _arithmetic(proven)
+    return model
 
 
-def arithmetic(proven: Proven) -> str:
+def _arithmetic(proven: Proven) -> str:
     """Return ``float64`` if all that goes in and comes out is, else ``float32``."""
     floats = {port.type for port in (*proven.inputs, *proven.outputs) if port.type.startswith("float")}
     return "float64" if floats == {"float64"} else "float32"

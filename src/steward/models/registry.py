@@ -142,7 +142,7 @@ class FolderRegistry:
 
         Args:
             name: Lower-case letters and digits, joined by one of ``. _ -``.
-            kind: The engine: ``lightgbm`` or ``linear``.
+            kind: The engine; see :data:`~steward.models.loading.ENGINES`.
             files: Each file's name and bytes.
             inputs: Names of the input columns, in the order the model was trained on.
             task: ``regression``, ``binary`` if it answers with a probability, or another; see :class:`Manifest`.
@@ -151,7 +151,8 @@ class FolderRegistry:
             trained: What it was trained on.
             outputs: The labels of a ``multiclass`` model.
             checked: What a check of its exactness and speed has found.
-            check: Proves the files, for what no engine loads (a policy); by default the kind's engine loads them once.
+            check: Proves the files, for what no engine loads (a policy), or compares them with an original; by default
+                :func:`steward.models.compiling.prove`. What it finds is written into the manifest.
             key: Signs the version, which is never there without its signature then.
 
         Raises:
@@ -175,8 +176,14 @@ class FolderRegistry:
         }
         facts = {field: value for field, value in told.items() if value is not None}
         first = declared(name, version=1, **facts)
-        (check or engine(kind))(first, digest_of(encode(first)), files)
+        if not self._knows(first):
+            from steward.models import compiling  # noqa: PLC0415 - what only lists needs no numpy
+
+            first = compiling.checked(first, files, clock=clock, check=check)
         return self.take(first, files, clock=clock, key=key)
+
+    def _knows(self, first: Manifest) -> bool:
+        return any(self.show(first.name, each).manifest.same_content(first) for each in self._versions(first.name))
 
     def take(
         self, first: Manifest, files: Mapping[str, Pieces], *, clock: Clock, key: PrivateKey | None = None

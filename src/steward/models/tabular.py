@@ -24,6 +24,9 @@ PROBE_SIZES = (1, 2, 3, 4, 5, 7, 16, 33)
 class TabularModel:
     """A model made of a function of arrays.
 
+    Attributes:
+        arithmetic: ``float32`` where the engine takes or gives such numbers, which an engine says after it was made.
+
     Args:
         answer: The function.
         name: The model's name.
@@ -52,6 +55,7 @@ class TabularModel:
         self.inputs = tuple(inputs)
         self._width = len(self.inputs)
         self._answer = steady(answer, self._width)
+        self.arithmetic = "float64"
 
     def predict_one(self, row: Sequence[float]) -> float:
         """Return the answer for one row of inputs; NaN means missing.

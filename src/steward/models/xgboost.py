@@ -44,7 +44,9 @@ def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> Tabular
         ) from error
     except ValueError as error:
         raise _refused(manifest, f"{file}: {error}") from error
-    return tabular(manifest, digest, answer_of(boosted))
+    model = tabular(manifest, digest, answer_of(boosted))
+    model.arithmetic = "float32"
+    return model
 
 
 def answer_of(boosted: Boosted) -> Answer:
