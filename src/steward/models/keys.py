@@ -166,13 +166,13 @@ class PrivateKey:
         content = self.__key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
+            with open(os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        except FileExistsError as error:
-            raise Conflict(f"there is a key in {path} already", fix="choose another name", field="name") from error
         except OSError as error:
+            if isinstance(error, FileExistsError) and error.filename == str(path):
+                raise Conflict(f"there is a key in {path} already", fix="choose another name", field="name") from error
             raise EngineError(f"the key cannot be written to {path}", why=str(error), fix="check the folder") from error
 
     def sign(self, content: bytes) -> bytes:
