@@ -25,6 +25,7 @@ ENGINES = {
     "clock.py": "the port of time, ids and chance",
     "ledger/sqlite": "an engine: one writer thread",
     "models/lightgbm": "an engine: handles for each thread",
+    "models/explaining.py": "measures what attribution costs",
     "models/skops": "an engine: one process, asked by one thread at a time",
     "api/server.py": "the socket that the server listens on",
     "downstream/transport.py": "an engine: resolves names and connects",

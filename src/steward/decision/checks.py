@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from graphlib import CycleError, TopologicalSorter
 from types import UnionType
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -80,6 +81,7 @@ _PARTS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("economics", Economics, "pass Economics(...)"),
     ("schedule", Every, "pass Every(period, make=...)"),
     ("calibration", Calibration, "pass Calibration(truth=...)"),
+    ("explain_within", timedelta, "pass timedelta(microseconds=...)"),
 )
 
 
@@ -164,12 +166,29 @@ def _check_row(row: Feature[Any], names: set[str], contract: Contract[Any]) -> N
             )
 
 
+def _check_explain_within(decision: Decision[Any, Any, Any]) -> None:
+    within = decision.explain_within
+    if within is not None and decision.attribution is not Attribution.INLINE:
+        raise DeclarationError(
+            "explain_within limits what is computed before the answer, and nothing is",
+            fix="declare attribution=Attribution.INLINE, or leave explain_within out",
+            field="explain_within",
+        )
+    if within is not None and within <= timedelta(0):
+        raise DeclarationError(
+            f"explain_within must be more than nothing, got {within}",
+            fix="declare attribution=Attribution.DEFERRED to compute it after the answer",
+            field="explain_within",
+        )
+
+
 def _check_predict(decision: Decision[Any, Any, Any], names: set[str]) -> None:
     predict = decision.predict
     if predict is None and decision.attribution is not Attribution.OFF:
         raise DeclarationError(
             "there is no model whose answer could be attributed", fix="leave attribution out", field="attribution"
         )
+    _check_explain_within(decision)
     if predict is None or isinstance(predict, Model):
         inputs = [] if predict is None else list(predict.inputs)
     elif isinstance(predict, Pipeline):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -50,6 +51,8 @@ class Decision(Generic[E, P, C]):
         schedule: Makes it due by the clock.
         calibration: How predictions are held against outcomes, for intervals and label sets that keep their promise.
         attribution: When each feature's contribution is computed.
+        explain_within: The most that ``Attribution.INLINE`` may add to an answer. A model that takes longer, as it is
+            measured when it is loaded, is explained after the answer; ``None`` sets no limit.
         lane: How urgent it is where not everything can be decided at once: an emergency goes first, a batch waits. It
             changes no choice, so it is no part of the fingerprint.
 
@@ -84,6 +87,7 @@ class Decision(Generic[E, P, C]):
     schedule: Every[E] | None = None
     calibration: Calibration[Any] | None = None
     attribution: Attribution = Attribution.OFF
+    explain_within: timedelta | None = None
     lane: Lane = Lane.NORMAL
 
     def __post_init__(self) -> None:

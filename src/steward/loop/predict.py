@@ -28,7 +28,7 @@ NOTHING: Prediction[None] = Prediction(value=None)
 
 
 def predictor(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedModel], *, inline: bool = False) -> Predict:
-    """Return what predicts for ``decision``, with its models already loaded; ``inline`` explains each answer at once."""
+    """Return what predicts for ``decision`` with its loaded models; ``inline`` explains each answer at once."""
     if decision.predict is None:
         return _by_nothing
     if isinstance(decision.predict, Model):

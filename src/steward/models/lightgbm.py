@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Mapping, Sequence
 from ctypes import c_int64
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ from steward.models.lightgbm_library import (
 )
 from steward.models.lightgbm_text import Checked, Unsupported, check
 from steward.models.manifest import Manifest
+from steward.models.shap import TreeShap, is_compiled
+from steward.models.trees_lightgbm import trees_of
 
 FILE = "model.txt"
 FEW_ROWS = 8
@@ -83,6 +86,7 @@ class LightGBMModel:
         self._width = len(self.inputs)
         self._pack = struct.Struct(f"{self._width}d").pack_into
         self._classes = checked.classes
+        self._checked = checked
         self._booster = Booster(checked.text)
         self._threads = threading.local()
         self._prepare()
@@ -152,7 +156,17 @@ class LightGBMModel:
         return parts
 
     def _parts(self, array: Any) -> Any:
+        if (explained := self._explained) is not None:
+            return explained.attribute(array)
         return self._matrix(array, CONTRIBUTIONS, self._width + 1)
+
+    @cached_property
+    def _explained(self) -> TreeShap | None:
+        """The fast attribution, made when first wanted; ``None`` where the library's own is the better one."""
+        try:
+            return TreeShap(trees_of(self._checked)) if is_compiled() else None
+        except ValueError:  # counts that do not add up, or paths too long: let the library say what it can
+            return None
 
     def _matrix(self, array: Any, what: int, width: int) -> Any:
         answers, length = np.empty((len(array), width)), c_int64()
@@ -240,8 +254,10 @@ class LightGBMClassifier(Classifier, LightGBMModel):
         return self._ask(rows)
 
     def _parts(self, array: Any) -> Any:
-        parts = self._matrix(array, CONTRIBUTIONS, self._classes * (self._width + 1))
         places = self.predict(array).astype(int)
+        if (explained := self._explained) is not None:
+            return explained.attribute(array, places)
+        parts = self._matrix(array, CONTRIBUTIONS, self._classes * (self._width + 1))
         return parts.reshape(len(array), self._classes, self._width + 1)[np.arange(len(array)), places]
 
 

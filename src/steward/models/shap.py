@@ -67,9 +67,15 @@ class TreeShap:
 
 
 @cache
+def is_compiled() -> bool:
+    """Return whether machine code can be had: the extra ``shap`` is installed."""
+    return find_spec("numba") is not None
+
+
+@cache
 def fastest() -> Kernel:
     """Return the fastest kernel that is installed."""
-    if find_spec("numba") is not None:
+    if is_compiled():
         from steward.models.shap_numba import contributions as compiled  # noqa: PLC0415 - an extra, heavy
 
         return compiled
