@@ -193,7 +193,7 @@ def parse(content: bytes, kind: type[T], what: str) -> T:
         check_bounds(content, max_bytes=MAX_ENVELOPE_BYTES)
         check_keys(content)
         return msgspec.json.decode(content, type=kind)
-    except (ContractError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (ContractError, msgspec.MsgspecError, ValueError) as error:
         why = error.what if isinstance(error, ContractError) else str(error)
         raise Distrusted(f"{what} cannot be read", why=why, fix=_AGAIN) from error
 
