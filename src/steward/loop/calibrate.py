@@ -56,6 +56,12 @@ class Basis(Struct, frozen=True):
     held: Interval | tuple[object, ...] | None = None
 
 
+def untaught(decision: Decision[Any, Any, Any]) -> Trackers:
+    """Return what is known before the first outcome; of no use to a decision that is not calibrated."""
+    calibration = decision.calibration
+    return Trackers(0.5, 0) if calibration is None else Trackers(calibration.level, calibration.groups)
+
+
 def through_calibrators(
     decision: Decision[Any, Any, Any], models: Mapping[str, LoadedModel]
 ) -> Mapping[str, LoadedModel]:

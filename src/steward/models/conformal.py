@@ -209,7 +209,9 @@ class Trackers(Struct):
 
 
 def _after(tracker: Tracker, score: float, given: Given | None) -> Tracker:
-    return tracker.after(score) if given is None else tracker.after(score, given.held, tracker.n - given.learnt)
+    if given is None:
+        return tracker.after(score)
+    return tracker.after(score, given.held, max(tracker.n - given.learnt, 0))  # a dropped tracker has begun again
 
 
 def _lent(kept: ModelTrackers, group: str | None) -> float | None:

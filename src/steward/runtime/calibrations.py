@@ -23,7 +23,7 @@ from steward.entries import Observed
 from steward.errors import EngineError, StewardError
 from steward.ledger.port import Entry, Ledger
 from steward.ledger.run import body_of
-from steward.loop.calibrate import Find, basis, learn, truth_of
+from steward.loop.calibrate import Find, basis, learn, truth_of, untaught
 from steward.models.conformal import ModelTrackers, Tracker, Trackers
 from steward.records import Record
 from steward.runtime.snapshot import write_whole
@@ -70,12 +70,16 @@ class Calibrations:
     that is declared late are made from all that is known.
 
     Args:
-        ledger: Holds decisions and outcomes.
         path: Where the state is kept between two starts; ``None`` keeps none.
+
+    Example:
+        >>> Calibrations(None).rows("pay.release"), Calibrations(None).problems()
+        ([], [])
     """
 
-    def __init__(self, ledger: Ledger, path: Path | None) -> None:
-        self._ledger, self._path = ledger, path
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._ledger: Ledger | None = None
         self._decisions: dict[str, Decision[Any, Any, Any]] = {}
         self._kept: dict[str, Kept] = {}
         self._looked = 0
@@ -83,11 +87,11 @@ class Calibrations:
     def find(self, decision: Decision[Any, Any, Any]) -> Find:
         """Return what tells by what the answers of a decision are calibrated, from now on."""
         if decision.calibration is None:
-            return Trackers(level=0.5, most_groups=0).facts
+            return untaught(decision).facts
         name = _key(decision)
         if name not in self._kept:
             self._decisions[name] = decision
-            self._kept[name] = _fresh(decision)
+            self._kept[name] = Kept(untaught(decision))
             self._looked = 0
         return lambda model, group: self._kept[name].trackers.facts(model, group)  # noqa: PLW0108 - it is restored later
 
@@ -106,10 +110,11 @@ class Calibrations:
         held = [(self._decisions[key].name, kept.trackers) for key, kept in self._kept.items()]
         return [f"{name}: {each.unread} outcomes taught nothing: {each.problem}" for name, each in held if each.unread]
 
-    async def open(self) -> int:
-        """Bring the state to the ledger's end; return how many outcomes that took."""
+    async def open(self, ledger: Ledger) -> int:
+        """Bring the state to the end of a ledger; return how many outcomes that took."""
+        self._ledger = ledger
         for key, kept in self._load().items():
-            if key in self._kept and await self._is_of_this_ledger(kept):
+            if key in self._kept and await _is_of(ledger, kept):
                 self._kept[key] = kept
         taken = 0
         while done := await self.step():
@@ -118,16 +123,17 @@ class Calibrations:
 
     async def step(self) -> int:
         """Take in some of what is new; return how many outcomes were looked at."""
-        if not self._kept:
+        ledger = self._ledger
+        if ledger is None or not self._kept:
             return 0
         # Before what was looked at there is nothing new, though the state only knows of its last outcome.
         start = max(self._looked, min(kept.position for kept in self._kept.values()))
-        size = await self._ledger.size()
+        size = await ledger.size()
         if start >= size:
             return 0
-        entries = await self._ledger.read(start, _PAGE, kind="observed")
+        entries = await ledger.read(start, _PAGE, kind="observed")
         for entry in entries:
-            await self._take(entry)
+            self._take(entry, await ledger.of_run(entry.run_id))
         # Entries may have been added since the size was taken, but none below it.
         self._looked = entries[-1].index + 1 if entries else size
         return len(entries)
@@ -152,10 +158,10 @@ class Calibrations:
                 code="engine.snapshot",
             ) from error
 
-    async def _take(self, entry: Entry) -> None:
-        run = [each for each in await self._ledger.of_run(entry.run_id) if each.index <= entry.index]
+    def _take(self, entry: Entry, written: Sequence[Entry]) -> None:
+        """Take in an outcome; in one go, so that no snapshot holds it without its position."""
+        run = [each for each in written if each.index <= entry.index]
         name, head = body_of(entry).decision, hashlib.sha256(entry.body).digest()
-        # From here on nothing waits, so that no snapshot holds an outcome without its position.
         for key, kept in self._kept.items():
             if kept.position > entry.index:
                 continue
@@ -167,11 +173,6 @@ class Calibrations:
             except (StewardError, *UNREADABLE) as error:
                 kept.trackers.unread, kept.trackers.problem = kept.trackers.unread + 1, str(error)
 
-    async def _is_of_this_ledger(self, kept: Kept) -> bool:
-        """Whether the state was made from entries that still are in the ledger, which may have been set back."""
-        last = await self._ledger.read(kept.position - 1, 1) if kept.position else ()
-        return bool(last) and hashlib.sha256(last[0].body).digest() == kept.head
-
     def _load(self) -> dict[str, Kept]:
         """Return what was kept; a shortcut, so what cannot be used is left aside."""
         if self._path is None or not self._path.exists():
@@ -181,6 +182,12 @@ class Calibrations:
         except (OSError, *UNREADABLE):
             return {}
         return kept if version == _VERSION else {}
+
+
+async def _is_of(ledger: Ledger, kept: Kept) -> bool:
+    """Whether a state was made from entries that still are in the ledger, which may have been set back."""
+    last = await ledger.read(kept.position - 1, 1) if kept.position else ()
+    return bool(last) and hashlib.sha256(last[0].body).digest() == kept.head
 
 
 def _learn(trackers: Trackers, decision: Decision[Any, Any, Any], run: Sequence[Entry]) -> None:
@@ -201,11 +208,6 @@ def _learn(trackers: Trackers, decision: Decision[Any, Any, Any], run: Sequence[
 
 def _trackers(kept: ModelTrackers) -> list[tuple[str | None, Tracker]]:
     return [(None, kept.all), *sorted(kept.groups.items())]
-
-
-def _fresh(decision: Decision[Any, Any, Any]) -> Kept:
-    assert decision.calibration is not None
-    return Kept(Trackers(level=decision.calibration.level, most_groups=decision.calibration.groups))
 
 
 def _key(decision: Decision[Any, Any, Any]) -> str:

@@ -279,7 +279,7 @@ async def _redecide(prepared: Prepared, record: Record, changed: Mapping[str, Fe
     """Run the loop's pure stages on stored features."""
     try:
         features, followed = _moved(prepared, record, changed)
-        [prediction] = await prepared.predict([features])
+        [prediction] = await prepared.predict_as(record)([features])
         if isinstance(prediction, Exception):
             raise prediction
         choice = prepared.choose(features, prediction)
