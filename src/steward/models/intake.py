@@ -32,12 +32,18 @@ from steward.models.folders import (
     proven,
     read_statements,
 )
+from steward.models.keys import PrivateKey
 from steward.models.limited import Limits, run
 from steward.models.manifest import MANIFEST, FileFacts, Manifest, decode, digest_of, encode
 from steward.models.registry import FolderRegistry, Registered
 
 CHECK: Final = "steward.models.intake_process:check_archive"
-_DRAFT_DIGEST: Final = "0" * 64
+PROVE: Final = "steward.models.intake_process:prove_archive"
+ELSEWHERE: Final = frozenset({"skops", "safetensors", "function"})
+"""Kinds that an engine cannot load in a limited process: it needs a process of its own, or code of this one."""
+
+MAX_ELSEWHERE_BYTES: Final = 64 << 20
+"""How much of such a model is taken into this process's memory to try it."""
 
 
 class Spool:
@@ -189,6 +195,7 @@ def register(
     files: Mapping[str, IO[bytes]],
     *,
     clock: Clock,
+    key: PrivateKey | None = None,
     limits: Limits | None = None,
 ) -> Registered:
     """Register files as the next version of a model, after a limited process has read and tried them.
@@ -198,12 +205,13 @@ def register(
         draft: What is known of the model; its version and the facts of its files are found here.
         files: Each file, with a descriptor.
         clock: Tells when it was registered.
+        key: Signs the version.
         limits: What reading them may use.
 
     Raises:
         ContractError: They are not safe to read, or in no allowed format.
         IntegrityError: They are not a model of that kind.
-        EngineError: The model's engine is not installed, or the disk failed.
+        EngineError: The model's engine is not installed, does not answer as the original does, or the disk failed.
     """
     parts = {name: Part(file, 0, file.seek(0, os.SEEK_END)) for name, file in sorted(files.items())}
     facts = {name: _facts(name, part) for name, part in parts.items()}
@@ -211,9 +219,18 @@ def register(
     entries: Sequence[tuple[str, Pieces]] = [(FILES + name, part) for name, part in parts.items()]
     with spool(registry.root, quota_bytes=archive.MAX_ARCHIVE_BYTES) as packed:
         _write(packed.file, [(MANIFEST, encode(first)), *entries])
-        checked = msgspec.msgpack.decode(run(CHECK, packed.file, limits=limits), type=Checked | None)
+        found = msgspec.msgpack.decode(run(PROVE, packed.file, limits=limits), type=Checked | None)
         copied = contents(packed.file).files
-        return registry.take(first if checked is None else replace(first, checked=checked), copied, clock=clock)
+        if first.kind in ELSEWHERE:
+            first = _proven_here(first, copied, clock)
+        return registry.take(first if found is None else replace(first, checked=found), copied, clock=clock, key=key)
+
+
+def _proven_here(first: Manifest, files: Mapping[str, Part], clock: Clock) -> Manifest:
+    from steward.models.compiling import checked  # noqa: PLC0415 - only these kinds need it in this process
+
+    check_quota(sum(part.size_bytes for part in files.values()), MAX_ELSEWHERE_BYTES)
+    return checked(first, {name: part.read() for name, part in files.items()}, clock=clock)
 
 
 def take_out(found: Registered, target: IO[bytes]) -> None:

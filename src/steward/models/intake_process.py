@@ -9,12 +9,13 @@ from zlib import crc32
 
 import msgspec
 
+from steward.clock import SystemClock
 from steward.errors import EngineError, IntegrityError
 from steward.models import archive, zips
 from steward.models.code_reference import CodeReference
 from steward.models.folders import proven
 from steward.models.formats import Format, check_kind, sniff
-from steward.models.intake import contents
+from steward.models.intake import ELSEWHERE, contents
 from steward.models.loading import ENGINES, engine
 from steward.models.manifest import Manifest, digest_of
 
@@ -24,14 +25,33 @@ MAX_UNPACKED_BYTES: Final = 1 << 30
 def check_archive(given: IO[bytes]) -> bytes:
     """Read an archive whole: its check sums and digests, the format of each file, and the model by its engine.
 
-    Returns:
-        What the check at registration has found, encoded; ``nil`` where nothing checks the kind.
-
     Raises:
         ContractError: It is no archive of a model, or a file is in no allowed format.
         IntegrityError: A check sum or digest does not hold, or the files are not a model of their kind.
         EngineError: The engine is not installed, or does not support the model.
     """
+    manifest, digest, files = _read(given)
+    _tried(manifest, digest, files)
+    return b""
+
+
+def prove_archive(given: IO[bytes]) -> bytes:
+    """Do the same, and compare the model with its original: what was found, encoded; ``nil`` where nothing was.
+
+    Raises:
+        ContractError: As :func:`check_archive`.
+        IntegrityError: As :func:`check_archive`.
+        EngineError: As :func:`check_archive`, or the model does not answer as its original does.
+    """
+    from steward.models.compiling import prove  # noqa: PLC0415 - only registration needs it
+
+    manifest, digest, files = _read(given)
+    _tried(manifest, digest, files)
+    is_proven = manifest.kind in ENGINES and manifest.kind not in ELSEWHERE
+    return msgspec.msgpack.encode(prove(manifest, digest, files, clock=SystemClock()) if is_proven else None)
+
+
+def _read(given: IO[bytes]) -> tuple[Manifest, str, Mapping[str, bytes]]:
     for entry in archive.read(given):
         check_sum = 0
         for piece in archive.Part(given, entry.at, entry.size_bytes):
@@ -47,11 +67,14 @@ def check_archive(given: IO[bytes]) -> bytes:
         name: b"".join(cast("Iterable[bytes]", pieces)) for name, pieces in proven(found.manifest, found.files).items()
     }
     check_kind(found.manifest.kind, files)
+    return found.manifest, digest_of(found.content), files
+
+
+def _tried(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> None:
     try:
-        _TRIED.get(found.manifest.kind, _load)(found.manifest, digest_of(found.content), files)
+        _TRIED.get(manifest.kind, _load)(manifest, digest, files)
     except ValueError as error:
-        raise _refused(found.manifest, str(error)) from error
-    return msgspec.msgpack.encode(None)
+        raise _refused(manifest, str(error)) from error
 
 
 def _load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> None:
@@ -92,7 +115,7 @@ _TRIED: Final[Mapping[str, Callable[[Manifest, str, Mapping[str, bytes]], Any]]]
     "safetensors": _read_code,
     "function": _read_code,
 }
-"""Kinds that the engine cannot load in this process, to what is done instead."""
+"""What is done instead for the kinds that are loaded elsewhere."""
 
 
 def _refused(manifest: Manifest, why: str) -> IntegrityError:
