@@ -67,7 +67,7 @@ def sign_elsewhere(folder: Path, private_key: Path) -> bytes:
         bundle = Path(place, SIGNATURE)
         try:
             config.use_elliptic_key_signer(private_key=private_key).sign(folder, bundle)
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, AttributeError, OSError) as error:  # it asks an Ed25519 key for its curve
             fix = "use a key of kind p256, and a folder without links"
             raise ContractError(f"model-signing cannot sign {folder}", why=str(error)[:1000], fix=fix) from error
         return bundle.read_bytes()
