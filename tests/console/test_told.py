@@ -13,7 +13,8 @@ from tests.console.world import Company
 
 from steward import entries
 from steward.console.choices import chosen
-from steward.console.told import TOLD, Told, history, waits
+from steward.console.telling import Told
+from steward.console.told import TOLD, history, waits
 from steward.console.zones import UTC_ZONE, Zone
 from steward.entries import Body
 from steward.records import ActionFacts, GateFacts, Money, PolicyFacts, Provenance, Receipt, Status

@@ -133,7 +133,7 @@ async def test_a_probability_is_as_sure_as_the_likelier_side(world: World) -> No
 async def test_a_model_that_answers_nonsense_fails_its_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     register(world)
     await world.open(decision(predict=Model("m")))
-    model = world.runtime._parts.prepared["ask.it"].models["m"]
+    model = world.runtime._parts.lineups["ask.it"].models["m"]
     right = model.predict
 
     def wrong(rows: Any) -> Any:

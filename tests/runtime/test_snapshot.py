@@ -77,8 +77,7 @@ async def test_a_folder_in_the_snapshots_place_does_not_stop_the_start(sqlite: W
 async def test_a_snapshot_holds_nothing_that_was_not_made_durable(sqlite: World) -> None:
     await sqlite.open(CARDS)
     payment, parts = Payment(card="c", at=NOON, amount_eur=1.0), sqlite.runtime._parts
-    prepared = parts.prepared["cards.check"]
-    work = parts.decider._begin_alone(prepared, Incoming(event=payment, source="direct"))
+    work = parts.decider._begin_alone("cards.check", Incoming(event=payment, source="direct"))
 
     def fail_what_is_under_way(commit: Commit) -> None:
         parts.decider._settle([work])

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
 from steward.console.choices import by, chosen
+from steward.console.telling import Told, joined, quoted
+from steward.console.told_releases import RELEASES
 from steward.console.words import exactly, plain, title
 from steward.console.zones import Zone
 from steward.entries import (
@@ -29,7 +30,6 @@ from steward.entries import (
     Halted,
     Notified,
     Observed,
-    Published,
     Questioned,
     Redriven,
     Rejected,
@@ -55,28 +55,6 @@ _SYSTEM: Final = "system"
 _NOTIFIED: Final = {"asked": "the question", "escalated": "the escalation", "failed": "the failure"}
 
 
-class Told(Struct, frozen=True, kw_only=True):
-    """One entry as people read it.
-
-    Attributes:
-        at: When; ``None`` for what is still to come.
-        title: What happened.
-        detail: By whom, why, and with what.
-        tone: How it went: ``pos``, ``warn``, ``neg``, ``info``, or nothing.
-        until: The deadline that it sets.
-
-    Example:
-        >>> Told(at=None, title="Waits for the crew").tone
-        ''
-    """
-
-    at: datetime | None
-    title: str
-    detail: str = ""
-    tone: str = ""
-    until: datetime | None = None
-
-
 def history(run: Run, zone: Zone, following: Next | None = None) -> list[Told]:
     """Return everything that happened to a run, in order, and what it waits for.
 
@@ -98,7 +76,7 @@ def _dated(told: Told, zone: Zone) -> Told:
     if told.until is None:
         return told
     deadline = f"until {zone.clock(told.until)} {zone.abbreviation(told.until)}"
-    return msgspec.structs.replace(told, detail=_joined(told.detail, deadline))
+    return msgspec.structs.replace(told, detail=joined(told.detail, deadline))
 
 
 def waits(following: Next) -> str:
@@ -142,14 +120,14 @@ def _arrived(record: Record) -> Iterator[Told]:
         yield Told(
             at=record.decided_at,
             title="Model answered",
-            detail=_joined(f"{record.model_id}{version}", sure),
+            detail=joined(f"{record.model_id}{version}", sure),
             tone="info",
         )
 
 
 def _decided(record: Record) -> Told:
     rule = f"rule {record.policy.rule}" if isinstance(record.policy.rule, str) else ""
-    detail = _joined(*record.reasons, rule)
+    detail = joined(*record.reasons, rule)
     return Told(at=record.decided_at, title=f"Chose: {chosen(record.choice)}", detail=detail, tone="pos")
 
 
@@ -157,7 +135,7 @@ def _asked(body: Asked) -> Told:
     gate = body.gate
     needed = f"{gate.approvals} of them must agree" if gate.approvals > 1 else ""
     otherwise = f"otherwise: {chosen(gate.otherwise)}"
-    detail = _joined(f"{exactly(gate.impact)} at stake", needed, otherwise)
+    detail = joined(f"{exactly(gate.impact)} at stake", needed, otherwise)
     return Told(at=body.at, title=f"{gate.approvers} asked", detail=detail, tone="warn", until=gate.deadline or None)
 
 
@@ -166,9 +144,7 @@ def _barred(body: Barred) -> Told:
 
 
 def _changed(body: Changed) -> Told:
-    detail = _joined(
-        f"instead of {chosen(body.proposed)}", _quoted(body.reason), "those who had agreed are asked again"
-    )
+    detail = joined(f"instead of {chosen(body.proposed)}", quoted(body.reason), "those who had agreed are asked again")
     return Told(at=body.at, title=f"{by(body.by)} changed it to {chosen(body.choice)}", detail=detail, tone="warn")
 
 
@@ -176,17 +152,17 @@ def _approved(body: Approved) -> Told:
     return Told(
         at=body.at,
         title=f"Approved by {by(body.by)}",
-        detail=_joined(_quoted(body.reason), _waited(body.waited_s)),
+        detail=joined(quoted(body.reason), _waited(body.waited_s)),
         tone="pos",
     )
 
 
 def _endorsed(body: Endorsed) -> Told:
-    return Told(at=body.at, title=f"{by(body.by)} agreed", detail=_joined(_quoted(body.reason), "others must, too"))
+    return Told(at=body.at, title=f"{by(body.by)} agreed", detail=joined(quoted(body.reason), "others must, too"))
 
 
 def _rejected(body: Rejected) -> Told:
-    detail = _joined(_quoted(body.reason), f"instead: {chosen(body.choice)}", _waited(body.waited_s))
+    detail = joined(quoted(body.reason), f"instead: {chosen(body.choice)}", _waited(body.waited_s))
     return Told(at=body.at, title=f"Refused by {by(body.by)}", detail=detail, tone="neg")
 
 
@@ -197,19 +173,19 @@ def _expired(body: Expired) -> Told:
 
 def _escalated(body: Escalated) -> Told:
     why = "nobody had answered" if body.by == _SYSTEM else f"by {body.by}"
-    return Told(at=body.at, title=f"{body.to} asked, too", detail=_joined(why, _quoted(body.reason)), tone="warn")
+    return Told(at=body.at, title=f"{body.to} asked, too", detail=joined(why, quoted(body.reason)), tone="warn")
 
 
 def _questioned(body: Questioned) -> Told:
-    return Told(at=body.at, title=f"{by(body.by)} asked back", detail=_quoted(body.question), tone="warn")
+    return Told(at=body.at, title=f"{by(body.by)} asked back", detail=quoted(body.question), tone="warn")
 
 
 def _replied(body: Replied) -> Told:
-    return Told(at=body.at, title=f"{by(body.by)} replied", detail=_quoted(body.reply), tone="info")
+    return Told(at=body.at, title=f"{by(body.by)} replied", detail=quoted(body.reply), tone="info")
 
 
 def _snoozed(body: Snoozed) -> Told:
-    detail = _joined(_quoted(body.reason), "no reminder")
+    detail = joined(quoted(body.reason), "no reminder")
     return Told(at=body.at, title=f"Snoozed by {by(body.by)}", detail=detail, until=body.until)
 
 
@@ -221,7 +197,7 @@ def _seeded(body: Seeded) -> Told:
 def _notified(body: Notified) -> Told:
     about = _NOTIFIED.get(body.about, body.about)
     if body.failed:
-        detail = _joined(f"over {body.channel}, of {about}", body.failed)
+        detail = joined(f"over {body.channel}, of {about}", body.failed)
         return Told(at=body.at, title=f"{body.to} could not be told", detail=detail, tone="neg")
     return Told(at=body.at, title=f"{body.to} told", detail=f"over {body.channel}, of {about}")
 
@@ -230,25 +206,25 @@ def _stepped(body: Stepped) -> Told:
     tries = f"at try {body.attempt}" if body.attempt > 1 else ""
     if body.attempt == 0:
         got = "" if body.result is None else plain(body.result)
-        return Told(at=body.at, title=f"{title(body.step)}: fine", detail=_joined(f"step {body.position + 1}", got))
-    detail = _joined(f"step {body.position + 1}", _receipt(body.result), tries)
+        return Told(at=body.at, title=f"{title(body.step)}: fine", detail=joined(f"step {body.position + 1}", got))
+    detail = joined(f"step {body.position + 1}", _receipt(body.result), tries)
     return Told(at=body.at, title=f"{title(body.step)}: done", detail=detail, tone="pos")
 
 
 def _signalled(body: Signalled) -> Told:
     payload = "" if body.payload is None else plain(body.payload)
-    detail = _joined(f"by {by(body.by)}", payload)
+    detail = joined(f"by {by(body.by)}", payload)
     return Told(at=body.at, title=f"Signal “{title(body.signal)}” came", detail=detail, tone="info")
 
 
 def _doubted(body: Doubted) -> Told:
     what = title(body.step) if isinstance(body.step, str) else "The action"
-    detail = _joined(body.reason, f"try {body.attempt}", "the world is read back before it is tried again")
+    detail = joined(body.reason, f"try {body.attempt}", "the world is read back before it is tried again")
     return Told(at=body.at, title=f"{what}: in doubt", detail=detail, tone="warn")
 
 
 def _reverting(body: Reverting) -> Told:
-    detail = _joined(body.reason, body.code, "what was done is taken back in reverse order")
+    detail = joined(body.reason, body.code, "what was done is taken back in reverse order")
     return Told(at=body.at, title=f"{title(body.step)}: failed for good", detail=detail, tone="neg")
 
 
@@ -257,31 +233,29 @@ def _halted(body: Halted) -> Told:
 
 
 def _aborted(body: Aborted) -> Told:
-    detail = _joined(_quoted(body.reason), "what was done is taken back")
+    detail = joined(quoted(body.reason), "what was done is taken back")
     return Told(at=body.at, title=f"Ended by {by(body.by)}", detail=detail, tone="warn")
 
 
 def _redriven(body: Redriven) -> Told:
     code = f"with today's code {body.code}" if isinstance(body.code, str) else ""
-    return Told(
-        at=body.at, title=f"Let go on by {by(body.by)}", detail=_joined(_quoted(body.reason), code), tone="info"
-    )
+    return Told(at=body.at, title=f"Let go on by {by(body.by)}", detail=joined(quoted(body.reason), code), tone="info")
 
 
 def _acted(body: Acted) -> Told:
     tries = f"at try {body.attempt}" if body.attempt > 1 else ""
-    receipt = _joined(body.receipt.reference, *(f"{name} {value}" for name, value in body.receipt.detail.items()))
-    return Told(at=body.at, title=f"Done: {title(body.action.name)}", detail=_joined(receipt, tries), tone="pos")
+    receipt = joined(body.receipt.reference, *(f"{name} {value}" for name, value in body.receipt.detail.items()))
+    return Told(at=body.at, title=f"Done: {title(body.action.name)}", detail=joined(receipt, tries), tone="pos")
 
 
 def _undone(body: Undone) -> Told:
     what = f"{title(body.step)}: taken back" if isinstance(body.step, str) else "Taken back"
-    return Told(at=body.at, title=what, detail=_joined(body.reason, body.receipt.reference), tone="neg")
+    return Told(at=body.at, title=what, detail=joined(body.reason, body.receipt.reference), tone="neg")
 
 
 def _failed(body: Failed) -> Told:
     tries = f"at try {body.attempt}" if body.attempt > 1 else ""
-    return Told(at=body.at, title=f"Failed: {body.stage}", detail=_joined(body.reason, body.code, tries), tone="neg")
+    return Told(at=body.at, title=f"Failed: {body.stage}", detail=joined(body.reason, body.code, tries), tone="neg")
 
 
 def _attributed(body: Attributed) -> Told:
@@ -291,36 +265,32 @@ def _attributed(body: Attributed) -> Told:
 
 def _observed(body: Observed) -> Told:
     late = "after the window that was declared" if body.late else ""
-    return Told(at=body.at, title="Outcome came", detail=_joined(plain(body.outcome), late), tone="info")
+    return Told(at=body.at, title="Outcome came", detail=joined(plain(body.outcome), late), tone="info")
 
 
 def _valued(body: Valued) -> Told:
     again = "as a later outcome says" if body.restates else ""
-    detail = _joined(f"{exactly(body.value)} against {exactly(body.baseline)} without it", again)
+    detail = joined(f"{exactly(body.value)} against {exactly(body.baseline)} without it", again)
     tone = "neg" if body.saving.minor < 0 else "pos"
     return Told(at=body.at, title=f"Worth {exactly(body.saving)}", detail=detail, tone=tone)
 
 
-def _published(body: Published) -> Told:
-    return Told(at=body.at, title="Release put into service", detail=_joined(body.release, f"by {by(body.by)}"))
-
-
 def _stopped(body: Stopped) -> Told:
-    return Told(at=body.at, title=f"Stopped by {by(body.by)}", detail=_quoted(body.reason), tone="neg")
+    return Told(at=body.at, title=f"Stopped by {by(body.by)}", detail=quoted(body.reason), tone="neg")
 
 
 def _resuming(body: Resuming) -> Told:
-    detail = _joined(_quoted(body.reason), "a second person must agree")
+    detail = joined(quoted(body.reason), "a second person must agree")
     return Told(at=body.at, title=f"{by(body.by)} wants it to go on", detail=detail, tone="warn")
 
 
 def _resumed(body: Resumed) -> Told:
     title = f"Let go on by {by(body.by)} and {body.first}"
-    return Told(at=body.at, title=title, detail=_quoted(body.reason), tone="pos")
+    return Told(at=body.at, title=title, detail=quoted(body.reason), tone="pos")
 
 
 def _tripped(body: Tripped) -> Told:
-    detail = _joined(_count(body.failures, "failure") + " in a row", body.reason, "calls are held back")
+    detail = joined(_count(body.failures, "failure") + " in a row", body.reason, "calls are held back")
     return Told(at=body.at, title=f"{body.destination} is away", detail=detail, tone="neg")
 
 
@@ -356,22 +326,14 @@ TOLD: Final[Mapping[type[Body], Callable[[Any], Told]]] = {
     Attributed: _attributed,
     Observed: _observed,
     Valued: _valued,
-    Published: _published,
     Stopped: _stopped,
     Resuming: _resuming,
     Resumed: _resumed,
     Tripped: _tripped,
     Restored: _restored,
+    **RELEASES,
 }
 """How each kind of entry is told."""
-
-
-def _joined(*parts: str) -> str:
-    return " · ".join(part for part in parts if part)
-
-
-def _quoted(text: str) -> str:
-    return f"“{text}”" if text else ""
 
 
 def _count(number: int, what: str) -> str:

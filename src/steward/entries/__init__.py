@@ -20,7 +20,7 @@ from steward.entries.effects import (
     Stepped,
     Undone,
 )
-from steward.entries.governance import Published, Restored, Resumed, Resuming, Stopped, Tripped
+from steward.entries.governance import Restored, Resumed, Resuming, Stopped, Tripped
 from steward.entries.later import Later
 from steward.entries.people import (
     Approved,
@@ -37,6 +37,7 @@ from steward.entries.people import (
     Seeded,
     Snoozed,
 )
+from steward.entries.releases import Distrusted, Launched, Promoted, Proposed, Published, RolledBack, Shadowed
 from steward.entries.worth import Attributed, Observed, Valued
 from steward.records import Record
 
@@ -68,7 +69,13 @@ Body = (
     | Attributed
     | Observed
     | Valued
+    | Proposed
     | Published
+    | Launched
+    | Shadowed
+    | Promoted
+    | RolledBack
+    | Distrusted
     | Restored
     | Resumed
     | Resuming
@@ -89,6 +96,7 @@ __all__ = [
     "Barred",
     "Body",
     "Changed",
+    "Distrusted",
     "Doubted",
     "Endorsed",
     "Escalated",
@@ -96,8 +104,11 @@ __all__ = [
     "Failed",
     "Halted",
     "Later",
+    "Launched",
     "Notified",
     "Observed",
+    "Promoted",
+    "Proposed",
     "Published",
     "Questioned",
     "Redriven",
@@ -107,7 +118,9 @@ __all__ = [
     "Resumed",
     "Resuming",
     "Reverting",
+    "RolledBack",
     "Seeded",
+    "Shadowed",
     "Signalled",
     "Snoozed",
     "Stepped",

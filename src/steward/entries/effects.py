@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType
 
 from steward.entries.later import Later
-from steward.records import ActionFacts, Receipt
+from steward.records import ActionFacts, Receipt, RolloutFacts
 
 _EXAMPLE: Final = MappingProxyType(
     {"decision_id": UUID(int=1), "decision": "pay.release", "at": datetime(2026, 1, 1, tzinfo=UTC)}
@@ -50,6 +50,8 @@ class Undone(Later, frozen=True, kw_only=True, tag="undone", forbid_unknown_fiel
 class Failed(Later, frozen=True, kw_only=True, tag="failed", forbid_unknown_fields=True):
     """A stage failed for good; ``stage`` is the loop's verb.
 
+    Where it is about to be decided, ``release`` says by what, and ``rollout`` for which arm of one.
+
     Example:
         >>> Failed(**_EXAMPLE,
         ...     stage="act", code="action-timeout", reason="no answer within 30 s", attempt=5).stage
@@ -60,6 +62,8 @@ class Failed(Later, frozen=True, kw_only=True, tag="failed", forbid_unknown_fiel
     code: str
     reason: str
     attempt: int = 1
+    release: str | UnsetType = UNSET
+    rollout: RolloutFacts | UnsetType = UNSET
 
 
 class Stepped(Later, frozen=True, kw_only=True, tag="stepped", forbid_unknown_fields=True):
@@ -120,6 +124,8 @@ class Reverting(Later, frozen=True, kw_only=True, tag="reverting", forbid_unknow
     code: str
     reason: str
     attempt: int = 1
+    release: str | UnsetType = UNSET
+    rollout: RolloutFacts | UnsetType = UNSET
 
 
 class Halted(Later, frozen=True, kw_only=True, tag="halted", forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The entries that concern no single decision's run: releases, the stop switch, breakers."""
+"""The entries that concern no single decision's run: the stop switch and breakers. Releases: :mod:`.releases`."""
 
 from __future__ import annotations
 
@@ -8,27 +8,11 @@ from typing import Final
 from uuid import UUID
 
 from steward.entries.later import Later
-from steward.records import EntryBody
 
 _EXAMPLE: Final = MappingProxyType(
     {"decision_id": UUID(int=1), "decision": "pay.release", "at": datetime(2026, 1, 1, tzinfo=UTC)}
 )
 """What the examples below have in common."""
-
-
-class Published(EntryBody, frozen=True, kw_only=True, tag="published", forbid_unknown_fields=True):
-    """A release was put into service; ``description`` is the declaration in plain data.
-
-    Example:
-        >>> Published(**_EXAMPLE,
-        ...     release="pay.release@ab", description={"owner": "payments"}).release
-        'pay.release@ab'
-    """
-
-    at: datetime
-    release: str
-    description: dict[str, object]
-    by: str = "system"
 
 
 class Stopped(Later, frozen=True, kw_only=True, tag="stopped", forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,14 +18,21 @@ from steward.models.port import LoadedModel
 from steward.records import Record
 
 
-def attribute(prepared: Mapping[str, Prepared], entries: Sequence[Entry], at: datetime) -> list[Draft]:
-    """Return an ``attributed`` entry for each decided entry that waits for one and whose model is loaded."""
+def attribute(find: Callable[[Record], Prepared | None], entries: Sequence[Entry], at: datetime) -> list[Draft]:
+    """Return an ``attributed`` entry for each decided entry that waits for one and whose model is loaded.
+
+    Args:
+        find: Returns what decided a record, if it is still loaded and its attribution is deferred.
+        entries: Some of the ledger's.
+        at: When they are computed.
+    """
     drafts: list[Draft] = []
     for entry in entries:
         record = body_of(entry)
-        if not isinstance(record, Record) or record.decision not in prepared or record.attribution is not UNSET:
+        if not isinstance(record, Record) or record.attribution is not UNSET:
             continue
-        model = _model(prepared[record.decision], record)
+        prepared = find(record)
+        model = None if prepared is None else _model(prepared, record)
         if model is None:
             continue
         row = row_of(Features(record.features), model.inputs)

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from msgspec import UNSET, UnsetType
 
 from steward.decision.contract import Contract
 from steward.decision.decision import Decision
-from steward.decision.fingerprint import digest, source_hash
+from steward.decision.fingerprint import source_hash
+from steward.decision.model import Attribution
 from steward.decision.stream import Stream
 from steward.features.online import OnlineFeatures
+from steward.loop.calibrate import Find, as_recorded, calibrated, through_calibrators, untaught
 from steward.loop.choose import Choose, chooser
+from steward.loop.explain import Explaining, explaining
 from steward.loop.featurize import Featurize, featurizer
 from steward.loop.gate import SYSTEM, Weigh, weigher
 from steward.loop.observe import joiner
 from steward.loop.predict import Predict, predictor
 from steward.loop.receive import Receive, receiver
 from steward.models.port import LoadedModel
+from steward.records import Record, RolloutFacts
+from steward.releases.release import Release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,51 +33,69 @@ class Prepared:
     """One decision with its stages bound to its models and feature state.
 
     Attributes:
-        release: Names declaration and models together: ``<decision>@<16 hex digits>``.
+        made_of: The release: declaration, models and whatever else decides, by their digests.
+        predict_as: Predicts as ``predict``, but calibrated as it was when a record was made.
         own_stream: The stream that the decision's own events are part of, if its features read one.
         author: Who published the release, as far as is known.
         topics: The bus topics whose messages ask for this decision.
+        explaining: When its answers are explained here, and what that costs.
+        rollout: The arm of a rollout that it decides for; it stands in each record.
+        development: Set where nobody has to sign or agree to a release; it stands in each record.
     """
 
     decision: Decision[Any, Any, Any]
     models: Mapping[str, LoadedModel]
-    release: str
+    made_of: Release
     policy_hash: str
     author: str
     contract: Contract[Any]
     receive: Receive
     featurize: Featurize
     predict: Predict
+    predict_as: Callable[[Record], Predict]
     choose: Choose
     weigh: Weigh | None
     outcome_key: Callable[[Any], str] | None
     own_stream: Stream | None
     topics: frozenset[str]
+    explaining: Explaining = Explaining()  # noqa: RUF009 - frozen
+    rollout: RolloutFacts | UnsetType = UNSET
+    development: bool | UnsetType = UNSET
+
+    @cached_property
+    def release(self) -> str:
+        """What records call the release: ``<decision>@<16 hex digits>``."""
+        return self.made_of.name
 
 
-def prepare(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedModel], online: OnlineFeatures) -> Prepared:
-    """Bind a decision to its loaded models and to the runtime's feature state."""
+def prepare(
+    decision: Decision[Any, Any, Any],
+    models: Mapping[str, LoadedModel],
+    online: OnlineFeatures,
+    find: Find | None = None,
+) -> Prepared:
+    """Bind a decision to its loaded models, to the runtime's feature state and to what was learnt from outcomes."""
     contract = decision.contract
     own = [w.stream for w in decision.windows if Contract.of(w.stream.contract) == contract]
+    find = find or untaught(decision).facts
+    explained = explaining(decision, models)
+    inline = explained.when is Attribution.INLINE
+    predict = predictor(decision, through_calibrators(decision, models), inline=inline)
     return Prepared(
         decision=decision,
         models=models,
-        release=release_of(decision, models),
+        made_of=Release.of(decision, {name: model.digest for name, model in models.items()}),
         policy_hash=source_hash(decision.policy),
         author=SYSTEM,
         contract=contract,
         receive=receiver(contract),
         featurize=featurizer(decision, online),
-        predict=predictor(decision, models),
+        predict=calibrated(decision, predict, find),
+        predict_as=lambda record: calibrated(decision, predict, as_recorded(record, find)),
         choose=chooser(decision),
         weigh=weigher(decision),
         outcome_key=joiner(decision),
         own_stream=own[0] if own else None,
         topics=frozenset({contract.name, *(stream.name for stream in own)}),
+        explaining=explained,
     )
-
-
-def release_of(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedModel]) -> str:
-    """Return the name of declaration and models together."""
-    parts = [decision.fingerprint, {name: model.digest for name, model in models.items()}]
-    return f"{decision.name}@{digest(parts)[7:23]}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,8 @@ from steward.loop.receive import Incoming, provenance
 from steward.loop.seeded import seeded
 from steward.records import PolicyFacts, Prediction, Record, Status
 
+Pick = Callable[[Any, str], Prepared]
+"""Says which release decides an event, where several have a share; takes the event and its id."""
 Observe = Callable[[Any, Incoming, str, datetime], None]
 """Shows an event of a decision's own stream to the feature state before it is featurized."""
 
@@ -52,8 +55,9 @@ class Answer(Struct, frozen=True):
 
 
 class Work(Struct):
-    """One event on its way through the stages; ``failed`` names the stage that stopped it."""
+    """One event on its way through the stages, by one release; ``failed`` names the stage that stopped it."""
 
+    prepared: Prepared
     incoming: Incoming
     run_id: UUID
     event_id: str
@@ -80,13 +84,17 @@ class Work(Struct):
             self.error.__cause__ = error
 
 
-def begin(prepared: Prepared, incoming: Incoming, clock: Clock, observe: Observe | None = None) -> Work:
-    """Receive and featurize one event, at the moment it is known."""
+def begin(
+    prepared: Prepared, incoming: Incoming, clock: Clock, observe: Observe | None = None, pick: Pick | None = None
+) -> Work:
+    """Receive and featurize one event, at the moment it is known; ``pick`` may give it to another release."""
     run_id = clock.new_id()
-    work = Work(incoming, run_id, incoming.event_id or str(run_id))
+    work = Work(prepared, incoming, run_id, incoming.event_id or str(run_id))
     stage = "receive"
     try:
         work.event = event = prepared.receive(incoming)
+        if pick is not None:
+            work.prepared = prepared = pick(event, work.event_id)
         stage = "featurize"
         at = incoming.event_time or clock.now()
         if observe is not None:
@@ -97,15 +105,26 @@ def begin(prepared: Prepared, incoming: Incoming, clock: Clock, observe: Observe
     return work
 
 
-async def finish(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
+async def finish(works: Sequence[Work], clock: Clock) -> None:
     """Predict, choose and weigh a batch; each work gets its record or its error, and the entries that say so."""
     alive = [work for work in works if work.error is None]
     if alive:
-        await _decide(prepared, alive, clock)
+        first = alive[0].prepared
+        if all(work.prepared is first for work in alive):
+            await _decide(first, alive, clock)
+        else:
+            await asyncio.gather(*(_decide(prepared, group, clock) for prepared, group in _by_release(alive)))
     for work in works:
         # What does not fit its contract never became an event: its sender is told, the ledger is not.
         if work.error is not None and not isinstance(work.error, ContractError):
-            work.drafts = (_failed(prepared, work, clock.now()),)
+            work.drafts = (_failed(work.prepared, work, clock.now()),)
+
+
+def _by_release(works: Sequence[Work]) -> Iterable[tuple[Prepared, list[Work]]]:
+    groups: dict[int, tuple[Prepared, list[Work]]] = {}
+    for work in works:
+        groups.setdefault(id(work.prepared), (work.prepared, []))[1].append(work)
+    return groups.values()
 
 
 async def _decide(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
@@ -165,15 +184,22 @@ def _record(prepared: Prepared, work: Work, prediction: Prediction[Any], choice:
         prediction=UNSET if prediction.value is None else prediction.value,
         confidence=UNSET if prediction.confidence is None else prediction.confidence,
         interval=prediction.interval or UNSET,
+        probabilities=UNSET if prediction.probabilities is None else dict(prediction.probabilities),
+        labels=UNSET if prediction.labels is None else prediction.labels,
+        calibration=prediction.calibration or UNSET,
         attribution=UNSET if prediction.attribution is None else dict(prediction.attribution),
         model_id=prediction.model_id or UNSET,
         model_version=prediction.model_version or UNSET,
         model_hash=prediction.model_hash or UNSET,
+        serving=prediction.serving or UNSET,
         gate=gate,
         action=UNSET if decision.action is None else facts(decision, work.run_id),
         expected_value=expected_value(decision, features, prediction, value) or UNSET,
+        cost=prediction.cost or UNSET,
         outcome_key=prepared.outcome_key(work.event) if prepared.outcome_key else UNSET,
         context=UNSET if incoming.context is None else dict(incoming.context),
+        rollout=prepared.rollout,
+        development=prepared.development,
         provenance=provenance(incoming, prepared.contract, work.event_id),
     )
 
@@ -187,5 +213,7 @@ def _failed(prepared: Prepared, work: Work, now: datetime) -> Draft:
         stage=work.failed,
         code=work.error.code,
         reason=f"{work.error} (event {work.event_id} of {work.incoming.source})",
+        release=prepared.release,
+        rollout=prepared.rollout,
     )
     return Draft("failed", work.run_id, encode(body))

@@ -18,6 +18,7 @@ from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
 from steward.loop.run import Answer, Observe, Work, begin, finish
 from steward.runtime.journal import Journal
+from steward.runtime.lineups import Lineups
 
 DIRECT = "direct/"
 """Put before the sources of events that were decided already; on the bus they are history, not questions."""
@@ -32,7 +33,7 @@ class Decider:
     """Decides batches of one decision and commits them.
 
     Args:
-        prepared: The decisions, ready to run.
+        lineups: Which releases decide, ready to run.
         journal: Where entries are written.
         online: The feature state; events of a decision's own stream are shown to it.
         clock: Time and ids.
@@ -44,23 +45,28 @@ class Decider:
 
     def __init__(
         self,
-        prepared: Mapping[str, Prepared],
+        lineups: Lineups,
         journal: Journal,
         online: OnlineFeatures,
         clock: Clock,
         restore: Callable[[], Awaitable[object]],
     ) -> None:
-        self._prepared, self._journal, self._online, self._clock = prepared, journal, online, clock
+        self._lineups, self._journal, self._online, self._clock = lineups, journal, online, clock
         self._restore = restore
-        self._observers = {name: self._observer(p) for name, p in prepared.items()}
+        self._observers = {name: self._observer(p) for name, p in lineups.items()}
         self._under_way: dict[UUID, Callable[[], object]] = {}
         self._doubts = self._trusted = 0
         self.settled = 0
         self._restoring = asyncio.Lock()
 
-    def begin(self, prepared: Prepared, incoming: Incoming) -> Work:
-        """Receive and featurize one event now."""
-        return begin(prepared, incoming, self._clock, self._observers[prepared.decision.name])
+    def begin(self, name: str, incoming: Incoming) -> Work:
+        """Receive and featurize one event now, by the release that has it."""
+        lineup = self._lineups.of(name)
+        return begin(lineup.champion, incoming, self._clock, self._observers[name], lineup.pick)
+
+    def refusal(self, name: str) -> EngineError | None:
+        """Return why a decision may not be taken by anything that is here; ``None`` if it may."""
+        return self._lineups.of(name).refusal
 
     def doubt(self) -> None:
         """Let nothing begin before the feature state was brought back, as it saw what may not have been written."""
@@ -88,51 +94,54 @@ class Decider:
         for observe in self._under_way.values():
             observe()
 
-    async def finish(self, prepared: Prepared, works: Sequence[Work]) -> list[Draft]:
+    async def finish(self, works: Sequence[Work]) -> list[Draft]:
         """Decide what was begun and return the entries."""
-        await finish(prepared, works, self._clock)
+        await finish(works, self._clock)
         return [draft for work in works for draft in work.drafts]
 
-    async def batch(self, prepared: Prepared, batch: Sequence[Incoming]) -> list[Answer | StewardError]:
+    async def batch(self, name: str, batch: Sequence[Incoming]) -> list[Answer | StewardError]:
         """Decide a batch and return each answer once it is durable, or what stopped it."""
+        lineup = self._lineups.of(name)
+        if lineup.refusal is not None:
+            return [lineup.refusal] * len(batch)
         try:
             basis = await self.basis()
         except EngineError as error:
             return [error] * len(batch)
-        works = [self._begin_alone(prepared, incoming) for incoming in batch]
-        await finish(prepared, works, self._clock)
+        works = [self._begin_alone(name, incoming) for incoming in batch]
+        await finish(works, self._clock)
         loose = [work for work in works if work.incoming.key is None]
         if len(loose) == len(works):
-            await self._commit(prepared, loose, basis)
+            await self._commit(lineup.champion, loose, basis)
         else:
             # A taken key must fail its own run only; commits that wait together still share one sync.
             alone = [[work] for work in works if work.incoming.key is not None]
-            await asyncio.gather(*(self._commit(prepared, group, basis) for group in (loose, *alone)))
+            await asyncio.gather(*(self._commit(lineup.champion, group, basis) for group in (loose, *alone)))
         return [self._answer(work) for work in works]
 
     async def tick(
-        self, prepared: Prepared, incoming: Incoming, cursors: Mapping[str, int], unmade: Exception | None = None
+        self, name: str, incoming: Incoming, cursors: Mapping[str, int], unmade: Exception | None = None
     ) -> None:
         """Decide one tick and move its schedule on in the same commit; ``unmade`` is why there is no event."""
-        basis = await self.basis()
+        basis, lineup = await self.basis(), self._lineups.of(name)
         if unmade is None:
-            work = self._begin_alone(prepared, incoming)
+            work = self._begin_alone(name, incoming)
         else:
-            work = Work(incoming, self._clock.new_id(), incoming.event_id or "")
+            work = Work(lineup.champion, incoming, self._clock.new_id(), incoming.event_id or "")
             work.stop("receive", unmade)
         if isinstance(work.error, ContractError):  # there is no sender to be told, but the decision's own code
             work.stop("receive", DeclarationError(str(work.error), fix="mend it", field="schedule.make"))
-        await finish(prepared, [work], self._clock)
-        await self._commit(prepared, [work], basis, cursors)
+        await finish([work], self._clock)
+        await self._commit(lineup.champion, [work], basis, cursors)
         if isinstance(work.error, Conflict):  # decided before a crash; only the position was lost
             await self._journal.append(Commit(cursors=cursors))
         elif isinstance(work.error, EngineError) and work.failed == "commit":
             raise work.error
 
-    def _begin_alone(self, prepared: Prepared, incoming: Incoming) -> Work:
+    def _begin_alone(self, name: str, incoming: Incoming) -> Work:
         """Begin an event that no consumer's position stands for."""
-        work = self.begin(prepared, incoming)
-        observe = self._observers[prepared.decision.name]
+        work = self.begin(name, incoming)
+        observe = self._observers[name]
         if observe is not None and work.event is not None and work.failed != "featurize":
             at = incoming.event_time or self._clock.now()
             self._under_way[work.run_id] = lambda: observe(work.event, incoming, work.event_id, at)

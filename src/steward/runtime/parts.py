@@ -5,45 +5,48 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from steward.access.guard import Guard
 from steward.bus.consumer import Consumer
 from steward.bus.port import Bus
 from steward.clock import Clock
+from steward.decision.checks import nearest
 from steward.decision.decision import Decision
 from steward.decision.model import Attribution
 from steward.decision.stream import AT_REACH, WindowFeature
-from steward.entries import Published
-from steward.errors import Conflict, DeclarationError, EngineError
+from steward.errors import DeclarationError, EngineError
 from steward.features.online import AT_SLACK, OnlineFeatures
 from steward.insight.views import Views
-from steward.ledger.port import Commit, Draft, Ledger
-from steward.ledger.run import body_of
+from steward.ledger.port import Commit, Ledger
 from steward.loop.agenda import Agenda
 from steward.loop.attribute import attribute
-from steward.loop.prepare import Prepared, prepare
+from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
 from steward.loop.run import Answer
-from steward.models.registry import FolderRegistry, Registry
+from steward.models.registry import Registry
+from steward.records import Record
 from steward.runtime.access import open_guard
 from steward.runtime.acting import Acting, open_acting
 from steward.runtime.admission import Admission
 from steward.runtime.answers import Answers
+from steward.runtime.calibrations import Calibrations
 from steward.runtime.channels import open_notifier
 from steward.runtime.decider import Decider
-from steward.runtime.engines import ledger_path, open_bus, open_ledger, views_path
+from steward.runtime.engines import ledger_path, open_bus, open_ledger, open_registry, views_path
 from steward.runtime.follow import Follow
 from steward.runtime.gather import Gather
 from steward.runtime.journal import Journal
+from steward.runtime.lineups import Lineups
 from steward.runtime.notify import Notifier
 from steward.runtime.outcomes import Outcomes
+from steward.runtime.publishing import Publishing
 from steward.runtime.pump import Pump, topics_of
+from steward.runtime.release_log import ReleaseLog
+from steward.runtime.rollouts import Rollouts
 from steward.runtime.settings import Settings
 from steward.runtime.snapshot import Snapshots, cursor_name
 from steward.runtime.stops import Stops
@@ -107,7 +110,10 @@ class Parts:
     bus: Bus
     registry: Registry
     views: Views
-    prepared: Mapping[str, Prepared]
+    lineups: Lineups
+    releases: ReleaseLog
+    publishing: Publishing
+    rollouts: Rollouts
     journal: Journal
     guard: Guard
     decider: Decider
@@ -120,6 +126,7 @@ class Parts:
     follow: Follow
     ticks: Ticks
     snapshots: Snapshots
+    calibrations: Calibrations
     gathers: Mapping[str, Gather[Incoming, Answer]]
     admission: Admission
     notifier: Notifier | None = None
@@ -129,7 +136,14 @@ class Parts:
         for consumer in self.consumers:
             if moved := await consumer.step():
                 return moved
-        works = [self.ticks.step, self.follow.step, self.acting.outages.step, self.outcomes.step, self.attribute]
+        works = [
+            self.ticks.step,
+            self.follow.step,
+            self.acting.outages.step,
+            self.outcomes.step,
+            self.calibrations.step,
+            self.attribute,
+        ]
         if self.notifier is not None:
             works.append(self.notifier.step)
         for work in works:
@@ -139,22 +153,26 @@ class Parts:
 
     async def attribute(self) -> int:
         """Compute deferred attributions; return how many entries were looked at."""
-        deferred = {n: p for n, p in self.prepared.items() if p.decision.attribution is Attribution.DEFERRED}
-        if not deferred:
+        if not any(p.explaining.when is Attribution.DEFERRED for p in self.lineups.values()):
             return 0
         start = await self.ledger.cursor(_ATTRIBUTIONS)
         entries = await self.ledger.read(start, 500)
         if not entries:
             return 0
         decided = [entry for entry in entries if entry.kind == "decided"]
-        drafts = attribute(deferred, decided, self.clock.now())
+        drafts = attribute(self._deferred, decided, self.clock.now())
         await self.journal.append(Commit(entries=drafts, cursors={_ATTRIBUTIONS: entries[-1].index + 1}))
         return len(entries)
+
+    def _deferred(self, record: Record) -> Prepared | None:
+        """Return what decided a record, if it is to be explained and is still here."""
+        found = self.lineups.loaded(record.release) or self.lineups.get(record.decision)
+        return found if found is not None and found.explaining.when is Attribution.DEFERRED else None
 
     def live_work(self) -> Sequence[Callable[[], Awaitable[Any]]]:
         """Return the endless jobs of a live process."""
         jobs: list[Callable[[], Awaitable[Any]]] = [consumer.run for consumer in self.consumers]
-        declared = [prepared.decision for prepared in self.prepared.values()]
+        declared = [prepared.decision for prepared in self.lineups.values()]
         if any(decision.schedule for decision in declared):
             jobs.append(lambda: self._repeat(self.ticks.step, self.ticks.next_due))
         if any(decision.gate or decision.action for decision in declared):
@@ -162,7 +180,9 @@ class Parts:
             jobs.append(lambda: self._repeat(self.acting.outages.step))
         if any(decision.economics for decision in declared):
             jobs.append(lambda: self._repeat(self.outcomes.step, rest=_REST))
-        if any(decision.attribution is Attribution.DEFERRED for decision in declared):
+        if any(decision.calibration for decision in declared):
+            jobs.append(lambda: self._repeat(self.calibrations.step, rest=_REST))
+        if any(prepared.explaining.when is Attribution.DEFERRED for prepared in self.lineups.values()):
             jobs.append(lambda: self._repeat(self.attribute, rest=_REST))
         if (notifier := self.notifier) is not None:
             jobs.append(lambda: self._repeat(notifier.begin, notifier.next_due))
@@ -214,6 +234,7 @@ class Parts:
             await self.clock.sleep_until(self.clock.now() + timedelta(seconds=self.settings.snapshot_every_s))
             with suppress(EngineError):  # a full disk is met by the ledger too, which says so
                 await self.snapshots.save()
+                await self.calibrations.save()
 
 
 async def assemble(
@@ -224,18 +245,24 @@ async def assemble(
     ledger: Ledger | None = None,
     *,
     former: Sequence[Decision[Any, Any, Any]] = (),
+    challengers: Sequence[Decision[Any, Any, Any]] = (),
 ) -> Parts:
     """Open everything; what was opened is closed again if a later part fails."""
-    _refuse_twins(decisions)
-    registry = registry or FolderRegistry(settings.path(settings.registry))
-    loaded = {d.name: {m.name: registry.load(m) for m in d.models} for d in decisions}
-    online = _online([window for d in decisions for window in d.windows])
-    prepared = {d.name: prepare(d, loaded[d.name], online) for d in decisions}
+    registry = registry or open_registry(settings)
+    online = _online([window for d in (*decisions, *challengers) for window in d.windows])
+    calibrations = Calibrations(_beside(settings, ".calibrations"))
+    lineups = Lineups(_by_name(decisions, challengers), registry, online, clock, find=calibrations.find)
     ledger = ledger or await open_ledger(settings.ledger, settings, clock)
     try:
-        prepared = {name: await _with_author(each, ledger, settings) for name, each in prepared.items()}
         parts = await _wired(
-            prepared, former=former, online=online, ledger=ledger, settings=settings, clock=clock, registry=registry
+            lineups,
+            calibrations=calibrations,
+            former=[*former, *challengers],
+            online=online,
+            ledger=ledger,
+            settings=settings,
+            clock=clock,
+            registry=registry,
         )
         await _restore(parts)
     except BaseException:
@@ -245,8 +272,9 @@ async def assemble(
 
 
 async def _wired(
-    prepared: Mapping[str, Prepared],
+    lineups: Lineups,
     *,
+    calibrations: Calibrations,
     former: Sequence[Decision[Any, Any, Any]],
     online: OnlineFeatures,
     ledger: Ledger,
@@ -255,21 +283,23 @@ async def _wired(
     registry: Registry,
 ) -> Parts:
     """Make each part and hand it what it knows."""
-    declared = {name: each.decision for name, each in prepared.items()}
+    declared = {name: each.decision for name, each in lineups.items()}
     agenda = Agenda()
     journal = Journal(ledger, agenda)
+    releases = ReleaseLog(journal, lineups, clock)
+    publishing = Publishing(releases, lineups, publisher=settings.publisher)
     views = Views(views_path(settings))
     bus = await open_bus(settings.bus, settings, ledger)
     journal.wake = bus.wake
-    snapshots = Snapshots(online, ledger, _features_path(settings))
+    snapshots = Snapshots(online, ledger, _beside(settings, ".features"))
     outcomes = Outcomes(declared, journal, views, clock)
     stops = Stops(journal, declared, clock)
     answers = Answers(journal, declared, clock, stops.is_stopped)
     acting = open_acting(journal, list(declared.values()), former, clock, stops)
-    decider = Decider(prepared, journal, online, clock, snapshots.restore)
+    decider = Decider(lineups, journal, online, clock, snapshots.restore)
     pumps = {
         name: Pump(topic, decider=decider, outcomes=outcomes, online=online, clock=clock)
-        for name, topic in topics_of(prepared.values()).items()
+        for name, topic in topics_of(lineups.values()).items()
     }
     snapshots.pumps, snapshots.observe_again = pumps, decider.observe_again
     snapshots.settled = lambda: decider.settled
@@ -280,7 +310,10 @@ async def _wired(
         bus=bus,
         registry=registry,
         views=views,
-        prepared=prepared,
+        lineups=lineups,
+        releases=releases,
+        publishing=publishing,
+        rollouts=Rollouts(releases, publishing, lineups),
         journal=journal,
         guard=await open_guard(settings, ledger, journal, clock),
         decider=decider,
@@ -293,16 +326,19 @@ async def _wired(
         stops=stops,
         acting=acting,
         follow=Follow(journal, declared, clock, workflow=acting.workflow, remind=answers.remind, holds=stops.holds),
-        ticks=Ticks(prepared, ledger, clock, decider.tick),
+        ticks=Ticks(lineups, ledger, clock, decider.tick, decider.refusal),
         snapshots=snapshots,
-        gathers={name: _gather(decider, ready, settings) for name, ready in prepared.items()},
+        calibrations=calibrations,
+        gathers={name: _gather(decider, name, settings) for name in lineups},
         admission=_admission(settings, clock),
     )
 
 
 async def _restore(parts: Parts) -> None:
     """Bring everything that is kept in memory to where the ledger is."""
+    await parts.publishing.open()
     await parts.snapshots.restore()
+    await parts.calibrations.open(parts.ledger)
     await parts.views.catch_up(parts.ledger)
     await parts.outcomes.open()
     await parts.ticks.open()
@@ -310,60 +346,35 @@ async def _restore(parts: Parts) -> None:
     parts.notifier = await open_notifier(parts.settings, parts.journal, _declared(parts), parts.clock)
     parts.acting.workflow.begins_at = await parts.ledger.size()
     parts.follow.inherit(parts.views.unfinished())
-    for prepared in parts.prepared.values():
-        await _publish(parts, prepared, parts.clock.now())
 
 
 def _declared(parts: Parts) -> Mapping[str, Decision[Any, Any, Any]]:
-    return {name: prepared.decision for name, prepared in parts.prepared.items()}
+    return {name: prepared.decision for name, prepared in parts.lineups.items()}
 
 
-async def _publish(parts: Parts, prepared: Prepared, now: datetime) -> None:
-    """Write down a release the first time that it is put into service."""
-    body = Published(
-        decision_id=parts.clock.new_id(),
-        decision=prepared.decision.name,
-        at=now,
-        release=prepared.release,
-        description=prepared.decision.description,
-        by=prepared.author,
-    )
-    key = published_key(prepared.release)
-    if await parts.ledger.by_key(key) is None:
-        draft = Draft("published", body.decision_id, msgspec.json.encode(body), key)
-        try:
-            await parts.journal.append(Commit(entries=(draft,)))
-        except Conflict:
-            return  # another process has just published the same release
-
-
-async def _with_author(prepared: Prepared, ledger: Ledger, settings: Settings) -> Prepared:
-    """Say who published the release: who did so first, or whoever does so now."""
-    entry = await ledger.by_key(published_key(prepared.release))
-    body = None if entry is None else body_of(entry)
-    return replace(prepared, author=body.by if isinstance(body, Published) else settings.publisher)
-
-
-def published_key(release: str) -> str:
-    """Return the key of the one entry that says who published a release.
-
-    Example:
-        >>> published_key("pay.release@ab")
-        'published:pay.release@ab'
-    """
-    return f"published:{release}"
-
-
-def _refuse_twins(decisions: Sequence[Decision[Any, Any, Any]]) -> None:
+def _by_name(
+    decisions: Sequence[Decision[Any, Any, Any]], challengers: Sequence[Decision[Any, Any, Any]]
+) -> Mapping[str, Sequence[Decision[Any, Any, Any]]]:
+    """Return the declarations of each decision: its own, then its challengers."""
     names = [decision.name for decision in decisions]
     for name in names:
         if names.count(name) > 1:
-            raise DeclarationError(f"two decisions are named {name!r}", fix="rename one of them", field="name")
+            raise DeclarationError(
+                f"two decisions are named {name!r}",
+                fix="rename one of them, or let one be a challenger: Runtime.open(..., challengers=[...])",
+                field="name",
+            )
+    for challenger in challengers:
+        if challenger.name not in names:
+            raise DeclarationError(
+                f"{challenger.name!r} challenges nothing", fix=nearest(challenger.name, names), field="challengers"
+            )
+    return {own.name: [own, *(each for each in challengers if each.name == own.name)] for own in decisions}
 
 
-def _gather(decider: Decider, prepared: Prepared, settings: Settings) -> Gather[Incoming, Answer]:
+def _gather(decider: Decider, name: str, settings: Settings) -> Gather[Incoming, Answer]:
     def work(batch: Sequence[Incoming]) -> Awaitable[Sequence[Answer | Exception]]:
-        return decider.batch(prepared, batch)
+        return decider.batch(name, batch)
 
     return Gather(work, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
 
@@ -377,6 +388,7 @@ def _online(windows: Sequence[WindowFeature]) -> OnlineFeatures:
     return OnlineFeatures(windows, at_slack=AT_REACH if any(window.at for window in windows) else AT_SLACK)
 
 
-def _features_path(settings: Settings) -> Path | None:
+def _beside(settings: Settings, ending: str) -> Path | None:
+    """Return the file beside the ledger's with this ending; ``None`` if it is in no file."""
     path = ledger_path(settings)
-    return None if path is None else path.with_name(path.name + ".features")
+    return None if path is None else path.with_name(path.name + ending)

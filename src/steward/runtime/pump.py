@@ -102,6 +102,7 @@ class Pump:
 
     async def handle(self, batch: Sequence[StoredMessage]) -> Commit:
         """Return everything that a batch of messages causes; poisoned ones become dead letters."""
+        self._refuse()
         if self._batch and batch[0].offset <= self._batch[-1].offset:
             # Its commit failed, so it is asked again; but the feature state has seen what came after.
             self._batch = []
@@ -116,7 +117,7 @@ class Pump:
             try:
                 self.observe(message)
                 for prepared in self._asked_by(message):
-                    work = self._decider.begin(prepared, Incoming.of(message))
+                    work = self._decider.begin(prepared.decision.name, Incoming.of(message))
                     begun.setdefault(prepared.decision.name, (prepared, []))[1].append((stored, work))
                 for decision in self.topic.tells:
                     commit, _ = await self._outcomes.entries(
@@ -133,7 +134,7 @@ class Pump:
             except StewardError as error:
                 caused.append(self._letter(stored, error))
         for prepared, works in begun.values():
-            drafts += await self._decider.finish(prepared, [work for _, work in works])
+            drafts += await self._decider.finish([work for _, work in works])
             caused += [self._letter(stored, work.error) for stored, work in works if work.error is not None]
             if prepared.own_stream is not None and prepared.own_stream.name != self.topic.name:
                 caused += self._decider.own_messages(prepared, [work for _, work in works])
@@ -166,6 +167,12 @@ class Pump:
                 f"sources that begin with {DIRECT!r} are Steward's own", fix="name another source", field="source"
             )
         self.topic.contract.decode(message.data, version=message.version)
+
+    def _refuse(self) -> None:
+        """Let everything wait on the bus, where nothing is lost, while something may not be decided."""
+        for prepared in self.topic.asks:
+            if (refusal := self._decider.refusal(prepared.decision.name)) is not None:
+                raise refusal
 
     def _letter(self, stored: StoredMessage, error: Exception) -> Message:
         return dead_letter(stored, error, consumer=self.topic.name, at=self._clock.now())

@@ -29,6 +29,7 @@ from steward.models.registry import Registry
 from steward.records import Money, Record
 from steward.runtime.decider import event_time, message_id
 from steward.runtime.pump import Topic, topics_of
+from steward.runtime.relearning import Relearning
 from steward.runtime.ticks import TIMER
 
 _PAGE = 500
@@ -102,15 +103,19 @@ async def replay(
         progress: Told the number of decisions done.
     """
     online = OnlineFeatures(decision.windows)
-    prepared = prepare(decision, {m.name: registry.load(m) for m in decision.models}, online)
+    relearning = Relearning(ledger, decision)
+    prepared = prepare(decision, {m.name: registry.load(m) for m in decision.models}, online, relearning.find)
     events = _Events(ledger, online, topics_of([prepared]))
     await events.open()
     result = Replayed(prepared.release, keep=keep)
-    async for record in _records(ledger, decision.name):
+    async for index, record in _records(ledger, decision.name):
         await events.until(record.decided_at)
         if since is not None and record.decided_at < since:
+            relearning.note(record.decision_id, record)
             continue
+        await relearning.until(index, record)
         work = await events.decide(prepared, record)
+        relearning.note(record.decision_id, work.record)
         await _compare(result, ledger, decision, record, work)
         if progress is not None:
             progress(result.runs)
@@ -151,13 +156,13 @@ def _revalue(result: Replayed, decision: Decision[Any, Any, Any], run: Run, work
     return Money(after.amount - before.amount, economics.unit)
 
 
-async def _records(ledger: Ledger, name: str) -> AsyncIterator[Record]:
+async def _records(ledger: Ledger, name: str) -> AsyncIterator[tuple[int, Record]]:
     start = 0
     while entries := await ledger.read(start, _PAGE, kind="decided"):
         for entry in entries:
             record = body_of(entry)
             if isinstance(record, Record) and record.decision == name:
-                yield record
+                yield entry.index, record
         start = entries[-1].index + 1
 
 
@@ -202,7 +207,7 @@ class _Events:
             self._observe(stream, event, own_id, event_time(stream, event, at), record.decided_at)
 
         work = begin(prepared, incoming, clock, observe if stream and direct else None)
-        await finish(prepared, [work], clock)
+        await finish([work], clock)
         return work
 
     async def _advance(self, number: int, offset: int) -> None:

@@ -50,7 +50,12 @@ class Runtime:
         stops: What is stopped now.
         whatif: What stored decisions would be, had they known something else.
         admission: How many requests the faces let in at once, and whom.
-        running: How each decision runs: its release and the models that are loaded, by name.
+        calibrations: What outcomes have taught of the answers of decisions that are calibrated.
+        running: How each decision runs: the champion's release and the models that are loaded, by name.
+        lineups: Which releases decide now, and what else is ready to.
+        releases: What is live, and was when.
+        publishing: Proposes and approves releases.
+        rollouts: Gives releases their shares, and takes them back.
         book: Who is told what, and how; ``None`` without an address book.
         topics: The names of the decisions that each topic of the bus has a part in.
 
@@ -74,7 +79,7 @@ class Runtime:
         self.settings, self.clock = parts.settings, parts.clock
         self.ledger, self.bus, self.registry, self.views = parts.ledger, parts.bus, parts.registry, parts.views
         self.decisions: Mapping[str, Decision[Any, Any, Any]] = {
-            name: prepared.decision for name, prepared in parts.prepared.items()
+            name: prepared.decision for name, prepared in parts.lineups.items()
         }
         self.guard, self.answers, self.stops, self.effects = (
             parts.guard,
@@ -84,10 +89,13 @@ class Runtime:
         )
         self.lines = parts.acting.lines
         self.audit = Audit(parts.ledger, every_s=parts.settings.verify_every_s)
-        self.running: Mapping[str, Prepared] = parts.prepared
+        self.lineups, self.releases = parts.lineups, parts.releases
+        self.publishing, self.rollouts = parts.publishing, parts.rollouts
+        self.running: Mapping[str, Prepared] = parts.lineups
         self.book = None if parts.notifier is None else parts.notifier.book
-        self.whatif = WhatIf(parts.prepared)
+        self.whatif = WhatIf(parts.lineups)
         self.admission = parts.admission
+        self.calibrations = parts.calibrations
         self.topics = {name: pump.topic.decisions for name, pump in parts.pumps.items()}
         self.dead_letters = DeadLetters(
             parts.journal, parts.views, parts.clock, publish=self.publish, topics=self.topics
@@ -106,6 +114,7 @@ class Runtime:
         registry: Registry | None = None,
         ledger: Ledger | None = None,
         former: Sequence[Decision[Any, Any, Any]] = (),
+        challengers: Sequence[Decision[Any, Any, Any]] = (),
     ) -> Self:
         """Open the engines, verify and load the models, publish what changed, and restore all state.
 
@@ -116,6 +125,7 @@ class Runtime:
             registry: Where models come from; the settings' folder by default.
             ledger: An opened ledger, which is closed with the runtime; the one that the settings name by default.
             former: Decisions of earlier releases, with whose actions the runs under way are finished.
+            challengers: Other declarations of the same names, which a rollout may give a share.
 
         Raises:
             DeclarationError: Two decisions have one name, or a decision does not fit its model.
@@ -123,7 +133,7 @@ class Runtime:
             IntegrityError: The ledger or a model is not what was written.
         """
         settings, clock = settings or Settings(), clock or SystemClock()
-        return cls(await assemble(decisions, settings, clock, registry, ledger, former=former))
+        return cls(await assemble(decisions, settings, clock, registry, ledger, former=former, challengers=challengers))
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,6 +156,7 @@ class Runtime:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.ledger.close)
             stack.callback(self.views.close)
+            stack.push_async_callback(self._parts.calibrations.save)
             stack.push_async_callback(self._parts.snapshots.save)
             for gathered in self._parts.gathers.values():
                 await gathered.close()
@@ -196,7 +207,7 @@ class Runtime:
         prepared, gathered = self._prepared(name), self._parts.gathers[name]
         batch = [origin.incoming(event, None) for event in events]
         if not gathered.is_busy and len(batch) <= self.settings.max_batch:
-            return await self._parts.decider.batch(prepared, batch)  # nobody waits whom it could hold up
+            return await self._parts.decider.batch(name, batch)  # nobody waits whom it could hold up
         answers = await gathered.ask_all(batch, batch_lane(prepared.decision.lane))
         return [_told(answer) for answer in answers]
 
@@ -318,9 +329,9 @@ class Runtime:
     # How
 
     def _prepared(self, name: str) -> Prepared:
-        prepared = self._parts.prepared.get(name)
+        prepared = self._parts.lineups.get(name)
         if prepared is None:
-            raise NotFound(f"no decision is named {name!r}", fix=nearest(name, self._parts.prepared), field="name")
+            raise NotFound(f"no decision is named {name!r}", fix=nearest(name, self._parts.lineups), field="name")
         return prepared
 
     async def _decide_once(self, name: str, event: bytes | object, origin: Origin, unique: str) -> Answer:

@@ -14,7 +14,7 @@ from steward.ledger.port import Commit, Ledger
 from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming
 
-Decide = Callable[[Prepared, Incoming, Mapping[str, int], Exception | None], Awaitable[None]]
+Decide = Callable[[str, Incoming, Mapping[str, int], Exception | None], Awaitable[None]]
 TIMER = "timer"
 """The source of events that the clock makes."""
 _SECOND = timedelta(seconds=1)
@@ -22,16 +22,30 @@ _MOST_AT_ONCE = 1000
 
 
 class Ticks:
-    """Knows the schedules and how far each has come; the positions are the ledger's cursors."""
+    """Knows the schedules and how far each has come; the positions are the ledger's cursors.
 
-    def __init__(self, prepared: Mapping[str, Prepared], ledger: Ledger, clock: Clock, decide: Decide) -> None:
-        self._scheduled = [p for p in prepared.values() if p.decision.schedule is not None]
-        self._ledger, self._clock, self._decide = ledger, clock, decide
+    What may not be decided now is due all the same, and is decided once it may.
+    """
+
+    def __init__(
+        self,
+        prepared: Mapping[str, Prepared],
+        ledger: Ledger,
+        clock: Clock,
+        decide: Decide,
+        refusal: Callable[[str], object | None] = lambda name: None,
+    ) -> None:
+        self._all = [p for p in prepared.values() if p.decision.schedule is not None]
+        self._ledger, self._clock, self._decide, self._refusal = ledger, clock, decide, refusal
         self._last: dict[str, datetime] = {}
+
+    @property
+    def _scheduled(self) -> list[Prepared]:
+        return [p for p in self._all if self._refusal(p.decision.name) is None]
 
     async def open(self) -> None:
         """Read how far each schedule had come; a new one starts now."""
-        for prepared in self._scheduled:
+        for prepared in self._all:
             position = await self._ledger.cursor(_cursor(prepared))
             if not position:  # remembered now, so that ticks missed before the first one are known as missed
                 position = (self._clock.now() - EPOCH) // _SECOND
@@ -77,7 +91,7 @@ class Ticks:
             unmade: Exception | None = error
         else:
             unmade = None
-        await self._decide(prepared, incoming, {_cursor(prepared): (tick - EPOCH) // _SECOND}, unmade)
+        await self._decide(name, incoming, {_cursor(prepared): (tick - EPOCH) // _SECOND}, unmade)
         self._last[name] = tick
 
 

@@ -1,0 +1,231 @@
+"""The log of releases: what is live, folded from the ledger, and the one way in which it changes.
+
+Every change is one entry whose key only one writer can take (:mod:`steward.releases.live`); then the line-up follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec import ValidationError
+
+from steward.clock import Clock
+from steward.decision.checks import nearest
+from steward.entries import Distrusted
+from steward.errors import Conflict, ContractError, EngineError, IntegrityError, NotFound, StewardError
+from steward.ledger.port import Commit, Draft
+from steward.ledger.run import body_of
+from steward.loop.encode import encode
+from steward.loop.gate import SYSTEM
+from steward.releases.live import Body, Known, Live, key_of, live_of, run_of
+from steward.runtime.journal import Journal
+from steward.runtime.lineups import Lineups
+
+_TRIES: Final = 100
+"""How often a writer that was overtaken reads on and thinks again."""
+Vouch = Callable[[Known], None]
+"""Raises what speaks against a release in governed mode: that it is not signed, or by nobody who is trusted."""
+Make = Callable[[Live], Body | None]
+"""Makes the next entry from what is live, or refuses; ``None`` if there is nothing to do."""
+
+
+class ReleaseLog:
+    """What is live for each decision.
+
+    Args:
+        journal: Where entries are written.
+        lineups: What decides, which follows.
+        clock: Says when.
+        vouch: What governed mode asks of a release; ``None`` in development mode.
+    """
+
+    def __init__(self, journal: Journal, lineups: Lineups, clock: Clock, *, vouch: Vouch | None = None) -> None:
+        self._journal, self._lineups, self._clock, self._vouch = journal, lineups, clock, vouch
+        self._live: dict[str, Live] = {}
+        self._lacking: dict[str, StewardError] = {}
+
+    @property
+    def is_governed(self) -> bool:
+        """Whether only signed releases decide that a second person agreed to."""
+        return self._vouch is not None
+
+    def live(self, name: str) -> Live:
+        """Return what is live for a decision.
+
+        Raises:
+            NotFound: There is no such decision.
+        """
+        if name not in self._live:
+            raise NotFound(f"no decision is named {name!r}", fix=nearest(name, self._live), field="name")
+        return self._live[name]
+
+    def known(self, release: str) -> Known:
+        """Return what is known of a release.
+
+        Raises:
+            NotFound: Nobody proposed or published it.
+        """
+        live = self._live.get(release.rpartition("@")[0])
+        found = None if live is None else live.known.get(release)
+        if found is None:
+            raise NotFound(f"no release is named {release!r}", fix="list them: steward release show", field="release")
+        return found
+
+    async def history(self, name: str) -> Sequence[Body]:
+        """Return all entries about a decision's releases, in order."""
+        entries = await self._journal.of_run(run_of(name))
+        bodies = (body_of(entry) for entry in entries)
+        return [body for body in bodies if isinstance(body, Body)]
+
+    async def live_at(self, name: str, at: datetime) -> Live:
+        """Return what was live for a decision at a time."""
+        return live_of(self.live(name).decision, await self.history(name), at=at)
+
+    def lacking(self, name: str) -> Mapping[str, str]:
+        """Return the releases that should have a part in a decision but cannot be run here, and why."""
+        live = self.live(name)
+        parts = {live.champion, *(live.rollout.challengers if live.rollout is not None else ())}
+        return {release: str(error) for release, error in self._lacking.items() if release in parts}
+
+    async def read(self, name: str) -> Live:
+        """Fold a decision's entries anew."""
+        self._live[name] = live = live_of(name, await self.history(name))
+        return live
+
+    async def step(self, name: str, make: Make) -> Live:
+        """Write the next entry of a decision, and let what is live then decide.
+
+        Raises:
+            NotFound: There is no such decision.
+            Conflict: Others change it all the time.
+            EngineError: It cannot be written; nothing has changed.
+        """
+        for _ in range(_TRIES):
+            live = self.live(name)
+            body = make(live)
+            if body is None:
+                return live
+            kind = str(type(body).__struct_config__.tag)
+            draft = Draft(kind, run_of(name), encode(body), key_of(name, live.number))
+            try:
+                await self._journal.append(Commit(entries=(draft,), urgent=True))
+            except Conflict:
+                await self.read(name)
+                continue
+            self._live[name] = live.after(body)
+            return await self.follow(name)
+        raise Conflict(f"others change the releases of {name!r} all the time", fix="try again", code="releases-busy")
+
+    async def follow(self, name: str) -> Live:
+        """Let decide what is live, as far as this process can and may."""
+        live = self._live[name]
+        parts = [live.champion] if live.champion else []
+        if live.rollout is not None:
+            parts += [live.rollout.champion, *live.rollout.challengers]
+        for release in dict.fromkeys(parts):
+            await self.load(name, release)
+        if live is self._live[name]:  # another change may have overtaken this one while it loaded
+            self._lineups.install(live, refusal=self._refusal(live))
+        return self._live[name]
+
+    async def load(self, name: str, release: str) -> StewardError | None:
+        """Make a release ready; return why it cannot be, or may not."""
+        known = self._live[name].known.get(release)
+        try:
+            if known is None:
+                raise NotFound(f"nobody published {release}", code="release-unknown")
+            if self._vouch is not None:
+                self._vouch(known)
+            await self._lineups.load(known.document)
+        except (StewardError, ValidationError) as error:
+            refused = error if isinstance(error, StewardError) else IntegrityError(f"{release} is no release: {error}")
+            self._lacking[release] = refused
+            if isinstance(refused, IntegrityError):
+                await self._distrust(name, release, refused)
+            return refused
+        self._lacking.pop(release, None)
+        return None
+
+    def require(self, live: Live, release: object) -> Known:
+        """Return a release that may be given a share.
+
+        Raises:
+            NotFound: Nobody published it, or another person has to agree first.
+            IntegrityError: In governed mode, nobody who is trusted signed it.
+        """
+        known = live.known.get(release) if isinstance(release, str) else None
+        if known is None:
+            raise NotFound(
+                f"no release of {live.decision!r} is named {release or '(none)'!r}",
+                fix="list them: steward release show",
+                field="release",
+            )
+        if not known.is_published or (self.is_governed and not known.is_approved):
+            raise NotFound(
+                f"{release} is not published",
+                why="another person has to agree to it first",
+                fix=f"steward release approve {release}",
+                code="not-published",
+            )
+        if self._vouch is not None:
+            self._vouch(known)
+        return known
+
+    def entry(self, live: Live, by: str) -> dict[str, Any]:
+        """Return what all entries about releases have in common."""
+        return {"decision_id": run_of(live.decision), "decision": live.decision, "at": self._clock.now(), "by": by}
+
+    def _refusal(self, live: Live) -> EngineError | None:
+        """Return why nothing may be decided here; in development mode anything may."""
+        if not self.is_governed:
+            return None
+        name, champion = live.decision, live.champion
+        own = self._lineups.own[name]
+        fix = f"steward release propose {name}; then another person: steward release approve {own}"
+        known = live.known.get(champion)
+        if known is None:
+            why = "no release of it was published with the approval of another person"
+            if own in live.known:
+                fix = f"let another person than {live.known[own].by} agree: steward release approve {own}"
+        elif not known.is_approved:
+            why = f"{champion} was published without the approval of another person"
+        elif (error := self._lacking.get(champion)) is not None:
+            why = f"{champion} is live and cannot decide here: {error.what}"
+            fix = error.fix or f"steward rollout promote {name} --release {own}"
+        else:
+            return None
+        return EngineError(
+            f"{name!r} is governed, and may not be decided", why=why, fix=fix, code="release-unknown", retryable=True
+        )
+
+    async def _distrust(self, name: str, release: str, error: StewardError) -> None:
+        """Write down that a release was refused, once for each reason."""
+
+        def make(live: Live) -> Distrusted | None:
+            known = live.known.get(release)
+            if known is None or known.distrusted == str(error):
+                return None
+            return Distrusted(**self.entry(live, SYSTEM), release=release, code=error.code, reason=str(error))
+
+        live = self._live[name]
+        while (body := make(live)) is not None:
+            draft = Draft("distrusted", run_of(name), encode(body), key_of(name, live.number))
+            try:
+                await self._journal.append(Commit(entries=(draft,)))
+                self._live[name] = live.after(body)
+            except Conflict:
+                await self.read(name)
+            live = self._live[name]
+
+
+def check_words(by: str, reason: str) -> None:
+    """Refuse a change that nobody answers for, or without a reason.
+
+    Raises:
+        ContractError: There is none.
+    """
+    for name, value in (("by", by), ("reason", reason)):
+        if not value.strip() or (name == "by" and value != value.strip()):
+            raise ContractError(f"a change of releases needs {name}", fix="say who changes what, and why", field=name)
