@@ -105,6 +105,11 @@ class Admission:
         self._refused[lane, Reason.FULL] += 1
         return True
 
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether there is only room left for who has less than their share: no time for what nobody waits for."""
+        return self._limit.in_flight >= self._limit.limit * OPEN_SHARE
+
     def enter(self, lane: Lane, caller: str) -> Reason | None:
         """Let a request in, which must :meth:`leave`; or return why it is not."""
         limit = self._limit

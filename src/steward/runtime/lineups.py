@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from steward.clock import Clock, SystemClock
+from steward.decision.checks import nearest
 from steward.decision.decision import Decision
 from steward.decision.fingerprint import digest, plain
 from steward.decision.model import Model
@@ -63,6 +65,10 @@ class Lineup:
 class Lineups(Mapping[str, Prepared]):
     """The line-ups of all decisions; as a mapping, the champion of each, by name.
 
+    Attributes:
+        own: The release that each decision's own declaration makes now.
+        shadowed: What is written in the records of the decisions that have shadows, by name.
+
     Args:
         declared: The declarations of each decision: the one in the code first, then its challengers.
         registry: Where models come from.
@@ -95,6 +101,7 @@ class Lineups(Mapping[str, Prepared]):
                 _check_challenger(first, other)
         self._loaded: dict[str, Prepared] = {}
         self._lineups = {name: Lineup(champion=self._begin(each[0])) for name, each in declared.items()}
+        self.shadowed: Mapping[str, bytes] = {}
         self.own: Mapping[str, str] = {name: lineup.champion.release for name, lineup in self._lineups.items()}
 
     def __getitem__(self, name: str) -> Prepared:
@@ -168,6 +175,12 @@ class Lineups(Mapping[str, Prepared]):
 
     def install(self, live: Live, *, refusal: EngineError | None = None) -> None:
         """Let decide what is live; whatever of it is not loaded gets no share, and is named as lacking."""
+        self._install(live, refusal)
+        self.shadowed = {
+            name: b'"decision":%b' % msgspec.json.encode(name) for name, each in self._lineups.items() if each.shadows
+        }
+
+    def _install(self, live: Live, refusal: EngineError | None) -> None:
         champion = self._loaded.get(live.champion)
         lacking: dict[str, str] = {}
         if champion is None:
@@ -268,6 +281,30 @@ class Lineups(Mapping[str, Prepared]):
                 field="challenger",
             )
         return found[0]
+
+
+def by_name(
+    decisions: Sequence[AnyDecision], challengers: Sequence[AnyDecision]
+) -> Mapping[str, Sequence[AnyDecision]]:
+    """Return the declarations of each decision: its own, then its challengers.
+
+    Raises:
+        DeclarationError: Two have one name, or a challenger challenges nothing.
+    """
+    names = [decision.name for decision in decisions]
+    for name in names:
+        if names.count(name) > 1:
+            raise DeclarationError(
+                f"two decisions are named {name!r}",
+                fix="rename one of them, or let one be a challenger: Runtime.open(..., challengers=[...])",
+                field="name",
+            )
+    for challenger in challengers:
+        if challenger.name not in names:
+            raise DeclarationError(
+                f"{challenger.name!r} challenges nothing", fix=nearest(challenger.name, names), field="challengers"
+            )
+    return {own.name: [own, *(each for each in challengers if each.name == own.name)] for own in decisions}
 
 
 def _pinned(model: Model[Any], version: str) -> Model[Any]:

@@ -14,11 +14,10 @@ from steward.access.guard import Guard
 from steward.bus.consumer import Consumer
 from steward.bus.port import Bus
 from steward.clock import Clock
-from steward.decision.checks import nearest
 from steward.decision.decision import Decision
 from steward.decision.model import Attribution
 from steward.decision.stream import AT_REACH, WindowFeature
-from steward.errors import DeclarationError, EngineError
+from steward.errors import EngineError
 from steward.features.online import AT_SLACK, OnlineFeatures
 from steward.insight.views import Views
 from steward.ledger.port import Commit, Ledger
@@ -40,7 +39,7 @@ from steward.runtime.engines import ledger_path, open_bus, open_ledger, open_reg
 from steward.runtime.follow import Follow
 from steward.runtime.gather import Gather
 from steward.runtime.journal import Journal
-from steward.runtime.lineups import Lineups
+from steward.runtime.lineups import Lineups, by_name
 from steward.runtime.notify import Notifier
 from steward.runtime.outcomes import Outcomes
 from steward.runtime.publishing import Publishing
@@ -48,6 +47,7 @@ from steward.runtime.pump import Pump, topics_of
 from steward.runtime.release_log import ReleaseLog
 from steward.runtime.rollouts import Rollouts
 from steward.runtime.settings import Settings
+from steward.runtime.shadows import Shadows
 from steward.runtime.snapshot import Snapshots, cursor_name
 from steward.runtime.stops import Stops
 from steward.runtime.ticks import Ticks
@@ -114,6 +114,7 @@ class Parts:
     releases: ReleaseLog
     publishing: Publishing
     rollouts: Rollouts
+    shadows: Shadows
     journal: Journal
     guard: Guard
     decider: Decider
@@ -142,6 +143,7 @@ class Parts:
             self.acting.outages.step,
             self.outcomes.step,
             self.calibrations.step,
+            self.shadows.step,
             self.attribute,
         ]
         if self.notifier is not None:
@@ -187,7 +189,7 @@ class Parts:
         if (notifier := self.notifier) is not None:
             jobs.append(lambda: self._repeat(notifier.begin, notifier.next_due))
         jobs.append(lambda: self._repeat(self._catch_up, rest=_REST))
-        jobs.append(self._keep_snapshots)
+        jobs += [self._keep_snapshots, self.shadows.run]
         return jobs
 
     async def _repeat(
@@ -251,7 +253,7 @@ async def assemble(
     registry = registry or open_registry(settings)
     online = _online([window for d in (*decisions, *challengers) for window in d.windows])
     calibrations = Calibrations(_beside(settings, ".calibrations"))
-    lineups = Lineups(_by_name(decisions, challengers), registry, online, clock, find=calibrations.find)
+    lineups = Lineups(by_name(decisions, challengers), registry, online, clock, find=calibrations.find)
     ledger = ledger or await open_ledger(settings.ledger, settings, clock)
     try:
         parts = await _wired(
@@ -289,6 +291,7 @@ async def _wired(
     releases = ReleaseLog(journal, lineups, clock)
     publishing = Publishing(releases, lineups, publisher=settings.publisher)
     views = Views(views_path(settings))
+    admission = _admission(settings, clock)
     bus = await open_bus(settings.bus, settings, ledger)
     journal.wake = bus.wake
     snapshots = Snapshots(online, ledger, _beside(settings, ".features"))
@@ -314,6 +317,7 @@ async def _wired(
         releases=releases,
         publishing=publishing,
         rollouts=Rollouts(releases, publishing, lineups),
+        shadows=Shadows(journal, lineups, clock, admission),
         journal=journal,
         guard=await open_guard(settings, ledger, journal, clock),
         decider=decider,
@@ -330,7 +334,7 @@ async def _wired(
         snapshots=snapshots,
         calibrations=calibrations,
         gathers={name: _gather(decider, name, settings) for name in lineups},
-        admission=_admission(settings, clock),
+        admission=admission,
     )
 
 
@@ -350,26 +354,6 @@ async def _restore(parts: Parts) -> None:
 
 def _declared(parts: Parts) -> Mapping[str, Decision[Any, Any, Any]]:
     return {name: prepared.decision for name, prepared in parts.lineups.items()}
-
-
-def _by_name(
-    decisions: Sequence[Decision[Any, Any, Any]], challengers: Sequence[Decision[Any, Any, Any]]
-) -> Mapping[str, Sequence[Decision[Any, Any, Any]]]:
-    """Return the declarations of each decision: its own, then its challengers."""
-    names = [decision.name for decision in decisions]
-    for name in names:
-        if names.count(name) > 1:
-            raise DeclarationError(
-                f"two decisions are named {name!r}",
-                fix="rename one of them, or let one be a challenger: Runtime.open(..., challengers=[...])",
-                field="name",
-            )
-    for challenger in challengers:
-        if challenger.name not in names:
-            raise DeclarationError(
-                f"{challenger.name!r} challenges nothing", fix=nearest(challenger.name, names), field="challengers"
-            )
-    return {own.name: [own, *(each for each in challengers if each.name == own.name)] for own in decisions}
 
 
 def _gather(decider: Decider, name: str, settings: Settings) -> Gather[Incoming, Answer]:
