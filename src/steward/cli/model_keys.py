@@ -30,7 +30,7 @@ def add_to(models: typer.Typer) -> None:
     news = "steward models keys new ci --kind p256"
     keys.command(epilog=examples("steward models keys new anna", news))(new)
     keys.command("list", epilog=examples("steward models keys list", "steward models keys list --json"))(list_keys)
-    keys.command(epilog=examples("steward -s trust=trusted models keys trust ben ben.pem"))(trust)
+    keys.command(epilog=examples("steward models keys trust ben ben.pem"))(trust)
     revokes = "steward models keys revoke sha256:DIGEST --reason 'learned from wrong labels'"
     keys.command(epilog=examples("steward models keys revoke anna --reason 'the laptop was stolen'", revokes))(revoke)
     models.add_typer(keys, name="keys")

@@ -100,6 +100,9 @@ def verify(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The model; all of them without it.")] = None,
     *,
     version: Annotated[str | None, typer.Option("--version", metavar="N", help="One version; else all.")] = None,
+    openssf: Annotated[
+        bool, typer.Option("--openssf", help="Ask the package model-signing too, where the key is on P-256.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare every byte of registered models with its digest, and every statement with the keys that are trusted."""
@@ -107,7 +110,7 @@ def verify(
     rows = []
     for each in (name,) if name else registry.names():
         for number in (version,) if version else registry.versions(each):
-            rows.append(_verified(registry, trust, each, number))
+            rows.append(_verified(registry, trust, each, number, openssf=openssf))
     broken = [row for row in rows if not row["holds"]]
     if as_json:
         output.as_json({"trust": trust is not None, "models": rows})
@@ -223,15 +226,22 @@ def _stated_by(statement: str, found: Artefact, trust: Trust | None) -> str:
     return ", ".join(f"{each.name} ({each.key.id[:12]})" for each in keys)
 
 
-def _verified(registry: FolderRegistry, trust: Trust | None, name: str, version: str) -> dict[str, object]:
+def _verified(
+    registry: FolderRegistry, trust: Trust | None, name: str, version: str, *, openssf: bool
+) -> dict[str, object]:
+    from steward.models.interop import cross_check  # noqa: PLC0415 - only commands about models need it
+
     try:
         found = registry.read(name, version)
         told = {each: _stated_by(each, found, trust) for each in sorted(found.statements)} if trust else {}
         signer = registry.fetch(name, version).signed_by
+        key = trust.keys[signer] if trust and signer else None
+        if openssf and key is not None and key.key.kind == "p256":
+            cross_check(found, key.key)
     except IntegrityError as error:
         return {"name": name, "version": version, "holds": False, "told": f"{error.what}: {error.why}"}
     wrong = [f"{each} {text}" for each, text in told.items() if text.startswith("does not hold")]
-    owner = trust.keys[signer].name if trust and signer else ""
+    owner = "" if key is None else key.name
     return {"name": name, "version": found.version, "holds": not wrong, "told": "; ".join(wrong) or owner}
 
 
