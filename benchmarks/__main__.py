@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-NOT_BENCHMARKS = {"__init__", "__main__", "report", "workload", "overload_servers"}
+NOT_BENCHMARKS = {"__init__", "__main__", "report", "series", "workload", "overload_servers"}
 WITHIN_OTHERS = {"console_streams", "overload", "stop_switch"}
 """Benchmarks that ``reliability`` or ``console`` runs."""
 

@@ -45,7 +45,6 @@ class IsotonicFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Return the function; not a number stays that."""
         told, true = self.told, self.true
         first, last, low, high = told[0], told[-1], true[0], true[-1]
-        slopes = [(b - a) / (y - x) for x, y, a, b in zip(told, told[1:], true, true[1:], strict=False)]
 
         def apply(probability: float) -> float:
             if probability <= first:
@@ -55,8 +54,9 @@ class IsotonicFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             if probability != probability:  # noqa: PLR0124 - only NaN is unlike itself
                 return probability
             at = bisect_right(told, probability) - 1
+            start, left, right = told[at], true[at], true[at + 1]
             # Rounding must not lift a value above the corner to its right.
-            return min(true[at] + slopes[at] * (probability - told[at]), true[at + 1])
+            return min(left + (right - left) * ((probability - start) / (told[at + 1] - start)), right)
 
         return apply
 
