@@ -22,8 +22,8 @@ class IsotonicFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The content of ``calibrator.json``: corners of the function, both columns in order; flat beyond the last ones.
 
     Example:
-        >>> IsotonicFile(told=(0.2, 0.8), true=(0.1, 0.5)).function()(0.5)
-        0.3
+        >>> IsotonicFile(told=(0.0, 1.0), true=(0.0, 0.5)).function()(0.5)
+        0.25
     """
 
     format: Literal["steward.isotonic/1"] = "steward.isotonic/1"
