@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 SPREAD ?= -n 3 --dist loadfile
 
-.PHONY: demo test test-deep check bench lock clean help
+.PHONY: demo test peers test-peers test-deep check bench lock clean help
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -15,7 +15,13 @@ demo: $(VENV)/.demo ## Run the grid case live on generated data; ARGS="--for 20s
 	@$(BIN)/steward demo $(ARGS)
 
 test: $(VENV)/.dev ## Run all tests (under 6 minutes on 2 cores)
-	$(BIN)/pytest $(SPREAD) -m "not deep" $(ARGS)
+	$(BIN)/pytest $(SPREAD) -m "not deep and not peers" $(ARGS)
+
+peers: $(VENV)/.dev ## Install the programs of others that Steward is tested and measured with (minutes, below build/)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+test-peers: peers ## Run the tests that talk to them
+	$(BIN)/pytest -m peers $(ARGS)
 
 test-deep: $(VENV)/.dev ## Run the long suites: crash loops, millions of events
 	$(BIN)/pytest -m deep $(ARGS)
@@ -36,8 +42,18 @@ lock: $(VENV)/.dev ## Resolve the dependencies again
 	$(BIN)/uv pip compile -q pyproject.toml --extra grid --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --upgrade --custom-compile-command "make lock" -o requirements/dev.txt
 
+# Real model servers for the tests, each in an environment of its own: they do not fit into ours.
+SERVERS := .venv-servers
+servers: $(SERVERS)/mlserver/.made $(SERVERS)/llama/.made ## Install the model servers that the tests run
+
+$(SERVERS)/%/.made: requirements/%.txt $(VENV)/.dev
+	@echo "Installing $* for the tests ..."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SERVERS)/$*
+	@$(BIN)/uv pip install --quiet --python $(SERVERS)/$*/bin/python --require-hashes -r requirements/$*.txt
+	@touch $@
+
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SERVERS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Where Python comes without venv (some Linux packages), virtualenv makes the same.
 $(BIN)/python:

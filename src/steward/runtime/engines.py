@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -28,7 +28,7 @@ class Engine:
         port: What it is used as: ``ledger``, ``bus`` ...
         scheme: How a URL names it.
         target: Its class as ``module:Class``, imported only when used.
-        open: Makes one from the class, the URL, and what the port gives.
+        open: Makes one from the class, the URL, and what the port gives; to be awaited for a ledger or bus.
         hint: One line that says when to take it.
         needs: Packages that it imports.
         extra: The extra of Steward that installs them.
@@ -41,7 +41,7 @@ class Engine:
     port: str
     scheme: str
     target: str
-    open: Callable[..., Awaitable[Any]]
+    open: Callable[..., Any]
     hint: str
     needs: tuple[str, ...] = ()
     extra: str = ""
@@ -75,12 +75,28 @@ class Engine:
 def open_registry(settings: Settings) -> FolderRegistry:
     """Return the registry of registered models; with the setting ``trust``, it hands out only what is signed.
 
+    Raises:
+        DeclarationError: The setting names an engine that there is not.
+        EngineError: The engine is not installed.
+
     Example:
         >>> open_registry(Settings(registry="nowhere/at/all")).names()
         ()
     """
     trust = settings.path(settings.trust) if settings.trust else None
-    return FolderRegistry(settings.path(settings.registry), trust)
+    if "://" not in settings.registry:
+        return FolderRegistry(settings.path(settings.registry), trust)
+    engine = engine_of("registry", settings.registry)
+    registry: FolderRegistry = engine.open(engine.load(), settings.registry, settings, trust)
+    return registry
+
+
+def _open_mlflow(cls: Any, url: str, settings: Settings, trust: Path | None) -> FolderRegistry:
+    inner = url.partition("+")[2]
+    if scheme_of(inner) == "sqlite":  # MLflow would count it from the current folder
+        inner = f"sqlite:///{path_of(inner, settings.root)}"
+    registry: FolderRegistry = cls(inner, settings.path(settings.data_dir) / "mlflow", trust)
+    return registry
 
 
 async def _open_sqlite(cls: Any, url: str, settings: Settings, clock: Clock) -> Ledger:
@@ -122,6 +138,18 @@ ENGINES: Final[Sequence[Engine]] = (
         target="steward.bus.embedded:EmbeddedBus",
         open=_open_embedded,
         hint="a log in the ledger's own database; the default",
+    ),
+    *(
+        Engine(
+            port="registry",
+            scheme=f"mlflow+{kind}",
+            target="steward.models.mlflow:MlflowRegistry",
+            open=_open_mlflow,
+            hint=f"models in MLflow, {place}; without a scheme, models are folders on this machine",
+            needs=("mlflow",) if kind != "sqlite" else ("mlflow", "sqlalchemy", "alembic"),
+            extra="mlflow",
+        )
+        for kind, place in {"http": "on a server", "https": "on a server", "sqlite": "in its own database"}.items()
     ),
 )
 

@@ -42,7 +42,10 @@ class Settings:
     data_dir: str = _setting(".steward", "the folder of the registry, keys and the running server's address")
     ledger: str = _setting("sqlite:///.steward/steward.db", "the ledger's engine and place")
     bus: str = _setting("embedded://", "the bus's engine and place")
-    registry: str = _setting(".steward/models", "the folder of registered models")
+    registry: str = _setting(
+        ".steward/models",
+        "the folder of registered models, or MLflow: mlflow+http://host:5000, mlflow+sqlite:///mlflow.db",
+    )
     trust: str = _setting("", "the folder of public keys, one of which must have signed whatever answers; none needed")
     people: str = _setting("", "the address book of who is told what; nobody is told without one")
     publisher: str = _setting("system", "who publishes what this process runs, for gates that want four eyes")
@@ -63,6 +66,7 @@ class Settings:
     ssl_ca_certs: str = _setting("", "the authorities (PEM) whose certificates clients may sign in with")
     max_connections: int = _setting(10_000, "connections at a time; more are refused", unit="connections", low=1)
     max_body_bytes: int = _setting(1024 * 1024, "the largest request body", unit="bytes", low=1)
+    max_model_bytes: int = _setting(256 * 1024 * 1024, "the largest model that is taken in", unit="bytes", low=1)
     max_batch: int = _setting(1000, "the most events that are decided together", unit="events", low=1, high=100_000)
     max_waiting: int = _setting(10_000, "requests that may wait in a lane; more are refused", unit="requests", low=1)
     unnoticed_ms: float = _setting(20.0, "a mean time to the answer up to this is never an overload", unit="ms", low=0)
