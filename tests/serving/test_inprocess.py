@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 
+import msgspec
 import pytest
 
 from steward.clock import VirtualClock
@@ -187,10 +188,8 @@ async def test_a_worker_verifies_the_bytes_again(artefact: Artefact) -> None:
     with pytest.raises(IntegrityError):
         await Worker.start(replace(artefact, files={"model.json": other}))
     facts = {"model.json": FileFacts.of(other, "model.json")}
-    import msgspec
-
+    manifest = msgspec.structs.replace(artefact.manifest, files=facts)
     with pytest.raises(IntegrityError):
-        manifest = msgspec.structs.replace(artefact.manifest, files=facts)
         await Worker.start(replace(artefact, files={"model.json": other}, manifest=manifest))
 
 

@@ -108,9 +108,8 @@ class Transport:
         """
         if len(body) > MAX_BODY_BYTES:
             raise EngineError(f"a body of {len(body)} bytes is too large", fix=f"send at most {MAX_BODY_BYTES}")
-        self.check(target)
         async with asyncio.timeout(within_s):
-            reader, writer = await self._connect(target, await self._addresses(target))
+            reader, writer = await self.connect(target)
             try:
                 return await _exchange(reader, writer, _request(method, target, headers, body), body)
             except h11.RemoteProtocolError as error:
@@ -119,6 +118,11 @@ class Transport:
                 raise _failed("cut-off", target, error) from error
             finally:
                 writer.transport.abort()
+
+    async def connect(self, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to one of the host's addresses, all of which must be allowed; errors as for :meth:`send`."""
+        self.check(target)
+        return await self._connect(target, await self._addresses(target))
 
     async def _addresses(self, target: Target) -> list[Address]:
         """Resolve the host once; return its addresses if every one of them is allowed."""
