@@ -22,6 +22,7 @@ from steward import (
     hours,
 )
 from steward.models.linear import LinearFile, Term
+from steward.models.manifest import Task
 from steward.models.registry import FolderRegistry
 from steward.runtime.runtime import Runtime
 
@@ -109,14 +110,14 @@ FRAUD: Decision[Any, Any, Any] = Decision(
 )
 
 
-def register_fraud(world: World, coefficient: float = 1.0) -> None:
+def register_fraud(world: World, *, task: Task = "binary", coefficient: float = 1.0) -> None:
     file = LinearFile(intercept=0.0, terms=(Term("amount", coefficient=coefficient, mean=0.0, missing=0.0),))
     FolderRegistry(world.folder / "models").register(
         "fraud",
         kind="linear",
         files={"model.json": file.to_bytes()},
         inputs=("amount",),
-        task="binary",
+        task=task,
         clock=world.clock,
     )
 

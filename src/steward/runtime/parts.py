@@ -182,7 +182,6 @@ class Parts:
             jobs.append(lambda: self._repeat(self.acting.outages.step))
         if any(decision.economics for decision in declared):
             jobs.append(lambda: self._repeat(self.outcomes.step, rest=_REST))
-        if any(decision.calibration for decision in declared):
             jobs.append(lambda: self._repeat(self.calibrations.step, rest=_REST))
         if any(prepared.explaining.when is Attribution.DEFERRED for prepared in self.lineups.values()):
             jobs.append(lambda: self._repeat(self.attribute, rest=_REST))
