@@ -183,13 +183,14 @@ def decode(content: bytes) -> Manifest:
 
 
 def declared(name: str, **facts: object) -> Manifest:
-    """Make a manifest from what a developer gave, with the same checks as when it is read back.
+    """Make a manifest from what a developer gave (``None`` is not given), with the checks of when it is read back.
 
     Raises:
         DeclarationError: A name, an input, a metric or a date is not valid; the message names it.
     """
     try:
-        return _decoder.decode(msgspec.json.encode({"format": FORMAT, "name": name, **facts}))
+        given = {field: value for field, value in facts.items() if value is not None}
+        return _decoder.decode(msgspec.json.encode({"format": FORMAT, "name": name, **given}))
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise DeclarationError(
             f"model {name!r} cannot be registered", why=str(error), fix="correct the argument that is named"

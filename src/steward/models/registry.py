@@ -158,24 +158,23 @@ class FolderRegistry:
         Raises:
             DeclarationError: An argument is not valid.
             NotFound: There is no engine of that kind.
-            IntegrityError: The files are not a model of that kind.
+            IntegrityError: The files are no such model.
             EngineError: The engine is not installed, or the disk failed.
         """
-        if large := [file for file, content in files.items() if len(content) > MAX_FILE_BYTES]:
-            raise DeclarationError(f"{large[0]} is larger than {MAX_FILE_BYTES} bytes", field="files")
-        told = {
-            "kind": kind,
-            "task": task,
-            "inputs": tuple(inputs),
-            "files": {file: FileFacts.of(content, file) for file, content in sorted(files.items())},
-            "created_at": clock.now(),
-            "metrics": dict(metrics or {}),
-            "trained": trained,
-            "outputs": tuple(outputs),
-            "checked": checked,
-        }
-        facts = {field: value for field, value in told.items() if value is not None}
-        first = declared(name, version=1, **facts)
+        _refuse_large(files)
+        first = declared(
+            name,
+            version=1,
+            kind=kind,
+            task=task,
+            inputs=tuple(inputs),
+            files={file: FileFacts.of(content, file) for file, content in sorted(files.items())},
+            created_at=clock.now(),
+            metrics=dict(metrics or {}),
+            trained=trained,
+            outputs=tuple(outputs),
+            checked=checked,
+        )
         if not self._knows(first):
             from steward.models import compiling  # noqa: PLC0415 - what only lists needs no numpy
 
@@ -383,6 +382,12 @@ class FolderRegistry:
             return ()
         numbers = (each for each in found if each.isascii() and each.isdigit() and not each.startswith("0"))
         return tuple(sorted(numbers, key=int))
+
+
+def _refuse_large(files: Mapping[str, bytes]) -> None:
+    for file, content in files.items():
+        if len(content) > MAX_FILE_BYTES:
+            raise DeclarationError(f"{file} is larger than {MAX_FILE_BYTES} bytes", field="files")
 
 
 def _entries(folder: Path) -> set[str]:
