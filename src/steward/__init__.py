@@ -9,6 +9,7 @@ from steward.decision.choice import Choice
 from steward.decision.contract import Contract, Event
 from steward.decision.decision import Decision
 from steward.decision.economics import Economics
+from steward.decision.fallback import Fallback
 from steward.decision.feature import Feature, Features, days, hours, minutes, seconds
 from steward.decision.gate import Checks, Gate, impact_above
 from steward.decision.lane import Lane
@@ -34,6 +35,7 @@ __all__ = [
     "Economics",
     "Event",
     "Every",
+    "Fallback",
     "Feature",
     "Features",
     "Gate",

@@ -15,6 +15,7 @@ from steward.decision.calibration import Calibration
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract
 from steward.decision.economics import Economics
+from steward.decision.fallback import Fallback
 from steward.decision.feature import Feature, Features
 from steward.decision.gate import Gate
 from steward.decision.lane import Lane
@@ -59,6 +60,8 @@ def _check(decision: Decision[Any, Any, Any]) -> None:
     contract = Contract.of(decision.event)
     names = _check_features(decision, contract)
     _check_predict(decision, names)
+    _check_immutable(decision, names)
+    _check_fallback(decision, names)
     _check_policy(decision)
     _check_gate(decision)
     _check_action(decision)
@@ -76,6 +79,7 @@ _KINDS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("lane", Lane, "pass Lane.EMERGENCY, Lane.NORMAL or Lane.BATCH"),
 )
 _PARTS: tuple[tuple[str, type | UnionType, str], ...] = (
+    ("fallback", Fallback, "pass Fallback(...)"),
     ("gate", Gate, "pass Gate(...)"),
     ("action", Action | Steps, "wrap the function: Action(do=...), or Steps(Action(...), ...)"),
     ("economics", Economics, "pass Economics(...)"),
@@ -166,6 +170,18 @@ def _check_row(row: Feature[Any], names: set[str], contract: Contract[Any]) -> N
             )
 
 
+def _check_immutable(decision: Decision[Any, Any, Any], names: set[str]) -> None:
+    if not isinstance(decision.immutable, tuple):
+        raise DeclarationError(
+            f"immutable is a {type(decision.immutable).__name__}", fix='pass a tuple: ("age",)', field="immutable"
+        )
+    for name in decision.immutable:
+        if name not in names:
+            raise DeclarationError(
+                f"immutable names the unknown feature {name!r}", fix=nearest(name, names), field="immutable"
+            )
+
+
 def _check_explain_within(decision: Decision[Any, Any, Any]) -> None:
     within = decision.explain_within
     if within is not None and decision.attribution is not Attribution.INLINE:
@@ -213,6 +229,33 @@ def _check_predict(decision: Decision[Any, Any, Any], names: set[str]) -> None:
                 fix=nearest(name, names),
                 field="predict.inputs",
             )
+
+
+def _check_fallback(decision: Decision[Any, Any, Any], names: set[str]) -> None:
+    fallback = decision.fallback
+    if fallback is None:
+        return
+    if decision.predict is None:
+        raise DeclarationError("nothing predicts that could fail", fix="leave fallback out", field="fallback")
+    if fallback.people and decision.gate is None:
+        raise DeclarationError("nobody could be asked", fix="declare a gate=Gate(...)", field="fallback.people")
+    if fallback.rule is not None:
+        check_plain(fallback.rule, "fallback.rule")
+    if fallback.models and isinstance(decision.predict, Pipeline):
+        raise DeclarationError(
+            "a model answers with something else than a pipeline", fix="pass a rule=...", field="fallback.models"
+        )
+    own = [model.name for model in decision.models]
+    for model in fallback.models:
+        if own.count(model.name) > 1:
+            raise DeclarationError(
+                f"the model {model.name!r} would take its own place", fix="name another one", field="fallback.models"
+            )
+        for name in model.inputs:
+            if name not in names:
+                raise DeclarationError(
+                    f"fallback takes the unknown feature {name!r}", fix=nearest(name, names), field="fallback.models"
+                )
 
 
 def _check_models(pipeline: Pipeline[Any]) -> None:

@@ -14,6 +14,7 @@ from steward.decision.calibration import Calibration
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract
 from steward.decision.economics import Economics
+from steward.decision.fallback import Fallback
 from steward.decision.feature import Feature, Features
 from steward.decision.fingerprint import describe, digest, fingerprint, plain
 from steward.decision.gate import Gate
@@ -45,6 +46,7 @@ class Decision(Generic[E, P, C]):
         features: What policy and model see, in the order of their computation.
         predict: A registered model or a pipeline of skills; without it the policy gets a prediction of ``None``.
         policy: Turns features and prediction into a choice with reasons; a pure function.
+        fallback: What is done where no prediction comes.
         gate: When a person must agree first.
         action: The effect on the world, in one step or several.
         economics: The outcome and what it was worth.
@@ -53,6 +55,8 @@ class Decision(Generic[E, P, C]):
         attribution: When each feature's contribution is computed.
         explain_within: The most that ``Attribution.INLINE`` may add to an answer. A model that takes longer, as it is
             measured when it is loaded, is explained after the answer; ``None`` sets no limit.
+        immutable: Features that nobody can change (an age, a country): what would have changed a choice is looked for
+            elsewhere. They change no choice, so they are no part of the fingerprint.
         lane: How urgent it is where not everything can be decided at once: an emergency goes first, a batch waits. It
             changes no choice, so it is no part of the fingerprint.
 
@@ -81,6 +85,7 @@ class Decision(Generic[E, P, C]):
     features: tuple[Feature[E] | WindowFeature, ...] = ()
     predict: Model[P] | Pipeline[P] | None = None
     policy: Callable[[Features, Prediction[P]], Choice[C]]
+    fallback: Fallback[C] | None = None
     gate: Gate[P, C] | None = None
     action: Action[C] | Steps[C] | None = None
     economics: Economics[C, Any] | None = None
@@ -88,6 +93,7 @@ class Decision(Generic[E, P, C]):
     calibration: Calibration[Any] | None = None
     attribution: Attribution = Attribution.OFF
     explain_within: timedelta | None = None
+    immutable: tuple[str, ...] = ()
     lane: Lane = Lane.NORMAL
 
     def __post_init__(self) -> None:
@@ -111,10 +117,12 @@ class Decision(Generic[E, P, C]):
 
     @cached_property
     def models(self) -> tuple[Model[Any], ...]:
-        """Every registered model it uses, by itself or in a skill, each followed by its calibrator."""
-        if isinstance(self.predict, Model):
-            return self.predict.used
-        own = [m for step in self.predict.steps for m in step.skill.models] if self.predict else []
+        """Every registered model it uses, by itself, in a skill or to fall back on, each followed by its calibrator."""
+        own = [self.predict] if isinstance(self.predict, Model) else []
+        if isinstance(self.predict, Pipeline):
+            own += [m for step in self.predict.steps for m in step.skill.models]
+        if self.fallback is not None:
+            own += self.fallback.models
         return tuple(each for model in own for each in model.used)
 
     @cached_property

@@ -21,6 +21,7 @@ from msgspec import UNSET
 
 from steward.decision.decision import Decision
 from steward.decision.feature import Features
+from steward.decision.gate import Gate
 from steward.entries import Approved, Asked, Barred, Body, Escalated, Expired
 from steward.errors import Denied
 from steward.ledger.run import Run
@@ -40,17 +41,27 @@ def weigher(decision: Decision[Any, Any, Any]) -> Weigh | None:
     gate, economics = decision.gate, decision.economics
     if gate is None or economics is None:
         return None
-    unit, approvers, otherwise = economics.unit, gate.approvers, gate.otherwise
-    rungs, approvals, four_eyes = gate.rungs, gate.approvals, gate.four_eyes
+    unit, approvers, ask_people = economics.unit, gate.approvers, asking(gate)
 
     def weigh(features: Features, prediction: Prediction[Any], choice: Any, now: datetime) -> GateFacts:
         impact = gate.impact(features, prediction, choice)
         money = Money.rounded(impact, unit)
         if not gate.needed(impact):
             return GateFacts(needed=False, impact=money, approvers=approvers)
+        return ask_people(money, now)
+
+    return weigh
+
+
+def asking(gate: Gate[Any, Any]) -> Callable[[Money, datetime], GateFacts]:
+    """Return what says whom a gate asks and until when, for the money at stake and the time of asking."""
+    approvers, otherwise, rungs = gate.approvers, gate.otherwise, gate.rungs
+    approvals, four_eyes = gate.approvals, gate.four_eyes
+
+    def ask_people(impact: Money, now: datetime) -> GateFacts:
         return GateFacts(
             needed=True,
-            impact=money,
+            impact=impact,
             approvers=approvers,
             deadline=now + gate.within,
             otherwise=otherwise,
@@ -59,7 +70,7 @@ def weigher(decision: Decision[Any, Any, Any]) -> Weigh | None:
             four_eyes=four_eyes,
         )
 
-    return weigh
+    return ask_people
 
 
 def weigh_again(decision: Decision[Any, Any, Any], record: Record, choice: object) -> Money:

@@ -18,6 +18,7 @@ from steward.features.online import OnlineFeatures
 from steward.loop.calibrate import Find, as_recorded, calibrated, through_calibrators, untaught
 from steward.loop.choose import Choose, chooser
 from steward.loop.explain import Explaining, explaining
+from steward.loop.fallback import Rescue, rescuer, with_fallback
 from steward.loop.featurize import Featurize, featurizer
 from steward.loop.gate import SYSTEM, Weigh, weigher
 from steward.loop.observe import joiner
@@ -39,6 +40,7 @@ class Prepared:
         author: Who published the release, as far as is known.
         topics: The bus topics whose messages ask for this decision.
         explaining: When its answers are explained here, and what that costs.
+        rescue: Chooses where no model answered, if a fallback is declared.
         rollout: The arm of a rollout that it decides for; it stands in each record.
         development: Set where nobody has to sign or agree to a release; it stands in each record.
     """
@@ -54,6 +56,7 @@ class Prepared:
     predict: Predict
     predict_as: Callable[[Record], Predict]
     choose: Choose
+    rescue: Rescue | None
     weigh: Weigh | None
     outcome_key: Callable[[Any], str] | None
     own_stream: Stream | None
@@ -80,7 +83,9 @@ def prepare(
     find = find or untaught(decision).facts
     explained = explaining(decision, models)
     inline = explained.when is Attribution.INLINE
-    predict = predictor(decision, through_calibrators(decision, models), inline=inline)
+    through = through_calibrators(decision, models)
+    predict = with_fallback(decision, predictor(decision, through, inline=inline), through)
+    weigh = weigher(decision)
     return Prepared(
         decision=decision,
         models=models,
@@ -93,7 +98,8 @@ def prepare(
         predict=calibrated(decision, predict, find),
         predict_as=lambda record: calibrated(decision, predict, as_recorded(record, find)),
         choose=chooser(decision),
-        weigh=weigher(decision),
+        rescue=rescuer(decision, weigh),
+        weigh=weigh,
         outcome_key=joiner(decision),
         own_stream=own[0] if own else None,
         topics=frozenset({contract.name, *(stream.name for stream in own)}),

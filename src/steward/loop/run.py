@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from steward.clock import Clock
 from steward.decision.choice import Choice
@@ -20,10 +20,11 @@ from steward.loop.act import facts
 from steward.loop.choose import expected_value
 from steward.loop.encode import draft, encode
 from steward.loop.gate import ask
+from steward.loop.predict import NOTHING, Predictions
 from steward.loop.prepare import Prepared
 from steward.loop.receive import Incoming, provenance
 from steward.loop.seeded import seeded
-from steward.records import PolicyFacts, Prediction, Record, Status
+from steward.records import GateFacts, Money, PolicyFacts, Prediction, Record, Status
 
 Pick = Callable[[Any, str], Prepared]
 """Says which release decides an event, where several have a share; takes the event and its id."""
@@ -130,15 +131,13 @@ def _by_release(works: Sequence[Work]) -> Iterable[tuple[Prepared, list[Work]]]:
 async def _decide(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
     now = clock.now()
     try:
-        predictions = await prepared.predict([work.features or Features() for work in works])
+        predictions: Predictions = await prepared.predict([work.features or Features() for work in works])
     except Exception as error:
-        for work in works:
-            work.stop("predict", error)
-        return
+        predictions = [error] * len(works)
     choose = prepared.choose
     for work, prediction in zip(works, predictions, strict=True):
         if isinstance(prediction, Exception):
-            work.stop("predict", prediction)
+            _rescue(prepared, work, prediction, now)
             continue
         features = work.features
         assert features is not None
@@ -146,13 +145,29 @@ async def _decide(prepared: Prepared, works: Sequence[Work], clock: Clock) -> No
         try:
             choice = choose(features, prediction)
             stage = "gate"
-            record = _record(prepared, work, prediction, choice, now)
+            gate = prepared.weigh(features, prediction, choice.value, now) if prepared.weigh else UNSET
+            worth = expected_value(prepared.decision, features, prediction, choice.value)
+            record = _record(work, prediction, choice, gate=gate, worth=worth, now=now)
             work.drafts = _drafts(record, work.incoming.key, prepared.author)
             if record.status is Status.WAITING:
                 work.drafts += seeded(prepared, record, features, prediction, clock)
             work.record = record
         except Exception as error:
             work.stop(stage, error)
+
+
+def _rescue(prepared: Prepared, work: Work, error: Exception, now: datetime) -> None:
+    """Do what is declared for where no model answers; without that, or if it fails too, the run ends here."""
+    try:
+        features = work.features or Features()
+        rescued = None if prepared.rescue is None else prepared.rescue(features, error, now)
+        if rescued is None:
+            work.stop("predict", error)
+            return
+        work.record = _record(work, NOTHING, rescued.choice, gate=rescued.gate, worth=None, now=now)
+        work.drafts = _drafts(work.record, work.incoming.key, prepared.author)
+    except Exception as failed:
+        work.stop("choose", failed)
 
 
 def _drafts(record: Record, key: str | None, author: str) -> tuple[Draft, ...]:
@@ -163,10 +178,18 @@ def _drafts(record: Record, key: str | None, author: str) -> tuple[Draft, ...]:
     return (decided, *(draft(*keyed) for keyed in ask(record, body, author=author)))
 
 
-def _record(prepared: Prepared, work: Work, prediction: Prediction[Any], choice: Choice[Any], now: datetime) -> Record:
-    decision, incoming, features = prepared.decision, work.incoming, work.features
+def _record(
+    work: Work,
+    prediction: Prediction[Any],
+    choice: Choice[Any],
+    *,
+    gate: GateFacts | UnsetType,
+    worth: Money | None,
+    now: datetime,
+) -> Record:
+    prepared, incoming, features = work.prepared, work.incoming, work.features
+    decision = prepared.decision
     assert features is not None
-    gate = prepared.weigh(features, prediction, choice.value, now) if prepared.weigh else UNSET
     waiting = gate is not UNSET and gate.needed
     value = choice.value
     return Record(
@@ -178,7 +201,7 @@ def _record(prepared: Prepared, work: Work, prediction: Prediction[Any], choice:
         event=work.event,
         features=features,
         choice=value,
-        reasons=choice.reasons,
+        reasons=(*prediction.reasons, *choice.reasons) if prediction.reasons else choice.reasons,
         propensity=choice.propensity,
         policy=PolicyFacts(prepared.policy_hash, choice.rule or UNSET),
         prediction=UNSET if prediction.value is None else prediction.value,
@@ -194,7 +217,7 @@ def _record(prepared: Prepared, work: Work, prediction: Prediction[Any], choice:
         serving=prediction.serving or UNSET,
         gate=gate,
         action=UNSET if decision.action is None else facts(decision, work.run_id),
-        expected_value=expected_value(decision, features, prediction, value) or UNSET,
+        expected_value=worth or UNSET,
         cost=prediction.cost or UNSET,
         outcome_key=prepared.outcome_key(work.event) if prepared.outcome_key else UNSET,
         context=UNSET if incoming.context is None else dict(incoming.context),
