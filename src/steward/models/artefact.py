@@ -16,6 +16,26 @@ STATEMENTS: Final = (SIGNATURE, PROVENANCE, CARD)
 """The files that may stand beside a version's folder, in ``statements/``; each is replaced as a whole."""
 
 
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from steward.models.manifest import FileFacts, declared, digest_of, encode
+        >>> manifest = declared("load", version=3, kind="linear", task="regression", inputs=("hour",),
+        ...                     files={"model.json": FileFacts.of(b"{}")}, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+        >>> Registered("load", "3", digest_of(encode(manifest)), Path("models/load/3"), manifest).digest[:15]
+        'sha256:c4f8babd'
+    """
+
+    name: str
+    version: str
+    digest: str
+    path: Path
+    manifest: Manifest
+
+
 @dataclass(frozen=True, kw_only=True)
 class Artefact:
     """A version of a model, policy or calibrator, with the very bytes that were verified.

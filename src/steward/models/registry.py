@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +17,7 @@ from steward.clock import Clock
 from steward.decision.checks import nearest
 from steward.decision.model import Model
 from steward.errors import Conflict, DeclarationError, NotFound
-from steward.models.artefact import SIGNATURE, STATEMENTS, Artefact
+from steward.models.artefact import SIGNATURE, STATEMENTS, Artefact, Registered
 from steward.models.checked import Checked
 from steward.models.folders import (
     MAX_FILE_BYTES,
@@ -36,6 +35,8 @@ from steward.models.manifest import FileFacts, Manifest, Task, Trained, check_na
 from steward.models.port import LoadedModel
 from steward.models.statements import sign_version, signer_of
 from steward.models.trust import Trust, TrustedKey
+
+__all__ = ["FolderRegistry", "Registered", "Registry"]
 
 
 class Registry(Protocol):
@@ -68,25 +69,6 @@ class Registry(Protocol):
             IntegrityError: What is stored is not what was registered.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A version in the registry.
-
-    Example:
-        >>> from datetime import UTC, datetime
-        >>> manifest = declared("load", version=3, kind="linear", task="regression", inputs=("hour",),
-        ...                     files={"model.json": FileFacts.of(b"{}")}, created_at=datetime(2026, 1, 1, tzinfo=UTC))
-        >>> Registered("load", "3", digest_of(encode(manifest)), Path("models/load/3"), manifest).digest[:15]
-        'sha256:c4f8babd'
-    """
-
-    name: str
-    version: str
-    digest: str
-    path: Path
-    manifest: Manifest
 
 
 class FolderRegistry:
