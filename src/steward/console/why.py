@@ -13,7 +13,7 @@ from steward.console.choices import chosen, measured, named
 from steward.console.view import View
 from steward.errors import StewardError
 from steward.ledger.run import Run
-from steward.records import Money
+from steward.records import Money, Record
 
 _MOST_DRIVERS: Final = 8
 
@@ -69,6 +69,25 @@ def _expected(view: View, run: Run, choice: object) -> Money | None:
         return view.runtime.answers.expects(run, choice)
     except StewardError:
         return None  # its code has changed since, or is gone: then nobody can tell what it would be worth
+
+
+_METHODS: Final = {
+    "none": "too few outcomes yet",
+    "borrowed": "by the outcomes of the model before",
+    "split": "by the first outcomes",
+    "pi": "by all outcomes, the latest most",
+}
+
+
+def promised(record: Record) -> str:
+    """Return how an interval or a set of labels came about, and how well those before it held; ``""`` without."""
+    facts = record.calibration
+    if isinstance(facts, UnsetType):
+        return ""
+    promise = f"{100 * facts.level:g}\N{NO-BREAK SPACE}% promised, {_METHODS[facts.method]}"
+    held = "" if isinstance(facts.coverage, UnsetType) else f"{words.share(facts.coverage, 1)} of {facts.n:,} have held"
+    group = "" if isinstance(facts.group, UnsetType) else f"group {facts.group}"
+    return "; ".join(filter(None, (promise, held, group)))
 
 
 def drivers(run: Run) -> Markup | None:

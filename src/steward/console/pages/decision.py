@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Response
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from steward import wire
 from steward.access.permissions import Permission
@@ -20,14 +20,14 @@ from steward.console.proving import Proof, prove
 from steward.console.told import history, waits
 from steward.console.trying import trying
 from steward.console.view import Looking, View, back_to
-from steward.console.why import drivers, worth
+from steward.console.why import drivers, promised, worth
 from steward.console.words import exactly, plain
 from steward.decision.model import Attribution
 from steward.errors import Conflict, ContractError, Denied, StewardError
 from steward.insight.listing import Filter
 from steward.insight.rows import RunRow
 from steward.ledger.run import Run
-from steward.records import GateFacts
+from steward.records import GateFacts, Record
 from steward.runtime.effects import Offers
 
 router = APIRouter()
@@ -161,6 +161,7 @@ async def _shown(view: View, run: Run, failing: Failing | None = None) -> Respon
         waits="" if following is None else waits(following),
         following=following,
         worth=worth(view, run, record.choice, gate.otherwise if gate and gate.needed else UNSET),
+        promise=promised(record),
         drivers=drivers(run),
         is_deferred=declared is not None and declared.attribution is Attribution.DEFERRED and not run.attribution,
         told=history(run, view.zone, following),
@@ -211,6 +212,9 @@ def _all_facts(view: View, run: Run) -> Iterator[Fact]:
     origin, policy = record.provenance, record.policy
     yield Fact("prediction", "" if record.prediction is UNSET else plain(record.prediction))
     yield Fact("confidence", _text(record.confidence))
+    yield Fact("interval", _bounds(record))
+    yield Fact("labels", "" if record.labels is UNSET else plain(record.labels))
+    yield Fact("calibration", promised(record))
     yield Fact("model_id", _text(record.model_id))
     yield Fact("model_version", _text(record.model_version))
     yield Fact("model_hash", _text(record.model_hash), is_code=True)
@@ -228,6 +232,11 @@ def _all_facts(view: View, run: Run) -> Iterator[Fact]:
     yield Fact("action key", "" if record.action is UNSET else record.action.key, is_code=True)
     yield Fact("workflow", _workflow(run))
     yield Fact("ledger index", f"{run.index:,}")
+
+
+def _bounds(record: Record) -> str:
+    interval = record.interval
+    return "" if isinstance(interval, UnsetType) else f"{plain(interval.low)} to {plain(interval.high)}"
 
 
 def _workflow(run: Run) -> str:
