@@ -101,14 +101,14 @@ class TestOnnxMulticlass(OfFiles, ClassifyingConformance):
         return {"model.onnx": onnx_file("scaled", "multiclass")}
 
 
-class TestXGBoost(OfFiles):
+class TestXGBoost(OfFiles, AttributingConformance):
     kind = "xgboost"
 
     def files(self) -> Mapping[str, bytes]:
         return {"model.json": xgboost_file("reg:squarederror", "regression")}
 
 
-class TestXGBoostBinary(OfFiles):
+class TestXGBoostBinary(OfFiles, AttributingConformance):
     kind, task = "xgboost", "binary"
 
     def files(self) -> Mapping[str, bytes]:

@@ -1,4 +1,4 @@
-"""Reads ONNX's protobuf strictly, before the C++ runtime gets to see it, and writes the little that is needed.
+"""Reads ONNX's protobuf strictly, before the C++ runtime gets to see it.
 
 The runtime follows a model's wish to read other files (external data), runs operators of other domains, draws random
 numbers and loops without end. A model that may do so is refused; the runtime is given only what was read whole here.

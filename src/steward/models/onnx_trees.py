@@ -7,13 +7,17 @@ computes with that has grown the trees.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 LESS_OR_EQUAL, LESS = 0, 1
-_DOUBLE, _UINT8 = 11, 2
+_FLOAT, _DOUBLE, _UINT8 = 1, 11, 2
 _INT, _TENSOR, _INTS = 2, 4, 7
 _SUM, _NO_TRANSFORM = 1, 0
+_LINKS = {"identity": b"", "logistic": b"Sigmoid", "softmax": b"Softmax", "exponential": b"Exp"}
 _IR_VERSION, _ML_VERSION, _CORE_VERSION = 10, 5, 20
 
 
@@ -65,27 +69,39 @@ class Forest:
     width: int
     comparison: int
 
-    def to_onnx(self) -> bytes:
-        """Return the bytes of a model with the input ``X`` (n, width) and the output ``Y`` (n, outputs), float64."""
-        node = b"".join(
-            (
-                _message(1, b"X"),
-                _message(2, b"Y"),
-                _message(4, b"TreeEnsemble"),
-                _message(7, b"ai.onnx.ml"),
-                *(_message(5, attribute) for attribute in self._attributes()),
-            )
-        )
+    def to_onnx(self, link: str = "identity", *, single: bool = False) -> bytes:
+        """Return the bytes of a model with the input ``X`` (n, width) and the float64 output ``Y`` (n, outputs).
+
+        Args:
+            link: What makes answers of the sums: ``identity``, ``logistic``, ``softmax`` or ``exponential``.
+            single: Whether the input is float32, else float64.
+        """
+        last = _LINKS[link]
+        walked = b"raw" if last else b"Y"
+        nodes = [_node(b"TreeEnsemble", b"D" if single else b"X", walked, self._attributes(), b"ai.onnx.ml")]
+        if single:
+            nodes.insert(0, _node(b"Cast", b"X", b"D", (_whole(b"to", _DOUBLE),)))
+        if last:
+            nodes.append(_node(last, b"raw", b"Y", (_whole(b"axis", 1),) if link == "softmax" else ()))
         graph = b"".join(
             (
-                _message(1, node),
+                *(_message(1, node) for node in nodes),
                 _message(2, b"trees"),
-                _message(11, _port(b"X", self.width)),
-                _message(12, _port(b"Y", self.outputs)),
+                _message(11, _port(b"X", self.width, _FLOAT if single else _DOUBLE)),
+                _message(12, _port(b"Y", self.outputs, _DOUBLE)),
             )
         )
         versions = (_operators(b"ai.onnx.ml", _ML_VERSION), _operators(b"", _CORE_VERSION))
         return b"".join((_number(1, _IR_VERSION), _message(7, graph), *(_message(8, each) for each in versions)))
+
+    def thresholds(self) -> dict[int, Any]:
+        """Return by input the different thresholds that it is compared with, lowest first."""
+        found: dict[int, set[float]] = {}
+        for tree in self.trees:
+            for node, child in enumerate(tree.left):
+                if child >= 0:
+                    found.setdefault(tree.feature[node], set()).add(tree.threshold[node])
+        return {feature: np.array(sorted(cuts)) for feature, cuts in sorted(found.items())}
 
     def _attributes(self) -> Iterator[bytes]:
         columns = _Columns(self)
@@ -182,9 +198,14 @@ def _tensor(name: bytes, kind: int, count: int, raw: bytes) -> bytes:
     )
 
 
-def _port(name: bytes, width: int) -> bytes:
+def _node(operator: bytes, given: bytes, made: bytes, attributes: Iterable[bytes], domain: bytes = b"") -> bytes:
+    parts = (_message(1, given), _message(2, made), _message(4, operator), _message(7, domain))
+    return b"".join((*parts, *(_message(5, attribute) for attribute in attributes)))
+
+
+def _port(name: bytes, width: int, number: int) -> bytes:
     shape = _message(1, _message(2, b"n")) + _message(1, _number(1, width))
-    kind = _number(1, _DOUBLE) + _message(2, shape)
+    kind = _number(1, number) + _message(2, shape)
     return _message(1, name) + _message(2, _message(1, kind))
 
 

@@ -66,7 +66,7 @@ def _linear(content: bytes, width: int, task: str) -> tuple[Original | None, Any
 def _lightgbm(content: bytes, width: int, task: str) -> tuple[Original | None, Any]:
     from steward.models.lightgbm_text import check  # noqa: PLC0415 - as above
     from steward.models.trees import ZERO  # noqa: PLC0415 - as above
-    from steward.models.trees_lightgbm import trees_of  # noqa: PLC0415 - as above
+    from steward.models.trees_lightgbm import thresholds, trees_of  # noqa: PLC0415 - as above
 
     checked = check(content)
     name, *parameters = checked.objective.split(" ")
@@ -75,7 +75,7 @@ def _lightgbm(content: bytes, width: int, task: str) -> tuple[Original | None, A
         trees = trees_of(checked)
     except ValueError:  # without counts of training rows there are no tables
         return None, sample(width)
-    rows = sample(width, trees.thresholds())
+    rows = sample(width, thresholds(checked))
     if link is None:
         return None, rows
 
@@ -103,12 +103,7 @@ def _xgboost(content: bytes, width: int, task: str) -> tuple[Original | None, An
     from steward.models.xgboost_json import check  # noqa: PLC0415 - as above
 
     boosted = check(content)
-    cuts: dict[int, list[float]] = {}
-    for tree in boosted.forest.trees:
-        for at, child in enumerate(tree.left):
-            if child >= 0:
-                cuts.setdefault(tree.feature[at], []).append(tree.threshold[at])
-    rows = sample(width, {column: np.unique(found) for column, found in cuts.items()}, single=True)
+    rows = sample(width, boosted.forest.thresholds(), single=True)
     if find_spec("xgboost") is None:
         trees, link = trees_of(boosted), _LINKS[boosted.link]
         return Original("a walk over its trees", lambda given: link(trees.raw(given))), rows

@@ -79,3 +79,31 @@ def _array(name: str, told: Mapping[str, Any], data: memoryview, at: int) -> Any
     if kind == "BOOL" and (np.frombuffer(data[begin:end], np.uint8) > 1).any():
         raise ValueError(f"its tensor {name[:60]!r} has a truth that is neither 0 nor 1")
     return array.reshape(shape)
+
+
+def encode(arrays: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a file with these arrays.
+
+    Raises:
+        ValueError: An array has a type that the format does not know here.
+
+    Example:
+        >>> decode(encode({"w": np.array([[1.5, 2.5]])}))["w"].tolist()
+        [[1.5, 2.5]]
+    """
+    known = {np.dtype(kind): name for name, kind in _TYPES.items()}
+    header: dict[str, Any] = {}
+    parts: list[bytes] = []
+    at = 0
+    for name, given in sorted(arrays.items()):
+        array = np.ascontiguousarray(given)
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        if array.dtype not in known:
+            raise ValueError(f"the tensor {name!r} is of {array.dtype}, and only numbers and truths can be written")
+        parts.append(array.tobytes())
+        bounds = [at, at + len(parts[-1])]
+        header[name] = {"dtype": known[array.dtype], "shape": list(np.shape(given)), "data_offsets": bounds}
+        at += len(parts[-1])
+    told = json.dumps(header, separators=(",", ":")).encode()
+    told += b" " * (-len(told) % 8)
+    return len(told).to_bytes(8, "little") + told + b"".join(parts)

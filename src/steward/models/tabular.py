@@ -75,12 +75,7 @@ class TabularModel:
 
     def _ask(self, rows: Any) -> Any:
         """Return ``(n, c)`` answers for rows of any sort."""
-        try:
-            array = np.ascontiguousarray(rows, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise self._wrong_rows("rows", str(error)) from error
-        if array.ndim != 2 or array.shape[1] != self._width:
-            raise self._wrong_rows(f"an array of shape {array.shape}", "")
+        array = self._array(rows)
         if not len(array):
             return np.empty((0, self._columns[-1]))
         try:
@@ -96,6 +91,15 @@ class TabularModel:
                 fix=f"let it answer with {' or '.join(map(str, self._columns))} columns, a row for each",
             )
         return table
+
+    def _array(self, rows: Any) -> Any:
+        try:
+            array = np.ascontiguousarray(rows, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise self._wrong_rows("rows", str(error)) from error
+        if array.ndim != 2 or array.shape[1] != self._width:
+            raise self._wrong_rows(f"an array of shape {array.shape}", "")
+        return array
 
     @property
     def _columns(self) -> tuple[int, ...]:

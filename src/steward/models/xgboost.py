@@ -7,7 +7,8 @@ the very same leaves; the leaves are added up in double precision, where XGBoost
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,16 @@ from steward.errors import EngineError, IntegrityError
 from steward.models.manifest import Manifest
 from steward.models.onnx_proto import check as check_onnx
 from steward.models.onnx_session import Session
-from steward.models.tabular import Answer, TabularModel, tabular
+from steward.models.shap import TreeShap
+from steward.models.tabular import Answer, TabularClassifier, TabularModel
+from steward.models.trees_xgboost import trees_of
 from steward.models.xgboost_json import Boosted, Unsupported, check
 
 FILES = ("model.json", "model.ubj")
 _TASKS = {"identity": "regression", "exponential": "regression", "logistic": "binary", "softmax": "multiclass"}
 
 
-def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> TabularModel:
+def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> XGBoostModel:
     """Load an XGBoost model from ``model.json`` or ``model.ubj``, as ``Booster.save_model()`` writes them.
 
     Raises:
@@ -44,9 +47,122 @@ def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> Tabular
         ) from error
     except ValueError as error:
         raise _refused(manifest, f"{file}: {error}") from error
-    model = tabular(manifest, digest, answer_of(boosted))
-    model.arithmetic = "float32"
-    return model
+    about: dict[str, Any] = {"name": manifest.name, "inputs": manifest.inputs, "version": str(manifest.version)}
+    if manifest.task == "multiclass":
+        return XGBoostClassifier(boosted, outputs=manifest.outputs, digest=digest, **about)
+    return XGBoostModel(boosted, task=manifest.task, digest=digest, **about)
+
+
+class XGBoostModel(TabularModel):
+    """An XGBoost model with exact attribution (TreeSHAP), in units of the raw output.
+
+    Args:
+        boosted: The model's trees, proven to be some.
+        name: The model's name.
+        inputs: Names of its input columns, in order.
+        task: ``regression`` or ``binary``.
+        version: Its version.
+        digest: Its digest.
+
+    Raises:
+        EngineError: ONNX Runtime is not installed.
+
+    Example:
+        >>> from steward.models.onnx_trees import LESS, Forest, Tree
+        >>> stump = Tree((1, -1, -1), (2, -1, -1), (0, 0, 0), (5.5, 0, 0), (True, True, True), (0.0, 10.0, 20.0))
+        >>> forest = Forest((stump,), (0,), outputs=1, width=1, comparison=LESS)
+        >>> boosted = Boosted(forest, (0.5,), "identity", (), "reg:squarederror", ((24.0, 6.0, 18.0),))
+        >>> model = XGBoostModel(boosted, name="night", inputs=("hour",), task="regression")
+        >>> model.predict_one([3.0]), model.attribute([[3.0]]).tolist()
+        (10.5, [[-7.5, 18.0]])
+    """
+
+    def __init__(
+        self,
+        boosted: Boosted,
+        *,
+        name: str,
+        inputs: Sequence[str],
+        task: str,
+        version: str = "1",
+        digest: str = "",
+    ) -> None:
+        super().__init__(answer_of(boosted), name=name, inputs=inputs, task=task, version=version, digest=digest)
+        self.arithmetic = "float32"
+        self._boosted = boosted
+
+    def attribute(self, rows: Any) -> Any:
+        """Return ``(n, k + 1)``: each input's part of the raw output, then the expected raw output.
+
+        Raises:
+            EngineError: The rows have another width, or the model was stored without covers.
+        """
+        return self._explained.attribute(self._array(rows))
+
+    @cached_property
+    def turns(self) -> Mapping[str, Sequence[float]]:
+        """By input: the thresholds of its splits, lowest first."""
+        return {self.inputs[at]: found.tolist() for at, found in self._boosted.forest.thresholds().items()}
+
+    @cached_property
+    def _explained(self) -> TreeShap:
+        try:
+            return TreeShap(trees_of(self._boosted))
+        except ValueError as error:
+            raise EngineError(
+                f"model {self.name!r} cannot tell what its inputs contribute",
+                why=str(error),
+                fix="train it again, or declare attribution=Attribution.OFF",
+            ) from error
+
+
+class XGBoostClassifier(TabularClassifier, XGBoostModel):
+    """An XGBoost model of several classes; what it attributes is the raw output of the class it answers with.
+
+    Args:
+        boosted: The model's trees, proven to be some.
+        outputs: The labels, in the order of the classes.
+        name: The model's name.
+        inputs: Names of its input columns, in order.
+        version: Its version.
+        digest: Its digest.
+
+    Raises:
+        EngineError: ONNX Runtime is not installed.
+
+    Example:
+        >>> from steward.models.onnx_trees import LESS, Forest, Tree
+        >>> leaf = Tree((-1,), (-1,), (0,), (0.0,), (True,), (2.0,))
+        >>> forest = Forest((leaf,), (1,), outputs=2, width=1, comparison=LESS)
+        >>> boosted = Boosted(forest, (0.0, 0.0), "softmax", (), "multi:softprob", ((24.0,),))
+        >>> model = XGBoostClassifier(boosted, outputs=("night", "day"), name="part-of-day", inputs=("hour",))
+        >>> model.outputs[int(model.predict_one([3.0]))]
+        'day'
+    """
+
+    def __init__(
+        self,
+        boosted: Boosted,
+        *,
+        outputs: Sequence[str],
+        name: str,
+        inputs: Sequence[str],
+        version: str = "1",
+        digest: str = "",
+    ) -> None:
+        self.outputs = tuple(outputs)
+        XGBoostModel.__init__(
+            self, boosted, name=name, inputs=inputs, task="multiclass", version=version, digest=digest
+        )
+
+    def attribute(self, rows: Any) -> Any:
+        """Return ``(n, k + 1)``: each input's part of the answer's raw output, then the expected one.
+
+        Raises:
+            EngineError: The rows have another width, or the model was stored without covers.
+        """
+        array = self._array(rows)
+        return self._explained.attribute(array, self.predict(array).astype(np.int64))
 
 
 def answer_of(boosted: Boosted) -> Answer:
