@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from steward.api import accounts, answers
+from steward.api.models_shown import ModelDocument, ModelShown, VersionShown
 from steward.api.problems import MEDIA_TYPE, Problem
 from steward.api.verification import Verification
 from steward.insight.answers import PeopleReport
@@ -16,6 +17,7 @@ from steward.insight.rows import RunRow
 from steward.insight.value import ValueSummary
 from steward.loop.asks import Approval
 from steward.records import Record
+from steward.runtime.counterfactuals import WouldHaveChanged
 from steward.runtime.deadletters import DeadLettersNow
 from steward.runtime.whatif import Redecided
 from steward.workflow.next import Next
@@ -37,6 +39,7 @@ _DESCRIBED: tuple[type[Any], ...] = (
     answers.OutcomeIn,
     answers.OutcomeTaken,
     answers.ChangeIn,
+    answers.CounterfactualsIn,
     answers.EscalationIn,
     answers.PersonsAnswer,
     answers.QuestionIn,
@@ -50,9 +53,13 @@ _DESCRIBED: tuple[type[Any], ...] = (
     answers.WhatIfIn,
     Approval,
     DeadLettersNow,
+    ModelDocument,
+    ModelShown,
+    VersionShown,
     Next,
     PeopleReport,
     Redecided,
+    WouldHaveChanged,
     Verification,
     accounts.Account,
     accounts.AccountChange,

@@ -79,6 +79,7 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/v1/decisions/{decision_id}/proof"): Door(_P.VERIFY, Of.RUN),
     # It reads: nothing is written, and nothing acts.
     ("POST", "/v1/decisions/{decision_id}/what-if"): Door(_P.READ, Of.RUN),
+    ("POST", "/v1/decisions/{decision_id}/counterfactuals"): Door(_P.READ, Of.RUN),
     ("GET", "/v1/declarations"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/value"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/inventory"): Door(_P.READ, Of.EACH),
@@ -86,6 +87,12 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/v1/ledger/verification"): Door(_P.VERIFY, Of.WHOLE),
     ("POST", "/v1/ledger/verification"): Door(_P.VERIFY, Of.WHOLE),
     ("GET", "/v1/ledger/entries"): Door(_P.EXPORT, Of.WHOLE),
+    # Models; each route asks for the decisions that use the model, or where none does for the installation.
+    ("GET", "/v1/models"): Door(_P.READ, Of.EACH),
+    ("GET", "/v1/models/{name}"): Door(_P.READ, Of.EACH),
+    ("POST", "/v1/models/{name}"): Door(_P.PUBLISH, Of.EACH),
+    ("GET", "/v1/models/{name}/{version}"): Door(_P.READ, Of.EACH),
+    ("GET", "/v1/models/{name}/{version}/export"): Door(_P.READ, Of.EACH),
     # People
     ("GET", "/v1/approvals"): Door(_P.READ, Of.EACH),
     ("GET", "/v1/approvals/{decision_id}"): Door(_P.READ, Of.RUN),

@@ -77,6 +77,7 @@ _BY_CODE: dict[str, tuple[int, str]] = {
     "idempotency-key-malformed": (400, "The idempotency key is malformed"),
     "contract.not-json": (400, "The body is not JSON"),
     "contract.too-large": (413, "The body is too large"),
+    "model-too-large": (413, "The body is too large"),
     "overloaded": (503, "The server is busy"),
     "bus.full": (503, "The server is busy"),
     "unauthenticated": (401, "Nobody is signed in"),

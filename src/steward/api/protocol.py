@@ -32,6 +32,8 @@ MAX_HEAD_BYTES = 64 * 1024
 """The longest request line and headers together."""
 SPARE_CONNECTIONS = 100
 """How many more there may be for what is never refused: who wants to press the stop switch has to get through."""
+STEADY_BYTES = 1 << 20
+"""A long body may take longer than a request, as long as this much of it arrives within a request's time."""
 MAX_KNOWN_HEADS = 1_024
 """How many heads are remembered; a client sends the same one again and again."""
 MAX_KNOWN_HEAD_BYTES = 1_024
@@ -139,7 +141,7 @@ class Connection(HttpToolsProtocol):
         self._short: _HotCycle | None = None
         self._ready: _HotCycle | None = None
         self._in_head = self._in_message = False
-        self._head_bytes = 0
+        self._head_bytes = self._body_bytes = 0
         self._ticks = 0
         self._peer = UNKNOWN_PEER
         self._is_spare = False
@@ -193,7 +195,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a request begins."""
         self._in_head = self._in_message = True
-        self._head_bytes = self._ticks = 0
+        self._head_bytes = self._body_bytes = self._ticks = 0
         super().on_message_begin()
         scope: Any = self.scope
         scope[PEER] = self._peer
@@ -218,6 +220,9 @@ class Connection(HttpToolsProtocol):
         """Take a part of the body; one that is too long is answered before it has ended, and the rest is dropped."""
         short = self._short
         if short is None:
+            self._body_bytes += len(body)
+            if self._body_bytes >= STEADY_BYTES:
+                self._body_bytes = self._ticks = 0
             super().on_body(body)
         elif not short.response_started:
             short.body += body

@@ -10,6 +10,7 @@ from steward.api.metrics import Metrics
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
 
+MAX_UPLOADS = 2
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """The hosts a server always answers for. By another name a foreign page could reach it through a browser."""
 
@@ -23,12 +24,14 @@ class Service:
         entrance: Recognises who calls.
         metrics: What is counted.
         closing: Set when the server stops: whoever sends without end, ends.
+        uploads: How many models may be taken in at a time: each takes disk, and a process that reads it.
     """
 
     runtime: Runtime
     entrance: Entrance
     metrics: Metrics = field(default_factory=Metrics)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_UPLOADS))
 
 
 def known_hosts(settings: Settings) -> frozenset[str]:

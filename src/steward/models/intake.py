@@ -12,11 +12,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from steward.clock import Clock
@@ -34,11 +36,12 @@ from steward.models.folders import (
 )
 from steward.models.keys import PrivateKey
 from steward.models.limited import Limits, run
-from steward.models.manifest import MANIFEST, FileFacts, Manifest, decode, digest_of, encode
+from steward.models.manifest import MANIFEST, FileFacts, Manifest, Trained, declared, decode, digest_of, encode
 from steward.models.registry import FolderRegistry, Registered
 
 CHECK: Final = "steward.models.intake_process:check_archive"
 PROVE: Final = "steward.models.intake_process:prove_archive"
+TELL: Final = "steward.models.intake_process:tell"
 ELSEWHERE: Final = frozenset({"skops", "safetensors", "function"})
 """Kinds that an engine cannot load in a limited process: it needs a process of its own, or code of this one."""
 
@@ -71,11 +74,15 @@ class Spool:
             EngineError: The disk is full or failed.
         """
         self.size_bytes += len(piece)
-        check_quota(self.size_bytes, self.quota_bytes)
+        self.require(self.size_bytes)
         try:
             self.file.write(piece)
         except OSError as error:
             raise EngineError("an upload cannot be written", retryable=True, why=str(error)) from error
+
+    def require(self, size_bytes: int) -> None:
+        """Refuse what would be larger than the quota; see :func:`check_quota`."""
+        check_quota(size_bytes, self.quota_bytes)
 
 
 def check_quota(size_bytes: int, quota_bytes: int) -> None:
@@ -161,7 +168,9 @@ def _check_length(entry: Entry, most_bytes: int) -> None:
         raise _broken(f"{entry.name} is larger than {most_bytes} bytes")
 
 
-def take_in(registry: FolderRegistry, given: IO[bytes], *, clock: Clock, limits: Limits | None = None) -> Registered:
+def take_in(
+    registry: FolderRegistry, given: IO[bytes], *, clock: Clock, name: str = "", limits: Limits | None = None
+) -> Registered:
     """Import an archive: the version it was exported as, under the same digest, with its statements.
 
     A version that is there already stays as it is, and gets the statements of the archive.
@@ -170,28 +179,101 @@ def take_in(registry: FolderRegistry, given: IO[bytes], *, clock: Clock, limits:
         registry: Where it is put.
         given: The archive, a file with a descriptor.
         clock: Gives the draft its name.
+        name: The model that it must be of; any by default.
         limits: What reading it may use.
 
     Raises:
-        ContractError: It is no archive of a model, or not safe to read, or in no allowed format.
+        ContractError: It is no archive of a model or of another one, not safe to read, or in no allowed format.
         IntegrityError: What it holds is not what was exported.
         Conflict: Another model has this version here.
         EngineError: The model's engine is not installed, or the disk failed.
     """
     run(CHECK, given, limits=limits)
     found = contents(given)
+    if name not in ("", found.manifest.name):
+        fix = f"take it in under its own name, {found.manifest.name!r}: its digest covers it"
+        raise ContractError(f"the archive is not one of {name!r}", fix=fix, code="model-archive", field="name")
     statements = {name: part.read() for name, part in found.statements.items()}
     known = registry.adopt(found.content, found.files, statements, clock=clock)
     there = read_statements(known.path.parent)
-    for name, statement in statements.items():
-        if there.get(name) != statement:
-            registry.attach(known, name, statement, clock=clock)
+    for kind, statement in statements.items():
+        if there.get(kind) != statement:
+            registry.attach(known, kind, statement, clock=clock)
     return known
+
+
+def draft(
+    name: str,
+    *,
+    kind: str,
+    task: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str] = (),
+    metrics: Mapping[str, float] | None = None,
+    trained: Trained | None = None,
+) -> Manifest:
+    """Return what is known of a model before it is registered: its manifest without version, files and time.
+
+    Args:
+        name: As :meth:`steward.models.registry.FolderRegistry.register`, as is all else.
+        kind: The engine.
+        task: What it answers.
+        inputs: Names of the input columns, in order.
+        outputs: The labels of a ``multiclass`` model.
+        metrics: Finite figures of its training, by name.
+        trained: What it was trained on.
+
+    Raises:
+        DeclarationError: An argument is not valid.
+
+    Example:
+        >>> draft("load", kind="linear", task="regression", inputs=["hour"]).inputs
+        ('hour',)
+    """
+    known = {"trained": trained} if trained is not None else {}
+    return declared(
+        name,
+        version=1,
+        kind=kind,
+        task=task,
+        inputs=inputs,
+        outputs=outputs,
+        metrics=metrics or {},
+        files={"file": FileFacts.of(b"")},
+        created_at=datetime(1970, 1, 1, tzinfo=UTC),
+        **known,
+    )
+
+
+class Told(Struct, frozen=True):
+    """What a file is: its kind of model, and what the engines call it; ``""`` for a file that goes with a model.
+
+    Example:
+        >>> Told("lightgbm", "model.txt").kind
+        'lightgbm'
+    """
+
+    kind: str
+    name: str
+
+
+def told(name: str, file: IO[bytes], *, limits: Limits | None = None) -> Told:
+    """Tell what a file is by its bytes, which a limited process reads.
+
+    Args:
+        name: The file's name.
+        file: The file, with a descriptor.
+        limits: What reading it may use.
+
+    Raises:
+        ContractError: It is in no format that models may be in (``code`` is ``model-format``), or not safe to read.
+    """
+    return msgspec.msgpack.decode(run(TELL, file, name, limits=limits), type=Told)
 
 
 def register(
     registry: FolderRegistry,
-    draft: Manifest,
+    known: Manifest,
     files: Mapping[str, IO[bytes]],
     *,
     clock: Clock,
@@ -202,7 +284,7 @@ def register(
 
     Args:
         registry: Where they are put.
-        draft: What is known of the model; its version and the facts of its files are found here.
+        known: What is known of the model, as of :func:`draft`.
         files: Each file, with a descriptor.
         clock: Tells when it was registered.
         key: Signs the version.
@@ -215,7 +297,7 @@ def register(
     """
     parts = {name: Part(file, 0, file.seek(0, os.SEEK_END)) for name, file in sorted(files.items())}
     facts = {name: _facts(name, part) for name, part in parts.items()}
-    first = replace(draft, version=1, files=facts, created_at=clock.now())
+    first = replace(known, version=1, files=facts, created_at=clock.now())
     entries: Sequence[tuple[str, Pieces]] = [(FILES + name, part) for name, part in parts.items()]
     with spool(registry.root, quota_bytes=archive.MAX_ARCHIVE_BYTES) as packed:
         _write(packed.file, [(MANIFEST, encode(first)), *entries])

@@ -14,8 +14,8 @@ from steward.errors import EngineError, IntegrityError
 from steward.models import archive, zips
 from steward.models.code_reference import CodeReference
 from steward.models.folders import proven
-from steward.models.formats import Format, check_kind, sniff
-from steward.models.intake import ELSEWHERE, contents
+from steward.models.formats import Format, check_kind, sniff, stored_name
+from steward.models.intake import ELSEWHERE, Told, contents
 from steward.models.loading import ENGINES, engine
 from steward.models.manifest import Manifest, digest_of
 
@@ -49,6 +49,18 @@ def prove_archive(given: IO[bytes]) -> bytes:
     _tried(manifest, digest, files)
     is_proven = manifest.kind in ENGINES and manifest.kind not in ELSEWHERE
     return msgspec.msgpack.encode(prove(manifest, digest, files, clock=SystemClock()) if is_proven else None)
+
+
+def tell(given: IO[bytes], name: str) -> bytes:
+    """Tell what a file is by its bytes; returns :class:`steward.models.intake.Told`, encoded.
+
+    Raises:
+        ContractError: It is in no format that models may be in.
+    """
+    content = given.read()
+    found = sniff(name, content)
+    kind = "" if found is Format.JSON else found.value
+    return msgspec.msgpack.encode(Told(kind, stored_name(name, content)))
 
 
 def _read(given: IO[bytes]) -> tuple[Manifest, str, Mapping[str, bytes]]:

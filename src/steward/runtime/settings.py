@@ -46,6 +46,10 @@ class Settings:
         ".steward/models",
         "the folder of registered models, or MLflow: mlflow+http://host:5000, mlflow+sqlite:///mlflow.db",
     )
+    mode: str = _setting(
+        "development", "development, or governed: only signed releases decide that a second person agreed to"
+    )
+    challengers: tuple[str, ...] = _setting((), "other declarations of the same decisions, for rollouts")
     trust: str = _setting("", "the folder of public keys, one of which must have signed whatever answers; none needed")
     people: str = _setting("", "the address book of who is told what; nobody is told without one")
     publisher: str = _setting("system", "who publishes what this process runs, for gates that want four eyes")
