@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -67,6 +69,7 @@ class Lineups(Mapping[str, Prepared]):
 
     Attributes:
         own: The release that each decision's own declaration makes now.
+        pace: Hears how long decisions took: the decision, the arm, how long, and how many they were.
         shadowed: What is written in the records of the decisions that have shadows, by name.
 
     Args:
@@ -75,6 +78,7 @@ class Lineups(Mapping[str, Prepared]):
         online: The feature state.
         clock: Tells whether work is done aside of the event loop; it is not where time is virtual.
         development: Whether nobody has to sign or agree.
+        pins: The digests of the models that a decision begins with, where these are not the declared versions.
         find: Tells by what a decision's answers are calibrated.
 
     Raises:
@@ -91,6 +95,7 @@ class Lineups(Mapping[str, Prepared]):
         clock: Clock,
         *,
         development: bool = True,
+        pins: Mapping[str, Mapping[str, str]] | None = None,
         find: Callable[[AnyDecision], Find | None] = lambda decision: None,
     ) -> None:
         self._declared, self._registry, self._online, self._find = declared, registry, online, find
@@ -100,8 +105,11 @@ class Lineups(Mapping[str, Prepared]):
             for other in others:
                 _check_challenger(first, other)
         self._loaded: dict[str, Prepared] = {}
-        self._lineups = {name: Lineup(champion=self._begin(each[0])) for name, each in declared.items()}
+        self._lineups = {
+            name: Lineup(champion=self._begin(each[0], (pins or {}).get(name, {}))) for name, each in declared.items()
+        }
         self.shadowed: Mapping[str, bytes] = {}
+        self.pace: Callable[[str, RolloutFacts, timedelta, int], None] | None = None
         self.own: Mapping[str, str] = {name: lineup.champion.release for name, lineup in self._lineups.items()}
 
     def __getitem__(self, name: str) -> Prepared:
@@ -224,7 +232,8 @@ class Lineups(Mapping[str, Prepared]):
             prepared = ready.get(arm)
             # The champion stands in for what is lacking here, and the record says that it was the champion.
             facts = RolloutFacts(rollout.name, (Arm.CHAMPION if prepared is None else arm).value, share)
-            by_arm[arm] = replace(self._signed(prepared or champion, live), rollout=facts)
+            pace = None if self.pace is None else partial(self.pace, live.decision, facts)
+            by_arm[arm] = replace(self._signed(prepared or champion, live), rollout=facts, pace=pace)
         key_of, assign = champion.outcome_key, arms.of
 
         def pick(event: Any, event_id: str) -> Prepared:
@@ -245,8 +254,9 @@ class Lineups(Mapping[str, Prepared]):
             if prepared.decision.name == live.decision and release not in kept:
                 del self._loaded[release]
 
-    def _begin(self, decision: AnyDecision) -> Prepared:
-        return self._prepared(decision, {model.name: self._registry.load(model) for model in decision.models})
+    def _begin(self, decision: AnyDecision, pins: Mapping[str, str]) -> Prepared:
+        wanted = [_pinned(model, pins.get(model.name, model.version)) for model in decision.models]
+        return self._prepared(decision, {model.name: self._registry.load(model) for model in wanted})
 
     def _prepared(self, decision: AnyDecision, models: Mapping[str, LoadedModel]) -> Prepared:
         ready = prepare(decision, models, self._online, self._find(decision))

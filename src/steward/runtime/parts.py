@@ -42,12 +42,9 @@ from steward.runtime.journal import Journal
 from steward.runtime.lineups import Lineups, by_name
 from steward.runtime.notify import Notifier
 from steward.runtime.outcomes import Outcomes
-from steward.runtime.publishing import Publishing
 from steward.runtime.pump import Pump, topics_of
-from steward.runtime.release_log import ReleaseLog
-from steward.runtime.rollouts import Rollouts
+from steward.runtime.releasing import Releasing, is_governed, open_releasing, pins_of
 from steward.runtime.settings import Settings
-from steward.runtime.shadows import Shadows
 from steward.runtime.snapshot import Snapshots, cursor_name
 from steward.runtime.stops import Stops
 from steward.runtime.ticks import Ticks
@@ -55,6 +52,8 @@ from steward.runtime.ticks import Ticks
 _ATTRIBUTIONS: Final = "attributions"
 _REST: Final = timedelta(milliseconds=50)
 """How long work behind the log lets news gather: a round costs the same for one entry as for many."""
+_LOOK: Final = timedelta(milliseconds=500)
+"""How often a rollout that stands is looked at, at most."""
 _MOST_BEHIND: Final = 50_000
 """How many entries the views may be behind while requests wait; half a second of work."""
 _PAUSE: Final = timedelta(seconds=1)
@@ -111,10 +110,7 @@ class Parts:
     registry: Registry
     views: Views
     lineups: Lineups
-    releases: ReleaseLog
-    publishing: Publishing
-    rollouts: Rollouts
-    shadows: Shadows
+    releasing: Releasing
     journal: Journal
     guard: Guard
     decider: Decider
@@ -143,7 +139,8 @@ class Parts:
             self.acting.outages.step,
             self.outcomes.step,
             self.calibrations.step,
-            self.shadows.step,
+            self.releasing.shadows.step,
+            self.releasing.judging.step,
             self.attribute,
         ]
         if self.notifier is not None:
@@ -188,7 +185,8 @@ class Parts:
         if (notifier := self.notifier) is not None:
             jobs.append(lambda: self._repeat(notifier.begin, notifier.next_due))
         jobs.append(lambda: self._repeat(self._catch_up, rest=_REST))
-        jobs += [self._keep_snapshots, self.shadows.run]
+        jobs.append(lambda: self._repeat(self.releasing.judging.step, rest=_LOOK))
+        jobs += [self._keep_snapshots, self.releasing.shadows.run]
         return jobs
 
     async def _repeat(
@@ -252,9 +250,13 @@ async def assemble(
     registry = registry or open_registry(settings)
     online = _online([window for d in (*decisions, *challengers) for window in d.windows])
     calibrations = Calibrations(_beside(settings, ".calibrations"))
-    lineups = Lineups(by_name(decisions, challengers), registry, online, clock, find=calibrations.find)
+    declared, is_strict = by_name(decisions, challengers), is_governed(settings)
     ledger = ledger or await open_ledger(settings.ledger, settings, clock)
     try:
+        pins = await pins_of(ledger, decisions, settings)
+        lineups = Lineups(
+            declared, registry, online, clock, find=calibrations.find, development=not is_strict, pins=pins
+        )
         parts = await _wired(
             lineups,
             calibrations=calibrations,
@@ -287,8 +289,6 @@ async def _wired(
     declared = {name: each.decision for name, each in lineups.items()}
     agenda = Agenda()
     journal = Journal(ledger, agenda)
-    releases = ReleaseLog(journal, lineups, clock)
-    publishing = Publishing(releases, lineups, publisher=settings.publisher)
     views = Views(views_path(settings))
     admission = _admission(settings, clock)
     bus = await open_bus(settings.bus, settings, ledger)
@@ -313,10 +313,7 @@ async def _wired(
         registry=registry,
         views=views,
         lineups=lineups,
-        releases=releases,
-        publishing=publishing,
-        rollouts=Rollouts(releases, publishing, lineups),
-        shadows=Shadows(journal, lineups, clock, admission),
+        releasing=open_releasing(journal, lineups, clock, settings, admission),
         journal=journal,
         guard=await open_guard(settings, ledger, journal, clock),
         decider=decider,
@@ -339,7 +336,7 @@ async def _wired(
 
 async def _restore(parts: Parts) -> None:
     """Bring everything that is kept in memory to where the ledger is."""
-    await parts.publishing.open()
+    await parts.releasing.publishing.open()
     await parts.snapshots.restore()
     await parts.calibrations.open(parts.ledger)
     await parts.views.catch_up(parts.ledger)

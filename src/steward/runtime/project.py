@@ -52,6 +52,15 @@ def load_decisions(settings: Settings) -> Sequence[AnyDecision]:
     return tuple(found.values())
 
 
+def load_challengers(settings: Settings) -> Sequence[AnyDecision]:
+    """Load every declaration that ``settings.challengers`` names; it challenges the decision of its name.
+
+    Raises:
+        DeclarationError: One cannot be found, or is declared wrongly.
+    """
+    return [each for reference in settings.challengers for each in load(reference, settings.root)]
+
+
 def load(reference: str, root: Path) -> Sequence[AnyDecision]:
     """Load what one reference names.
 

@@ -26,8 +26,10 @@ from steward.records import Record
 from steward.runtime.admission import batch_lane
 from steward.runtime.answers import Words, approvals
 from steward.runtime.audit import Audit
+from steward.runtime.counterfactuals import Counterfactuals
 from steward.runtime.deadletters import DeadLetters
 from steward.runtime.parts import DIRECTLY, Origin, Parts, assemble
+from steward.runtime.project import load_challengers
 from steward.runtime.settings import Settings
 from steward.runtime.stops import EVERY, Stop
 from steward.runtime.whatif import WhatIf
@@ -49,6 +51,7 @@ class Runtime:
         answers: What people answer when they are asked.
         stops: What is stopped now.
         whatif: What stored decisions would be, had they known something else.
+        counterfactuals: What would have changed their choices.
         admission: How many requests the faces let in at once, and whom.
         calibrations: What outcomes have taught of the answers of decisions that are calibrated.
         running: How each decision runs: the champion's release and the models that are loaded, by name.
@@ -56,6 +59,8 @@ class Runtime:
         releases: What is live, and was when.
         publishing: Proposes and approves releases.
         rollouts: Gives releases their shares, and takes them back.
+        shadows: Asks on the side what other releases would have chosen.
+        judging: What is seen of each rollout, and what that says.
         book: Who is told what, and how; ``None`` without an address book.
         topics: The names of the decisions that each topic of the bus has a part in.
 
@@ -89,11 +94,13 @@ class Runtime:
         )
         self.lines = parts.acting.lines
         self.audit = Audit(parts.ledger, every_s=parts.settings.verify_every_s)
-        self.lineups, self.releases = parts.lineups, parts.releases
-        self.publishing, self.rollouts = parts.publishing, parts.rollouts
+        self.lineups, self.releases = parts.lineups, parts.releasing.log
+        self.publishing, self.rollouts = parts.releasing.publishing, parts.releasing.rollouts
+        self.shadows, self.judging = parts.releasing.shadows, parts.releasing.judging
         self.running: Mapping[str, Prepared] = parts.lineups
         self.book = None if parts.notifier is None else parts.notifier.book
         self.whatif = WhatIf(parts.lineups)
+        self.counterfactuals = Counterfactuals(self.whatif)
         self.admission = parts.admission
         self.calibrations = parts.calibrations
         self.topics = {name: pump.topic.decisions for name, pump in parts.pumps.items()}
@@ -125,7 +132,8 @@ class Runtime:
             registry: Where models come from; the settings' folder by default.
             ledger: An opened ledger, which is closed with the runtime; the one that the settings name by default.
             former: Decisions of earlier releases, with whose actions the runs under way are finished.
-            challengers: Other declarations of the same names, which a rollout may give a share.
+            challengers: Other declarations of the same names, which a rollout may give a share, besides those that
+                the settings name.
 
         Raises:
             DeclarationError: Two decisions have one name, or a decision does not fit its model.
@@ -133,6 +141,7 @@ class Runtime:
             IntegrityError: The ledger or a model is not what was written.
         """
         settings, clock = settings or Settings(), clock or SystemClock()
+        challengers = [*challengers, *load_challengers(settings)]
         return cls(await assemble(decisions, settings, clock, registry, ledger, former=former, challengers=challengers))
 
     async def __aenter__(self) -> Self:
