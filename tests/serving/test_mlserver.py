@@ -78,7 +78,7 @@ class TestMLServer(ServingConformance):
         self.url, self.group = mlserver
 
     async def open(self) -> Served[Any]:
-        return await OpenInference.open("mlserver", Endpoint(url=f"oip+{self.url}", version="v3"), WANTED)
+        return OpenInference("mlserver", Endpoint(url=f"oip+{self.url}", version="v3"), WANTED)
 
     @asynccontextmanager
     async def hanging(self, engine: Served[Any]) -> AsyncIterator[None]:
@@ -99,7 +99,7 @@ class TestMLServer(ServingConformance):
 
 
 async def test_what_json_cannot_say_is_refused_and_the_rest_is_answered(mlserver: tuple[str, int]) -> None:
-    engine = await OpenInference.open("mlserver", Endpoint(url=f"oip+{mlserver[0]}"), WANTED)
+    engine = OpenInference("mlserver", Endpoint(url=f"oip+{mlserver[0]}"), WANTED)
     told = await engine.answer([[0.1, 0.2, 0.3], [nan, 1.0, 1.0]], within_s=10)
     assert isinstance(told[0], Answered)
     assert told[0].value == 0.1 + 2 * 0.2 - 0.3, "bit for bit"
@@ -110,7 +110,7 @@ async def test_what_json_cannot_say_is_refused_and_the_rest_is_answered(mlserver
 
 @pytest.mark.parametrize(("more", "code"), [({"model": "other"}, "refused-404"), ({"version": "v9"}, "refused-404")])
 async def test_what_it_does_not_have(mlserver: tuple[str, int], more: dict[str, str], code: str) -> None:
-    engine = await OpenInference.open("mlserver", Endpoint(url=f"oip+{mlserver[0]}", **more), WANTED)  # type: ignore[arg-type]  # texts only
+    engine = OpenInference("mlserver", Endpoint(url=f"oip+{mlserver[0]}", **more), WANTED)  # type: ignore[arg-type]  # texts only
     with pytest.raises(EngineError) as raised:
         await engine.answer([[0.1, 0.2, 0.3]], within_s=10)
     assert (raised.value.code, raised.value.retryable) == (code, False)

@@ -22,7 +22,7 @@ WANTED = Wanted(name="sum", inputs=INPUTS, task="regression")
 
 
 async def open_engine(peer: Peer, wanted: Wanted = WANTED, **more: Any) -> OpenInference:
-    return await OpenInference.open("sums", Endpoint(url=f"oip+{peer.url}", **more), wanted)
+    return OpenInference("sums", Endpoint(url=f"oip+{peer.url}", **more), wanted)
 
 
 class OverPeer(ServingConformance):
@@ -189,12 +189,12 @@ async def test_the_token_is_sent_and_shown_nowhere(tmp_path: Path) -> None:
 async def test_a_name_may_not_lead_to_this_machine_unless_allowed() -> None:
     async with peering(SumServer()) as peer:
         url = f"oip+http://localhost:{peer.port}"
-        engine = await OpenInference.open("sums", Endpoint(url=url), WANTED)
+        engine = OpenInference("sums", Endpoint(url=url), WANTED)
         with pytest.raises(EngineError) as raised:
             await answers(engine, [[1.0, 2.0, 3.0]])
         assert raised.value.code == "address-denied"
         assert peer.connections == 0
-        allowed = await OpenInference.open("sums", Endpoint(url=url, allow=("127.0.0.0/8", "::1")), WANTED)
+        allowed = OpenInference("sums", Endpoint(url=url, allow=("127.0.0.0/8", "::1")), WANTED)
         assert await answers(allowed, [[1.0, 2.0, 3.0]]) == [2.0]
         await allowed.close()
 

@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -88,27 +88,21 @@ class OpenInference:
         name: The endpoint's name.
         endpoint: What the file says of it.
         wanted: What the model must be.
-        caller: Calls it.
+        caller: Calls it; the server is looked at before the first question.
+
+    Raises:
+        DeclarationError: The endpoint's address or token does not fit.
     """
 
-    def __init__(self, name: str, endpoint: Endpoint, wanted: Wanted, caller: Caller) -> None:
+    def __init__(self, name: str, endpoint: Endpoint, wanted: Wanted, caller: Caller | None = None) -> None:
         self.name = name
-        self._endpoint, self._wanted, self._caller = endpoint, wanted, caller
+        self._endpoint, self._wanted, self._caller = endpoint, wanted, caller or Caller(name, endpoint)
         self._facts = ServingFacts(endpoint=name, region=endpoint.region or UNSET)
         remote = quote(endpoint.model or wanted.name, safe="")
         version = f"/versions/{quote(endpoint.version, safe='')}" if endpoint.version else ""
         self._path = f"/v2/models/{remote}{version}"
         self._layout: _Layout | None = None
         self._looking = asyncio.Lock()
-
-    @classmethod
-    async def open(cls, name: str, endpoint: Endpoint, wanted: Wanted, caller: Caller | None = None) -> Self:
-        """Open the engine; the server is looked at before the first question.
-
-        Raises:
-            DeclarationError: The endpoint's address or token does not fit.
-        """
-        return cls(name, endpoint, wanted, caller or Caller(name, endpoint))
 
     @property
     def load(self) -> float:

@@ -55,6 +55,19 @@ class Answered(Struct, frozen=True):
     cost: Money | None = None
 
 
+class Charged(EngineError):
+    """An answer that is of no use, but has cost something.
+
+    Example:
+        >>> Charged("the answer does not fit its schema", code="chat-misfit", cost=None).retryable
+        False
+    """
+
+    def __init__(self, what: str, *, cost: Money | None, why: str = "", fix: str = "", code: str) -> None:
+        super().__init__(what, why=why, fix=fix, code=code)
+        self.cost = cost
+
+
 class Served(Protocol[Q_contra]):
     """A model behind an engine."""
 
