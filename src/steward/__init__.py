@@ -5,6 +5,7 @@ Declare a decision as one frozen value; Steward runs it from event to value and 
 
 from steward.decision.action import Action, Call, Destination
 from steward.decision.calibration import Calibration
+from steward.decision.canary import Canary
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract, Event
 from steward.decision.decision import Decision
@@ -12,6 +13,7 @@ from steward.decision.economics import Economics
 from steward.decision.fallback import Fallback
 from steward.decision.feature import Feature, Features, days, hours, minutes, seconds
 from steward.decision.gate import Checks, Gate, impact_above
+from steward.decision.guardrail import Guardrail
 from steward.decision.lane import Lane
 from steward.decision.model import Attribution, Model, Models, Pipeline, Skill
 from steward.decision.risk import Risk
@@ -26,6 +28,7 @@ __all__ = [
     "Calibration",
     "CalibrationFacts",
     "Call",
+    "Canary",
     "Check",
     "Checks",
     "Choice",
@@ -39,6 +42,7 @@ __all__ = [
     "Feature",
     "Features",
     "Gate",
+    "Guardrail",
     "Interval",
     "Lane",
     "Missed",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from steward.decision.action import Action
 from steward.decision.calibration import Calibration
+from steward.decision.canary import NEEDS, Canary
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract
 from steward.decision.economics import Economics
@@ -68,6 +69,8 @@ def _check(decision: Decision[Any, Any, Any]) -> None:
     _check_economics(decision, contract)
     _check_schedule(decision, contract)
     _check_calibration(decision, names)
+    if decision.canary is not None:
+        decision.canary.check_known({metric: getattr(decision, part) is not None for metric, part in NEEDS.items()})
 
 
 _KINDS: tuple[tuple[str, type | UnionType, str], ...] = (
@@ -85,6 +88,7 @@ _PARTS: tuple[tuple[str, type | UnionType, str], ...] = (
     ("economics", Economics, "pass Economics(...)"),
     ("schedule", Every, "pass Every(period, make=...)"),
     ("calibration", Calibration, "pass Calibration(truth=...)"),
+    ("canary", Canary, "pass Canary(guardrails=(...,))"),
     ("explain_within", timedelta, "pass timedelta(microseconds=...)"),
 )
 

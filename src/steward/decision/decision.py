@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from steward.decision import checks
 from steward.decision.action import Action
 from steward.decision.calibration import Calibration
+from steward.decision.canary import Canary
 from steward.decision.choice import Choice
 from steward.decision.contract import Contract
 from steward.decision.economics import Economics
@@ -52,6 +53,7 @@ class Decision(Generic[E, P, C]):
         economics: The outcome and what it was worth.
         schedule: Makes it due by the clock.
         calibration: How predictions are held against outcomes, for intervals and label sets that keep their promise.
+        canary: What a challenger is held to while it decides for a share.
         attribution: When each feature's contribution is computed.
         explain_within: The most that ``Attribution.INLINE`` may add to an answer. A model that takes longer, as it is
             measured when it is loaded, is explained after the answer; ``None`` sets no limit.
@@ -91,6 +93,7 @@ class Decision(Generic[E, P, C]):
     economics: Economics[C, Any] | None = None
     schedule: Every[E] | None = None
     calibration: Calibration[Any] | None = None
+    canary: Canary | None = None
     attribution: Attribution = Attribution.OFF
     explain_within: timedelta | None = None
     immutable: tuple[str, ...] = ()

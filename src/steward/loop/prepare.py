@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +29,9 @@ from steward.models.port import LoadedModel
 from steward.records import Record, RolloutFacts
 from steward.releases.release import Release
 
+Pace = Callable[[timedelta, int], None]
+"""Hears how long a number of decisions took that were made together."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -42,6 +46,7 @@ class Prepared:
         explaining: When its answers are explained here, and what that costs.
         rescue: Chooses where no model answered, if a fallback is declared.
         rollout: The arm of a rollout that it decides for; it stands in each record.
+        pace: Hears how long decisions took, where that arm is compared with others.
         development: Set where nobody has to sign or agree to a release; it stands in each record.
     """
 
@@ -63,6 +68,7 @@ class Prepared:
     topics: frozenset[str]
     explaining: Explaining = Explaining()  # noqa: RUF009 - frozen
     rollout: RolloutFacts | UnsetType = UNSET
+    pace: Pace | None = None
     development: bool | UnsetType = UNSET
 
     @cached_property

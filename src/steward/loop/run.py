@@ -112,9 +112,9 @@ async def finish(works: Sequence[Work], clock: Clock) -> None:
     if alive:
         first = alive[0].prepared
         if all(work.prepared is first for work in alive):
-            await _decide(first, alive, clock)
+            await _timed(first, alive, clock)
         else:
-            await asyncio.gather(*(_decide(prepared, group, clock) for prepared, group in _by_release(alive)))
+            await asyncio.gather(*(_timed(prepared, group, clock) for prepared, group in _by_release(alive)))
     for work in works:
         # What does not fit its contract never became an event: its sender is told, the ledger is not.
         if work.error is not None and not isinstance(work.error, ContractError):
@@ -126,6 +126,16 @@ def _by_release(works: Sequence[Work]) -> Iterable[tuple[Prepared, list[Work]]]:
     for work in works:
         groups.setdefault(id(work.prepared), (work.prepared, []))[1].append(work)
     return groups.values()
+
+
+async def _timed(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:
+    """Decide, and tell how long that took if somebody compares releases."""
+    if prepared.pace is None:
+        await _decide(prepared, works, clock)
+        return
+    started = clock.now()
+    await _decide(prepared, works, clock)
+    prepared.pace(clock.now() - started, len(works))
 
 
 async def _decide(prepared: Prepared, works: Sequence[Work], clock: Clock) -> None:

@@ -154,10 +154,33 @@ def difference_interval(canary: Moments, champion: Moments, alpha: float, *, pla
     """
     if min(canary.n, champion.n) < FEWEST_AMOUNTS:
         return -math.inf, math.inf
-    t = canary.n + champion.n
     spread = canary.variance / canary.n + champion.variance / champion.n
-    log_alpha = -2 * math.log(alpha)
-    information = t * (log_alpha + math.log(log_alpha + 1)) / max(planned, 1)
-    radius = math.sqrt(2 * (information + 1) / information * math.log(math.sqrt(information + 1) / alpha) * spread)
+    radius = _radius(canary.n + champion.n, spread, alpha, planned)
     difference = canary.mean - champion.mean
     return difference - radius, difference + radius
+
+
+def mean_interval(amounts: Moments, alpha: float, *, planned: int) -> tuple[float, float]:
+    """Return bounds of a mean, valid at every moment at once; for differences that come in pairs.
+
+    Args:
+        amounts: The amounts.
+        alpha: The chance (0..1) that the true mean is ever outside, for many amounts.
+        planned: At how many amounts the interval is to be narrowest.
+
+    Example:
+        >>> low, high = mean_interval(Moments(n=1000, mean=5.0, m2=1000.0), 0.05, planned=1000)
+        >>> round(low, 3), round(high, 3)
+        (4.904, 5.096)
+    """
+    if amounts.n < FEWEST_AMOUNTS:
+        return -math.inf, math.inf
+    radius = _radius(amounts.n, amounts.variance / amounts.n, alpha, planned)
+    return amounts.mean - radius, amounts.mean + radius
+
+
+def _radius(n: int, spread: float, alpha: float, planned: int) -> float:
+    """Return half the width around a mean of ``n`` amounts whose own variance is ``spread``."""
+    log_alpha = -2 * math.log(alpha)
+    information = n * (log_alpha + math.log(log_alpha + 1)) / max(planned, 1)
+    return math.sqrt(2 * (information + 1) / information * math.log(math.sqrt(information + 1) / alpha) * spread)
