@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from tests.models.artefacts import INPUTS, booster, lightgbm_text, manifest
+from tests.models.estimators import described
 
 from steward.errors import EngineError, IntegrityError
 from steward.models import lightgbm as engine
 from steward.models import lightgbm_library
-from steward.models.lightgbm import LightGBMModel, load
+from steward.models.lightgbm import LightGBMClassifier, LightGBMModel, load
 
 ROWS = np.random.default_rng(2).normal(size=(400, len(INPUTS)))
 
@@ -116,16 +118,39 @@ def test_rows_of_words_are_refused() -> None:
 @pytest.mark.parametrize(
     ("objective", "parameters", "says"),
     [
-        ("multiclass", {"num_class": 3}, "multiclass"),
+        ("multiclassova", {"num_class": 3}, "multiclassova"),
         ("regression", {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5}, "random forests"),
         ("regression", {"linear_tree": True}, "linear trees"),
     ],
 )
 def test_what_is_not_served_yet_says_so(objective: str, parameters: dict[str, Any], says: str) -> None:
-    text = lightgbm_text(objective, 2, **parameters)
+    base = "multiclass" if objective == "multiclassova" else objective
+    text = lightgbm_text(base, 2, **parameters).replace(b"objective=multiclass ", b"objective=multiclassova ")
     with pytest.raises(EngineError, match=says) as caught:
         loaded_from(text, "regression")
     assert not isinstance(caught.value, IntegrityError)
+
+
+def test_several_classes_are_answered_as_by_the_python_package() -> None:
+    text, peer = lightgbm_text("multiclass", num_class=3), booster("multiclass", num_class=3)
+    model = load(described("lightgbm", "multiclass", {"model.txt": text}), "sha256:x", {"model.txt": text})
+    assert isinstance(model, LightGBMClassifier)
+    rows = ROWS.copy()
+    rows[::7, 2] = nan
+    expected = np.asarray(peer.predict(rows))
+    assert model.probabilities(rows).tobytes() == expected.tobytes()
+    assert np.array([model.probabilities_one(row) for row in rows.tolist()]).tobytes() == expected.tobytes()
+    places = expected.argmax(axis=1)
+    assert model.predict(rows).tolist() == places.tolist()
+    parts = np.asarray(peer.predict(rows, pred_contrib=True)).reshape(len(rows), 3, -1)
+    np.testing.assert_allclose(model.attribute(rows), parts[np.arange(len(rows)), places], rtol=1e-6, atol=1e-9)
+
+
+def test_another_number_of_labels_than_of_classes_is_refused() -> None:
+    text = lightgbm_text("multiclass", num_class=3)
+    manifest_of_two = replace(described("lightgbm", "multiclass", {"model.txt": text}), outputs=("low", "high"))
+    with pytest.raises(IntegrityError, match="3 classes, and the manifest names 2"):
+        load(manifest_of_two, "sha256:x", {"model.txt": text})
 
 
 def test_an_unknown_objective_says_so() -> None:

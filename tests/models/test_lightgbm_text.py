@@ -183,11 +183,42 @@ def test_a_text_that_is_no_model_is_refused(text: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(b"num_class=1", b"num_class=3"), (b"version=v4", b"version=v5"), (b"label_index=0", b"average_output")],
+    [(b"version=v4", b"version=v5"), (b"label_index=0", b"average_output")],
 )
 def test_another_sort_of_model_is_told_from_a_broken_one(old: bytes, new: bytes) -> None:
     with pytest.raises(Unsupported):
         check(STUMP.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"num_class=3\n", b"num_class=1\n"),
+        (b"num_class=3\n", b"num_class=2\n"),
+        (b"num_class=3\n", b"num_class=300\n"),
+        (b"num_tree_per_iteration=3", b"num_tree_per_iteration=1"),
+        (b"num_class:3", b"num_class:4"),
+        (b"multiclass num_class:3", b"multiclass"),
+        (b"multiclass num_class:3", b"multiclass num_class:3 num_class:5"),
+        (b"multiclass num_class:3", b"regression"),
+        (b"multiclass num_class:3", b""),
+    ],
+)
+def test_classes_that_do_not_agree_are_refused(old: bytes, new: bytes) -> None:
+    text = lightgbm_text("multiclass", 2, num_class=3)
+    assert old in text
+    assert check(text).classes == 3
+    with pytest.raises(ValueError, match=r"classes|num_class"):
+        check(text.replace(old, new))
+
+
+def test_trees_that_are_not_as_many_for_each_class_are_refused() -> None:
+    text = lightgbm_text("multiclass", 2, num_class=3)
+    sizes = next(line for line in text.split(b"\n") if line.startswith(b"tree_sizes="))
+    last = text[text.index(b"Tree=5") : text.index(b"end of trees")]
+    fewer = text.replace(sizes, sizes.rpartition(b" ")[0]).replace(last, b"\n")
+    with pytest.raises(ValueError, match=r"5 trees are not the same|more between"):
+        check(fewer)
 
 
 def test_every_prefix_is_refused() -> None:

@@ -101,8 +101,15 @@ class XGBoostModel(TabularModel):
 
     @cached_property
     def turns(self) -> Mapping[str, Sequence[float]]:
-        """By input: the thresholds of its splits, lowest first."""
-        return {self.inputs[at]: found.tolist() for at, found in self._boosted.forest.thresholds().items()}
+        """By input: the largest number that lies below each threshold of its splits, lowest first."""
+        found = self._boosted.forest.thresholds()
+        below = {at: np.nextafter(cuts.astype(np.float32), np.float32(-np.inf)) for at, cuts in found.items()}
+        return {self.inputs[at]: numbers.astype(np.float64).tolist() for at, numbers in below.items()}
+
+    @property
+    def seen(self) -> Mapping[str, tuple[float, float]]:
+        """Nothing: XGBoost does not write down which numbers it has seen in training."""
+        return {}
 
     @cached_property
     def _explained(self) -> TreeShap:
