@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from tests.api.conftest import greeting, refund
 from tests.api.people import HIDDEN, People, populate
@@ -107,6 +108,16 @@ async def test_what_there_is_is_told(client: httpx.AsyncClient, tmp_path: Path, 
     assert "it has no card" in shown["missing"][0]
     for path in ("/v1/models/laod", "/v1/models/load/3", "/v1/models/load/3/export", "/v1/models/..%2Fload/1"):
         assert (await client.get(path)).status_code == 404
+
+
+async def test_what_is_told_looks_as_described(client: httpx.AsyncClient, tmp_path: Path, clock: VirtualClock) -> None:
+    registered(tmp_path / "models", clock)
+    document = (await client.get("/openapi.json")).json()
+    for path in ("/v1/models", "/v1/models/{name}", "/v1/models/{name}/{version}"):
+        told = (await client.get(path.format(name="load", version="1"))).json()
+        answer = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+        schema = {**answer["schema"], "components": document["components"]}
+        jsonschema_rs.Draft202012Validator(schema).validate(told)
 
 
 async def test_a_broken_version_is_listed_as_broken(

@@ -114,7 +114,7 @@ async def test_what_is_read_looks_as_described(runtime: Runtime, client: httpx.A
     for path in described:
         operation = described[path].get("get")
         content = operation and operation["responses"]["200"]["content"].get("application/json")
-        if not content:
+        if not content or path.startswith("/v1/models"):  # none is registered here; see test_models
             continue
         run = waits if "approvals" in path else decided
         response = await client.get(path.format(decision_id=run["decision_id"]))

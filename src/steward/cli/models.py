@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from steward.cli import model_keys, model_signing
+from steward.cli import model_files, model_keys, model_rollback, model_signing
 
-PARTS = (model_signing, model_keys)
+PARTS = (model_files, model_rollback, model_signing, model_keys)
 """The files whose ``add_to`` adds commands to ``steward models``, in the order of its help page."""
 
 

@@ -101,16 +101,16 @@ def check_quota(size_bytes: int, quota_bytes: int) -> None:
 
 @contextmanager
 def spool(folder: Path, *, quota_bytes: int) -> Iterator[Spool]:
-    """Open a spool on the disk of ``folder``, which is made if need be.
+    """Open a spool on the disk of ``folder``, or of the nearest one above it that is there.
 
     Raises:
         EngineError: It cannot be written to.
     """
+    there = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below
+        file = tempfile.TemporaryFile(dir=there)  # noqa: SIM115 - closed below
     except OSError as error:
-        raise EngineError(f"an upload cannot be kept in {folder}", why=str(error)) from error
+        raise EngineError(f"an upload cannot be kept in {there}", why=str(error)) from error
     with file:
         yield Spool(file, quota_bytes)
 
@@ -246,7 +246,12 @@ def draft(
 
 
 class Told(Struct, frozen=True):
-    """What a file is: its kind of model, and what the engines call it; ``""`` for a file that goes with a model.
+    """What a file is.
+
+    Attributes:
+        kind: The kind of model; ``""`` for a file that goes with one.
+        name: What the engines call it.
+        inputs: The input columns, in order, where the file names them.
 
     Example:
         >>> Told("lightgbm", "model.txt").kind
@@ -255,6 +260,7 @@ class Told(Struct, frozen=True):
 
     kind: str
     name: str
+    inputs: tuple[str, ...] = ()
 
 
 def told(name: str, file: IO[bytes], *, limits: Limits | None = None) -> Told:

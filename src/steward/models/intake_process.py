@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from typing import IO, Any, Final, cast
 from zlib import crc32
 
 import msgspec
+from msgspec import Struct
 
 from steward.clock import SystemClock
 from steward.errors import EngineError, IntegrityError
@@ -16,6 +18,7 @@ from steward.models.code_reference import CodeReference
 from steward.models.folders import proven
 from steward.models.formats import Format, check_kind, sniff, stored_name
 from steward.models.intake import ELSEWHERE, Told, contents
+from steward.models.linear import LinearFile
 from steward.models.loading import ENGINES, engine
 from steward.models.manifest import Manifest, digest_of
 
@@ -56,11 +59,34 @@ def tell(given: IO[bytes], name: str) -> bytes:
 
     Raises:
         ContractError: It is in no format that models may be in.
+        MsgspecError: It is one, and not well-formed.
     """
     content = given.read()
     found = sniff(name, content)
     kind = "" if found is Format.JSON else found.value
-    return msgspec.msgpack.encode(Told(kind, stored_name(name, content)))
+    return msgspec.msgpack.encode(Told(kind, stored_name(name, content), _inputs(found, content)))
+
+
+_NAMES = re.compile(rb"^feature_names=(.*)$", re.MULTILINE)
+
+
+class _Learner(Struct, frozen=True):
+    feature_names: tuple[str, ...] = ()
+
+
+class _XGBoost(Struct, frozen=True):
+    learner: _Learner
+
+
+def _inputs(found: Format, content: bytes) -> tuple[str, ...]:
+    """Return the input columns that a file names itself; whether they are right is found out when it is loaded."""
+    if found is Format.LIGHTGBM and (names := _NAMES.search(content, 0, 1 << 20)):
+        return tuple(names[1].decode("utf-8", "replace").split(" "))
+    if found is Format.LINEAR:
+        return tuple(term.input for term in msgspec.json.decode(content, type=LinearFile).terms)
+    if found is Format.XGBOOST and content[:1] == b"{" and content[1:2] != b"L":
+        return msgspec.json.decode(content, type=_XGBoost).learner.feature_names
+    return ()
 
 
 def _read(given: IO[bytes]) -> tuple[Manifest, str, Mapping[str, bytes]]:
