@@ -213,7 +213,7 @@ def _base(text: str, classes: int, link: str) -> tuple[float, ...]:
     """Return the raw output that each class begins with; since 3.1 there may be one for each."""
     try:
         scores = [_single(float(part)) for part in text.removeprefix("[").removesuffix("]").split(",")]
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise ValueError("its base_score is not a number") from error
     if len(scores) not in {1, classes} or not all(map(math.isfinite, scores)):
         raise ValueError("its base_score is not one number for each class")
@@ -230,5 +230,8 @@ def _base(text: str, classes: int, link: str) -> tuple[float, ...]:
 
 def _single(number: Any) -> float:
     """Return the float32 next to a number, as a double."""
-    value: float = struct.unpack("<f", struct.pack("<f", number))[0]
+    try:
+        value: float = struct.unpack("<f", struct.pack("<f", number))[0]
+    except OverflowError as error:
+        raise ValueError("it has a number that is too large for single precision") from error
     return value
