@@ -230,6 +230,24 @@ async def test_a_stored_decision_is_decided_again_without_effect(client: httpx.A
     assert await runtime.ledger.size() == before
 
 
+async def test_what_would_have_changed_a_choice_is_told_without_effect(
+    client: httpx.AsyncClient, runtime: Runtime
+) -> None:
+    record = (await client.post(DECIDE, json=REFUND)).json()
+    before = await runtime.ledger.size()
+    path = f"/v1/decisions/{record['decision_id']}/counterfactuals"
+    found = (await client.post(path, json={"features": ["amount_eur"], "most": 1})).json()
+    assert (found["choice"], found["moved"], found["recorded"]) == (record["choice"], ["amount_eur"], record["choice"])
+    for one in found["found"]:
+        assert one["choice"] != record["choice"]
+    none = (await client.post(path, json={"toward": "never"})).json()
+    assert none["found"] == []
+    for sent, field in (({"features": ["amount"]}, "features"), ({"most": 0}, "most"), ({"depth": 3}, "depth")):
+        refused = await client.post(path, json=sent)
+        assert refused.status_code == 422, (sent, field)
+    assert await runtime.ledger.size() == before
+
+
 async def test_decisions_are_searched_and_cut_to_a_stretch_of_time(
     client: httpx.AsyncClient, runtime: Runtime, clock: VirtualClock
 ) -> None:

@@ -144,6 +144,20 @@ class WhatIfIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flips: Person | UnsetType = UNSET
 
 
+class CounterfactualsIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be known of what would have changed a stored decision's choice.
+
+    Attributes:
+        toward: The only choice that counts; by default any other one.
+        features: Only these are changed; by default all that can be.
+        most: How many are told, the nearest first.
+    """
+
+    toward: Any = UNSET
+    features: list[Person] = []
+    most: Annotated[int, Meta(ge=1, le=20)] = 5
+
+
 class StopIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A person stops a decision, or wants a stop to be lifted.
 

@@ -44,12 +44,20 @@ def show(
     status: Annotated[str | None, typer.Option(help="Only decisions that stand so: waiting, acted, failed ...")] = None,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Only older ones: the next page.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most that are shown.")] = 20,
+    counterfactuals: Annotated[
+        bool, typer.Option("--counterfactuals", help="What would have changed the choice of the one decision.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show one decision with its history, or list the newest ones."""
     settings = session_of(context).settings()
     if decision_id is not None:
-        _show_run(settings, run_id(decision_id), as_json)
+        if not (counterfactuals and as_json):
+            _show_run(settings, run_id(decision_id), as_json)
+        if counterfactuals:
+            from steward.cli.counterfactuals import show_counterfactuals  # noqa: PLC0415 - as above
+
+            show_counterfactuals(settings, run_id(decision_id), as_json=as_json)
         return
     with viewing(settings) as views:
         rows = views.runs(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ABSENT: Final = MappingProxyType({"absent": True})
 """The metadata of a dataclass' field that came later: where it is ``None``, it has no part in the fingerprint."""
-_CHANGES_NO_CHOICE = frozenset({"lane"})
+_CHANGES_NO_CHOICE = frozenset({"immutable", "lane"})
 
 
 def fingerprint(decision: Decision[Any, Any, Any]) -> str:

@@ -30,7 +30,7 @@ from steward.models.lightgbm_library import (
 from steward.models.lightgbm_text import Checked, Unsupported, check
 from steward.models.manifest import Manifest
 from steward.models.shap import TreeShap, is_compiled
-from steward.models.trees_lightgbm import trees_of
+from steward.models.trees_lightgbm import ranges, thresholds, trees_of
 
 FILE = "model.txt"
 FEW_ROWS = 8
@@ -159,6 +159,16 @@ class LightGBMModel:
         if (explained := self._explained) is not None:
             return explained.attribute(array)
         return self._matrix(array, CONTRIBUTIONS, self._width + 1)
+
+    @cached_property
+    def turns(self) -> Mapping[str, Sequence[float]]:
+        """By input: the thresholds of its splits, lowest first."""
+        return {self.inputs[at]: found.tolist() for at, found in thresholds(self._checked).items()}
+
+    @cached_property
+    def seen(self) -> Mapping[str, tuple[float, float]]:
+        """By input: the lowest and the highest number seen in training."""
+        return {self.inputs[at]: ends for at, ends in ranges(self._checked).items()}
 
     @cached_property
     def _explained(self) -> TreeShap | None:

@@ -16,7 +16,7 @@ Promises, each with a test of that name in :mod:`steward.testing.conformance`:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -65,6 +65,20 @@ class Attributing(Protocol):
 
         Of a classifier it is the raw output of the label that it answers with.
         """
+        ...
+
+
+class Turning(Protocol):
+    """The ability to say where an answer may turn, so that nobody has to search for it."""
+
+    @property
+    def turns(self) -> Mapping[str, Sequence[float]]:
+        """By input: the numbers up to which the answer may be one thing and above it another, lowest first."""
+        ...
+
+    @property
+    def seen(self) -> Mapping[str, tuple[float, float]]:
+        """By input: the lowest and the highest number seen in training, where that is known."""
         ...
 
 

@@ -8,7 +8,7 @@ split.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -173,12 +173,6 @@ class Trees:
                 means[at] = a * means[left] + b * means[right]
             expected[output] += means[0]
         return tuple(expected)
-
-    def thresholds(self) -> Mapping[int, Any]:
-        """Return by input the different thresholds that its numbers are compared with, lowest first."""
-        asked = np.array([question.input for question in self.questions], dtype=np.int64)[self.question]
-        numeric = np.array([not question.categories for question in self.questions], dtype=bool)[self.question]
-        return {int(each): np.unique(self.threshold[numeric & (asked == each)]) for each in np.unique(asked[numeric])}
 
 
 def plant(grown: Iterable[Grown], *, width: int, base: Sequence[float] = (0.0,), is_single: bool = False) -> Trees:

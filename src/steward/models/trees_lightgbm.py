@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
 
 from steward.models.lightgbm_text import Checked
 from steward.models.trees import Grown, Missing, Question, Trees, plant
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _WORD = 32
+_RANGE = re.compile(rb"\[([-+.0-9e]+):([-+.0-9e]+)\]")
 
 
 def trees_of(checked: Checked) -> Trees:
@@ -73,3 +78,28 @@ def _integers(text: bytes) -> list[int]:
 
 def _reals(text: bytes) -> list[float]:
     return list(map(float, text.split(b" ")))
+
+
+def thresholds(checked: Checked) -> dict[int, Any]:
+    """Return by input the different thresholds that its numbers are compared with, lowest first.
+
+    Example:
+        >>> from steward.models.lightgbm_text import check
+        >>> from steward.testing.conformance.models import STUMP
+        >>> thresholds(check(STUMP))[0].tolist(), ranges(check(STUMP))
+        ([5.5], {0: (0.0, 23.0)})
+    """
+    found: dict[int, set[float]] = {}
+    for tree in _grown(checked):
+        for question, threshold in zip(tree.questions, tree.thresholds, strict=True):
+            if not question.categories:
+                found.setdefault(question.input, set()).add(threshold)
+    return {at: np.array(sorted(each)) for at, each in found.items()}
+
+
+def ranges(checked: Checked) -> dict[int, tuple[float, float]]:
+    """Return by input the lowest and the highest number seen in training, where the text tells: ``[low:high]``."""
+    line = re.search(rb"^feature_infos=(.*)$", checked.text, re.MULTILINE)
+    infos = line[1].split(b" ") if line else []
+    found = ((at, _RANGE.fullmatch(info)) for at, info in enumerate(infos))
+    return {at: (float(ends[1]), float(ends[2])) for at, ends in found if ends}

@@ -12,12 +12,13 @@ from msgspec import UNSET, Struct, UnsetType
 
 from steward import wire
 from steward.decision.checks import nearest
-from steward.decision.feature import Feature, Features
+from steward.decision.feature import Features
 from steward.errors import Conflict, ContractError, StewardError
 from steward.loop.choose import expected_value
 from steward.loop.encode import encode
 from steward.loop.prepare import Prepared
 from steward.records import FeatureValue, Interval, Money, Record
+from steward.runtime.limits import limits_of
 
 _STEPS: Final = 24
 """Into how many parts a range is cut to look for flips; two flips inside one part are not seen."""
@@ -155,7 +156,7 @@ class WhatIf:
             ContractError: No such feature, or a value of another kind or beyond the declared bounds.
             Conflict: Today's code cannot decide it: ``code`` is ``not-declared`` or ``what-if-failed``.
         """
-        prepared = self._of(record)
+        prepared = self.prepared(record)
         changed = {name: self._checked(prepared, record, name, value) for name, value in changes.items()}
         return await _redecide(prepared, record, changed)
 
@@ -164,7 +165,8 @@ class WhatIf:
         value = record.features.get(feature)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        low, high = _declared(self._of(record), feature)
+        limits = limits_of(self.prepared(record), feature)
+        low, high = limits.low, limits.high
         around = (0.0, 2.0 * value) if value > 0 else (2.0 * value, 0.0) if value < 0 else (-1.0, 1.0)
         return Range(
             low=around[0] if low is None else low,
@@ -185,7 +187,7 @@ class WhatIf:
             ContractError: No such feature, or it is no number; else as in :meth:`decide`.
             Conflict: Today's code cannot decide it.
         """
-        prepared = self._of(record)
+        prepared = self.prepared(record)
         span = self.range(record, feature)
         if span is None or not math.isfinite(span.low + span.high):
             self._checked(prepared, record, feature, record.features.get(feature))
@@ -203,7 +205,8 @@ class WhatIf:
             left = right
         return Flips(feature=feature, range=span, flips=tuple(found))
 
-    def _of(self, record: Record) -> Prepared:
+    def prepared(self, record: Record) -> Prepared:
+        """Return what decides such a record today; raises ``Conflict`` if nothing does."""
         prepared = self._prepared.get(record.decision)
         if prepared is None:
             raise Conflict(
@@ -229,11 +232,11 @@ class WhatIf:
             )
         if isinstance(stored, float) and isinstance(new, int) and not isinstance(new, bool):
             new = float(new)
-        low, high = _declared(prepared, name)
-        if isinstance(new, int | float) and not (low if low is not None else new) <= new <= (
-            high if high is not None else new
-        ):
-            raise ContractError(f"{name} lies from {low} to {high}, got {new}", fix="stay inside", field=name)
+        limits = limits_of(prepared, name)
+        if isinstance(new, int | float) and not limits.allow(new):
+            raise ContractError(
+                f"{name} lies from {limits.low} to {limits.high}, got {new}", fix="stay inside", field=name
+            )
         return new
 
 
@@ -260,7 +263,7 @@ class _Tries:
         except Conflict as error:
             return _Tried(tried, ("failed",), Side(failed=error.why or str(error)))
         side = Side(choice=found.choice, rule=found.rule, asks=found.asks)
-        return _Tried(tried, (_shape(found.choice), found.asks), side)
+        return _Tried(tried, (shape(found.choice), found.asks), side)
 
     async def between(self, left: _Tried, right: _Tried) -> Flip:
         """Halve what lies between two values until it is narrow."""
@@ -278,7 +281,7 @@ class _Tries:
 async def _redecide(prepared: Prepared, record: Record, changed: Mapping[str, FeatureValue]) -> Redecided:
     """Run the loop's pure stages on stored features."""
     try:
-        features, followed = _moved(prepared, record, changed)
+        features, followed = moved(prepared, record, changed)
         [prediction] = await prepared.predict_as(record)([features])
         if isinstance(prediction, Exception):
             raise prediction
@@ -313,10 +316,10 @@ async def _redecide(prepared: Prepared, record: Record, changed: Mapping[str, Fe
     )
 
 
-def _moved(
+def moved(
     prepared: Prepared, record: Record, changed: Mapping[str, FeatureValue]
 ) -> tuple[Features, dict[str, FeatureValue]]:
-    """Return the features with those that are made from changed ones computed anew, and these by themselves."""
+    """Return a record's features with those that are made from changed ones computed anew, and these by themselves."""
     features, followed = Features({**record.features, **changed}), dict[str, FeatureValue]()
     event: Any = None
     for row in prepared.decision.rows:
@@ -337,34 +340,19 @@ def _differs(prepared: Prepared, record: Record, model_hash: str | None) -> tupl
     return tuple(part for part, is_other in parts.items() if is_other)
 
 
-def _declared(prepared: Prepared, feature: str) -> tuple[float | None, float | None]:
-    """Return the bounds that the event's contract declares for a feature that is one of its fields."""
-    declared = next((each for each in prepared.decision.features if each.name == feature), None)
-    if not isinstance(declared, Feature) or declared.field is None:
-        return None, None
-    schema = prepared.contract.json_schema()
-    if "$ref" in schema:
-        schema = schema["$defs"][schema["$ref"].rpartition("/")[2]]
-    limits: dict[str, Any] = schema.get("properties", {}).get(declared.field, {})
-    return (
-        limits.get("minimum", limits.get("exclusiveMinimum")),
-        limits.get("maximum", limits.get("exclusiveMaximum")),
-    )
-
-
-def _shape(choice: object) -> object:
+def shape(choice: object) -> object:
     """Return what a choice is without its size: 8 MW and 9 MW are the same choice, charging and discharging are not.
 
     Example:
-        >>> _shape({"power_mw": -9.5, "mode": "fast"}), _shape(0.0)
+        >>> shape({"power_mw": -9.5, "mode": "fast"}), shape(0.0)
         ((('power_mw', -1), ('mode', 'fast')), 0)
     """
     if isinstance(choice, bool) or not isinstance(choice, int | float | list | dict):
         return choice
     if isinstance(choice, list):
-        return tuple(map(_shape, choice))
+        return tuple(map(shape, choice))
     if isinstance(choice, dict):
-        return tuple((name, _shape(value)) for name, value in choice.items())
+        return tuple((name, shape(value)) for name, value in choice.items())
     return (choice > 0) - (choice < 0)
 
 
