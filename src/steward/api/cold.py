@@ -10,7 +10,19 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from steward.api import access, acting, answering, asking_again, auditing, docs, health, models, oversight, reading
+from steward.api import (
+    access,
+    acting,
+    answering,
+    asking_again,
+    auditing,
+    docs,
+    health,
+    models,
+    oversight,
+    reading,
+    releasing,
+)
 from steward.api.admission import Calling, admit, service_of
 from steward.api.exchange import Reply
 from steward.api.openapi import description
@@ -40,7 +52,19 @@ def cold_app(service: Service, rooms: Sequence[Room] = ()) -> FastAPI:
         dependencies=[Depends(admit)],
     )
     app.state.service, app.state.rooms, app.state.doors = service, tuple(rooms), doors_of(rooms)
-    for part in (health, reading, auditing, asking_again, answering, acting, oversight, access, models, docs):
+    for part in (
+        health,
+        reading,
+        auditing,
+        asking_again,
+        answering,
+        acting,
+        oversight,
+        releasing,
+        access,
+        models,
+        docs,
+    ):
         app.include_router(part.router)
     app.add_api_route("/openapi.json", _Description(app, service), methods=["GET"], include_in_schema=False)
     for route in HOT:

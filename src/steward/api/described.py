@@ -10,6 +10,7 @@ import msgspec
 from steward.api import accounts, answers
 from steward.api.models_shown import ModelDocument, ModelShown, VersionShown
 from steward.api.problems import MEDIA_TYPE, Problem
+from steward.api.release_answers import DESCRIBED
 from steward.api.verification import Verification
 from steward.insight.answers import PeopleReport
 from steward.insight.inventory import InventoryRow
@@ -26,6 +27,7 @@ JsonSchema = dict[str, Any]
 _TEMPLATE = "#/components/schemas/{name}"
 RUN_DOCUMENT = "RunDocument"
 _DESCRIBED: tuple[type[Any], ...] = (
+    *DESCRIBED,
     Record,
     Problem,
     RunRow,

@@ -78,6 +78,7 @@ _BY_CODE: dict[str, tuple[int, str]] = {
     "contract.not-json": (400, "The body is not JSON"),
     "contract.too-large": (413, "The body is too large"),
     "model-too-large": (413, "The body is too large"),
+    "release-unknown": (503, "No release may decide this"),
     "overloaded": (503, "The server is busy"),
     "bus.full": (503, "The server is busy"),
     "unauthenticated": (401, "Nobody is signed in"),

@@ -18,7 +18,9 @@ from steward.cli import (
     output,
     proving,
     reading,
+    release,
     replaying,
+    rollout,
     starting,
     stopping,
 )
@@ -86,7 +88,21 @@ def root(
     context.obj = Session(folder=project, flags=given)
 
 
-for _part in (starting, deciding, answering, acting, stopping, reading, replaying, proving, models, access, case):
+for _part in (
+    starting,
+    deciding,
+    answering,
+    acting,
+    stopping,
+    reading,
+    replaying,
+    proving,
+    release,
+    rollout,
+    models,
+    access,
+    case,
+):
     _part.add_to(app)
 
 
