@@ -279,3 +279,18 @@ def test_a_signature_says_nothing_of_where_it_lies(house: House) -> None:
     made = house.register(key=ANNA)
     told = json.loads(statement(made).read_text())
     assert str(house.root) not in json.dumps(told)
+
+
+def test_what_is_too_large_is_not_read_to_its_end(house: House, tmp_path: Path) -> None:
+    made = house.register(key=ANNA)
+    read: list[int] = []
+
+    def endless() -> Iterable[bytes]:
+        for at in range(1000):
+            read.append(at)
+            yield b" " * 1000
+
+    content, stated = (made.path / "manifest.json").read_bytes(), {"signature.json": statement(made).read_bytes()}
+    with pytest.raises(IntegrityError, match=r"model\.json is not the file"):
+        FolderRegistry(tmp_path / "there").adopt(content, {"model.json": endless()}, stated, clock=clock())
+    assert len(read) <= 2
