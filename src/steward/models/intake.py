@@ -25,6 +25,7 @@ from steward.clock import Clock
 from steward.errors import ContractError, EngineError, IntegrityError
 from steward.models import archive
 from steward.models.archive import CHUNK_BYTES, FILES, STATEMENTS, Entry, Part
+from steward.models.artefact import STATEMENTS as STATED
 from steward.models.checked import Checked
 from steward.models.folders import (
     MAX_MANIFEST_BYTES,
@@ -38,6 +39,7 @@ from steward.models.keys import PrivateKey
 from steward.models.limited import Limits, run
 from steward.models.manifest import MANIFEST, FileFacts, Manifest, Trained, declared, decode, digest_of, encode
 from steward.models.registry import FolderRegistry, Registered
+from steward.wire import check_bounds, check_keys
 
 CHECK: Final = "steward.models.intake_process:check_archive"
 PROVE: Final = "steward.models.intake_process:prove_archive"
@@ -145,6 +147,7 @@ def contents(given: IO[bytes]) -> Contents:
     first, *others = archive.read(given)
     _check_length(first, MAX_MANIFEST_BYTES)
     content = Part(given, first.at, first.size_bytes).read()
+    _check_keys(content)
     manifest = decode(content)
     files = {each.name.removeprefix(FILES): each for each in others if each.name.startswith(FILES)}
     statements = {each.name.removeprefix(STATEMENTS): each for each in others if each.name.startswith(STATEMENTS)}
@@ -156,7 +159,18 @@ def contents(given: IO[bytes]) -> Contents:
             raise _broken(f"{name} has {files[name].size_bytes} bytes, and {MANIFEST} says {facts.size_bytes}")
     for statement in statements.values():
         _check_length(statement, MAX_STATEMENT_BYTES)
+    if unknown := statements.keys() - set(STATED):
+        raise _broken(f"{', '.join(sorted(unknown))} is no statement")
     return Contents(manifest, content, _parts(given, files), _parts(given, statements))
+
+
+def _check_keys(content: bytes) -> None:
+    """Refuse a manifest that another program may read differently: not JSON, nested deeply, or a key twice."""
+    try:
+        check_bounds(content, max_bytes=MAX_MANIFEST_BYTES)
+        check_keys(content)
+    except (ContractError, ValueError) as error:
+        raise _broken(f"its {MANIFEST} cannot be read: {error}") from error
 
 
 def _parts(given: IO[bytes], entries: Mapping[str, Entry]) -> Mapping[str, Part]:

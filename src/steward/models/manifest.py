@@ -16,6 +16,7 @@ from steward.models.checked import Checked
 
 FORMAT: Literal["steward.model/1"] = "steward.model/1"
 MANIFEST = "manifest.json"
+MAX_VERSION = 1_000_000_000
 Task = Literal["regression", "binary", "multiclass", "policy", "calibrator", "chat", "value"]
 OCTETS: Literal["application/octet-stream"] = "application/octet-stream"
 _MEDIA_TYPES: Mapping[str, str] = {
@@ -113,7 +114,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
     format: Literal["steward.model/1"] = msgspec.field(default_factory=lambda: FORMAT)
     name: str
-    version: Annotated[int, Meta(ge=1)]
+    version: Annotated[int, Meta(ge=1, le=MAX_VERSION)]
     kind: str
     task: Task
     inputs: tuple[str, ...]
