@@ -133,6 +133,7 @@ def test_a_freak_outcome_does_not_widen_what_follows() -> None:
 
 def test_nothing_finite_is_promised_before_it_can_be_kept() -> None:
     assert [fed(range(n)).threshold for n in (0, 8, 9)] == [None, None, 8.0]
+    assert fed(range(24), 0.56).threshold == 13.0, "25 * 0.56 is 14, whatever floats make of it"
     assert fed(range(98), 0.99).threshold is None
     assert fed(range(99), 0.99).threshold == 98.0
     assert fed(range(99), 0.999).threshold is None
@@ -177,6 +178,9 @@ def test_integration_gives_back_what_was_owed() -> None:
     assert spared.threshold is not None
     assert owed.threshold is not None
     assert spared.threshold < even.tracked < owed.threshold
+    hopeless = msgspec.structs.replace(even, given=9000, held=0)
+    assert hopeless.threshold is not None
+    assert owed.threshold < hopeless.threshold < 20, "however much is owed, it is not turned round"
     assert fed([1.0] * 150).coverage is None
     assert owed.coverage == 0.75
 

@@ -122,8 +122,10 @@ def register_fraud(world: World, *, task: Task = "binary", coefficient: float = 
     )
 
 
-async def measured(world: World, count: int, *, start: int = 0, spread: float = 10.0, regions: str = "NS") -> list[Any]:
-    """Decide and observe some readings, one after the other; return the records."""
+async def measured(
+    world: World, count: int, *, start: int = 0, spread: float = 10.0, regions: str = "NS", learns: bool = True
+) -> list[Any]:
+    """Decide and observe some readings, one after the other, and learn from each; return the records."""
     drawn, records, runtime = Random(start), [], world.runtime
     for n in range(start, start + count):
         region = regions[n % len(regions)]
@@ -131,7 +133,8 @@ async def measured(world: World, count: int, *, start: int = 0, spread: float = 
         records.append((await runtime.decide("grid.gauge", reading)).record)
         error = drawn.gauss(0, spread * (3 if region == "S" else 1))
         await runtime.observe("grid.gauge", Metered(meter=f"m{n}", load_mw=100.0 + n + error), outcome_id=f"o{n}")
-        await runtime.calibrations.step()
+        if learns:
+            await runtime.calibrations.step()
     return records
 
 

@@ -134,6 +134,11 @@ async def test_each_run_counts_once_by_the_first_outcome_that_says_the_truth(wor
     world.clock.advance(48 * HOUR)
     await runtime.observe("grid.gauge", Metered(meter="m1", load_mw=-2.0), outcome_id="late")
     assert await scores() == (2.0, 5.0)
+    await runtime.observe("grid.gauge", Metered(meter="m1", load_mw=99.0), outcome_id="later still")
+    fresh = Calibrations(None)
+    fresh.find(GAUGE)
+    await fresh.open(runtime.ledger)
+    assert fresh.rows("grid.gauge")[0].tracker.first == (2.0, 5.0), "also for whoever reads it afterwards"
     assert (await world.bodies("observed"))[-1].late
 
 
@@ -150,14 +155,29 @@ async def test_a_calibration_that_is_declared_later_learns_from_all_that_is_know
     records = await measured(world, 20)
     assert all(record.calibration is UNSET and record.interval is UNSET for record in records)
     await world.restart(GAUGE)
-    [record] = await measured(world, 1, start=20)
-    assert (record.calibration.method, record.calibration.learnt) == ("split", 10)
+    [record] = await measured(world, 1, start=20, regions="W")
+    assert (record.calibration.method, record.calibration.learnt) == ("split", 20)
     assert state(world.runtime)["*"].n == 21
     strict = replace(GAUGE, calibration=Calibration(truth=lambda outcome: outcome.load_mw, level=0.95))
     await world.restart(strict)
-    assert [row.tracker.n for row in world.runtime.calibrations.rows("grid.gauge")] == [21]
+    [row] = world.runtime.calibrations.rows("grid.gauge")
+    assert (row.tracker.n, row.tracker.given) == (21, 0), "nothing was promised to 0.95 yet"
     [record] = await measured(world, 1, start=21)
     assert (record.calibration.method, record.calibration.level, record.interval.level) == ("split", 0.95, 0.95)
+
+
+async def test_each_calibration_learns_from_its_own_place_on(world: World) -> None:
+    runtime = await world.open(GAUGE)
+    await measured(world, 12)
+    both = Calibrations(None)
+    both.find(GAUGE)
+    await both.open(runtime.ledger)
+    both.find(replace(GAUGE, calibration=Calibration(truth=lambda outcome: outcome.load_mw, level=0.95)))
+    both.find(replace(GAUGE, name="grid.other"))
+    await measured(world, 1, start=12)
+    await both.open(runtime.ledger)
+    assert [row.tracker.n for row in both.rows("grid.gauge") if row.group is None] == [13, 13]
+    assert both.rows("grid.other") == []
 
 
 async def test_another_model_borrows_until_it_has_outcomes_of_its_own(world: World) -> None:
@@ -210,7 +230,7 @@ async def test_what_the_truth_function_does_wrong_is_told_and_stops_nothing(worl
     runtime = await world.open(replace(GAUGE, calibration=Calibration(truth=wrong)))
     await measured(world, 2)
     [problem] = runtime.calibrations.problems()
-    assert problem.startswith("grid.gauge: 2 outcomes taught nothing: calibration.truth failed: ValueError")
+    assert problem.startswith("grid.gauge: 2 outcomes taught nothing: calibration.truth failed: TypeError")
     assert runtime.calibrations.rows("grid.gauge") == []
 
 
@@ -266,17 +286,28 @@ async def test_what_if_uses_what_was_known_then_and_changes_nothing(world: World
 
 async def test_a_replay_calibrates_as_was_known_then_and_changes_nothing(world: World) -> None:
     runtime = await world.open(GAUGE)
-    records = await measured(world, 60)
+    records = await measured(world, 25, learns=False)
+    assert {record.calibration.method for record in records} == {"none"}, "outcomes came, and were not learnt from yet"
+    records += await measured(world, 60, start=25)
     before = state(runtime)
     same = await replay(runtime.ledger, runtime.registry, GAUGE)
-    assert (same.runs, same.agreed, same.failed) == (60, 60, 0)
+    assert (same.runs, same.agreed, same.failed) == (85, 85, 0)
     late = await replay(runtime.ledger, runtime.registry, GAUGE, since=records[30].decided_at)
     assert late.agreed == late.runs
-    # Another model is judged by its own answers, which are off by 100 more: what was recorded is of no use to it.
-    other = await replay(runtime.ledger, runtime.registry, replace(GAUGE, predict=Pipeline(far_off)))
-    assert {each.after for each in other.differences} == {"hold"}
-    assert len(other.differences) == sum(record.choice == "run" for record in records) > 10
+    # Another model is judged by its own answers: one is as good, and runs as soon as it has nine outcomes.
+    good = await replay(runtime.ledger, runtime.registry, replace(GAUGE, predict=Pipeline(as_good)))
+    ran_early = [each.decision_id for each in good.differences if each.after == "run"]
+    assert {record.decision_id for record in records[20:25:2]} <= set(ran_early)
+    assert records[16].decision_id not in ran_early
+    # The other is off by 100 more: what was recorded is of no use to it.
+    off = await replay(runtime.ledger, runtime.registry, replace(GAUGE, predict=Pipeline(far_off)))
+    assert {each.after for each in off.differences} == {"hold"}
+    assert len(off.differences) == sum(record.choice == "run" for record in records) > 10
     assert state(runtime) == before
+
+
+def as_good(features: Features) -> float:
+    return features.number("told_mw") + 0.5
 
 
 def far_off(features: Features) -> float:

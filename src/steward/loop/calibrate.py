@@ -203,6 +203,8 @@ def _judged(basis: Basis, truth: Any) -> tuple[float, bool]:
     """Return the score of an answer, and whether what was given held the truth."""
     if basis.probabilities is not None:
         return 1 - basis.probabilities.get(truth, 0.0), isinstance(basis.held, tuple) and truth in basis.held
+    if isinstance(truth, str):
+        raise TypeError(f"{truth!r} is no number")
     number = float(truth)
     held = isinstance(basis.held, Interval) and basis.held.low <= number <= basis.held.high
     return max(basis.band[0] - number, number - basis.band[1]) / basis.scale, held

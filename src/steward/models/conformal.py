@@ -45,7 +45,7 @@ _START: Final = 100
 _STEEPEST: Final = 1.5
 """The angle at which the tangent is cut, at 14 times the scale."""
 _ALMOST: Final = 1e-9
-"""What a product of floats may be above a whole number that it should be: 30 * 0.9 has rank 27, not 28."""
+"""What a product of floats may be above a whole number that it should be: 25 * 0.56 is 14, not 15 when rounded up."""
 
 
 class Tracker(Struct, frozen=True):
