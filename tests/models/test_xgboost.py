@@ -60,7 +60,8 @@ def test_contributions_are_those_of_xgboost() -> None:
         ("binary:logistic", "binary", {}),
         ("multi:softprob", "multiclass", {"num_class": 3}),
     ):
-        model, peer = loaded(xgboost_file(objective, task, "json", **more), task), xgboost_booster(objective, task, **more)
+        model = loaded(xgboost_file(objective, task, "json", **more), task)
+        peer = xgboost_booster(objective, task, **more)
         parts = peer.predict(xgboost.DMatrix(rows(0.1)), pred_contribs=True).reshape(len(rows()), -1, 6)
         places = model.predict(rows(0.1)).astype(int) if task == "multiclass" else np.zeros(len(rows()), dtype=int)
         wanted = parts[np.arange(len(places)), places]
