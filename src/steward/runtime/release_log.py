@@ -120,15 +120,16 @@ class ReleaseLog:
 
     async def follow(self, name: str) -> Live:
         """Let decide what is live, as far as this process can and may."""
-        live = self._live[name]
-        parts = [live.champion] if live.champion else []
-        if live.rollout is not None:
-            parts += [live.rollout.champion, *live.rollout.challengers]
-        for release in dict.fromkeys(parts):
-            await self.load(name, release)
-        if live is self._live[name]:  # another change may have overtaken this one while it loaded
-            self._lineups.install(live, refusal=self._refusal(live))
-        return self._live[name]
+        while True:
+            live = self._live[name]
+            parts = [live.champion] if live.champion else []
+            if live.rollout is not None:
+                parts += [live.rollout.champion, *live.rollout.challengers]
+            for release in dict.fromkeys(parts):
+                await self.load(name, release)
+            if live is self._live[name]:  # nothing has overtaken it while it was loaded
+                self._lineups.install(live, refusal=self._refusal(live))
+                return live
 
     async def load(self, name: str, release: str) -> StewardError | None:
         """Make a release ready; return why it cannot be, or may not."""
