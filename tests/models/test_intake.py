@@ -175,14 +175,15 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 
 
 _MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
 from steward.clock import SystemClock
 from steward.models.intake import draft, register, spool, take_in, take_out
 from steward.models.registry import FolderRegistry
 
 def most() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    status = Path("/proc/self/status").read_text()  # what getrusage tells may be of the process before this one
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 root, source = Path(sys.argv[1]), Path(sys.argv[2])
 here, there = FolderRegistry(root / "here"), FolderRegistry(root / "there")
@@ -193,7 +194,7 @@ with source.open("rb") as file:
 with spool(root, quota_bytes=1 << 30) as packed:
     take_out(found, packed.file)
     assert take_in(there, packed.file, clock=SystemClock()).digest == found.digest
-print(most() - before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+print(before, most() - before)
 """
 
 
@@ -215,8 +216,9 @@ def test_a_large_model_is_never_whole_in_memory(tmp_path: Path) -> None:
     source = large_model(tmp_path, 70_000)
     assert source.stat().st_size > 100 << 20
     command = [sys.executable, "-c", _MEASURED, str(tmp_path), str(source), ",".join(INPUTS)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert int(said[0]) < 100, "MiB that the process grew by"
+    before, grown = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert before < 200
+    assert grown < 50, "MiB; the model has more than 100"
 
 
 def test_a_model_that_needs_more_than_the_limits_is_refused(tmp_path: Path) -> None:
