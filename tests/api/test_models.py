@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import pickle
 from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import jsonschema_rs
@@ -19,6 +21,7 @@ from tests.models.artefacts import INPUTS, linear_file
 from steward.access.identity import Assignment
 from steward.access.permissions import Role
 from steward.api.app import create_app
+from steward.api.protocol import STEADY_BYTES, Connection, connector
 from steward.clock import VirtualClock
 from steward.decision.model import Model
 from steward.models.archive import MEDIA_TYPE
@@ -235,3 +238,26 @@ async def test_nobody_sees_a_model_without_a_role(people: People, tmp_path: Path
         assert (await client.post("/v1/models/price", content=b"", headers=ARCHIVE)).status_code == 403
     async with people.client() as client:
         assert (await client.get("/v1/models")).status_code == 401
+
+
+async def test_a_long_upload_may_take_longer_than_a_request(runtime: Runtime) -> None:
+    """As long as a mebibyte arrives within a request's time; one that trickles is ended."""
+    _, connect = connector(create_app(runtime), asyncio.get_running_loop())
+    connection, transport = connect(), Mock(asyncio.Transport)
+    transport.get_extra_info.return_value = None
+    transport.is_closing.return_value = False
+    assert isinstance(connection, Connection)
+    connection.connection_made(transport)
+    head = b"POST /v1/models/load?task=binary HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999\r\n\r\n"
+    connection.data_received(head)
+    for _ in range(4):
+        connection.tick(2, 2)
+        connection.tick(2, 2)
+        connection.data_received(bytes(STEADY_BYTES))
+    transport.close.assert_not_called()
+    for _ in range(3):
+        connection.data_received(b"x")
+        connection.tick(2, 2)
+    transport.close.assert_called_once()
+    connection.connection_lost(None)
+    await asyncio.gather(*connection.tasks, return_exceptions=True)

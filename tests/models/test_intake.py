@@ -19,11 +19,12 @@ from tests.models.hostile_models import models as hostile_models
 from steward.clock import SystemClock
 from steward.errors import Conflict, ContractError, EngineError, IntegrityError, StewardError
 from steward.models.folders import read_statements
-from steward.models.intake import draft, register, spool, take_in, take_out, told
+from steward.models.intake import draft, register, take_in, take_out, told
 from steward.models.intake_process import check_archive
 from steward.models.keys import PrivateKey
 from steward.models.limited import Limits
 from steward.models.registry import FolderRegistry, Registered
+from steward.models.spool import spool
 
 CORPUS = dict([*structure(), *containers(), *manifests(), *hostile_models()])
 CODES = {"model-archive", "model-format", "model-unsafe", "integrity", "engine", "engine-not-installed"}
@@ -165,7 +166,7 @@ def test_a_spool_takes_up_to_its_quota(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     code = (
-        "import sys, resource\nfrom pathlib import Path\nfrom steward.models.intake import spool\n"
+        "import sys, resource\nfrom pathlib import Path\nfrom steward.models.spool import spool\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
         "with spool(Path(sys.argv[1]), quota_bytes=1 << 30) as upload:\n"
         "    for _ in range(3): upload.write(bytes(1 << 20))\n"
@@ -178,7 +179,8 @@ _MEASURED = """
 import sys
 from pathlib import Path
 from steward.clock import SystemClock
-from steward.models.intake import draft, register, spool, take_in, take_out
+from steward.models.intake import draft, register, take_in, take_out
+from steward.models.spool import spool
 from steward.models.registry import FolderRegistry
 
 def most() -> int:

@@ -24,9 +24,10 @@ from steward.errors import ContractError, DeclarationError, Distrusted, EngineEr
 from steward.models.archive import MAX_ARCHIVE_BYTES, MEDIA_TYPE, SUFFIX, Part
 from steward.models.artefact import Artefact
 from steward.models.card import Card, publishable, read_card
-from steward.models.intake import Spool, draft, register, spool, take_in, take_out, told
+from steward.models.intake import draft, register, take_in, take_out, told
 from steward.models.manifest import Manifest
 from steward.models.registry import FolderRegistry, Registered
+from steward.models.spool import Spool, spool
 from steward.models.statements import signer_of
 from steward.models.trust import Trust
 
@@ -40,10 +41,10 @@ router = APIRouter()
 @router.get("/v1/models", responses=responses(array_of("ModelShown"), "By name"))
 async def list_models(service: Serving, caller: Calling) -> Response:
     """List the registered models that the caller may see, with their versions and the decisions that use them."""
-    registry = _registry(service)
-    seen = [name for name in registry.names() if _sees(service, caller, name)]
+    registry = registry_of(service)
+    seen = [name for name in registry.names() if sees(service, caller, name)]
     return json_response(
-        [ModelShown(name=name, versions=registry.versions(name), used_by=_users(service, name)) for name in seen]
+        [ModelShown(name=name, versions=registry.versions(name), used_by=users_of(service, name)) for name in seen]
     )
 
 
@@ -51,7 +52,7 @@ async def list_models(service: Serving, caller: Calling) -> Response:
 async def list_versions(service: Serving, caller: Calling, name: str) -> Response:
     """List the versions of a model; one whose files were changed is listed as broken."""
     registry = _require(service, caller, name)
-    return json_response([_shown(registry, name, version) for version in reversed(registry.versions(name))])
+    return json_response([version_shown(registry, name, version) for version in reversed(registry.versions(name))])
 
 
 @router.get(
@@ -61,7 +62,7 @@ async def list_versions(service: Serving, caller: Calling, name: str) -> Respons
 async def show_model(service: Serving, caller: Calling, name: str, version: str) -> Response:
     """Show a version, by its number, digest or `latest`: what it is, who vouches for it, and its card."""
     registry = _require(service, caller, name)
-    return json_response(await asyncio.to_thread(_document, service, registry, name, version))
+    return json_response(await asyncio.to_thread(document_of, service, registry, name, version))
 
 
 @router.get(
@@ -136,7 +137,7 @@ async def upload_model(
         with spool(registry.root, quota_bytes=service.runtime.settings.max_model_bytes) as upload:
             await _receive(request, upload)
             made = await asyncio.to_thread(_checked, take, upload, service)
-    return json_response(_shown(registry, made.name, made.version))
+    return json_response(version_shown(registry, made.name, made.version))
 
 
 def _media_type(request: Request) -> bool:
@@ -218,7 +219,8 @@ def _figure(text: str) -> tuple[str, float]:
     return name, figure
 
 
-def _document(service: Service, registry: FolderRegistry, name: str, version: str) -> ModelDocument:
+def document_of(service: Service, registry: FolderRegistry, name: str, version: str) -> ModelDocument:
+    """Return all that is known of a version; reads its files."""
     found = registry.read(name, version)
     settings = service.runtime.settings
     trust = Trust.read(settings.path(settings.trust)) if settings.trust else None
@@ -249,7 +251,8 @@ def _signer(found: Artefact, trust: Trust | None) -> str:
         return ""
 
 
-def _shown(registry: FolderRegistry, name: str, version: str) -> VersionShown:
+def version_shown(registry: FolderRegistry, name: str, version: str) -> VersionShown:
+    """Return a version in short, or why it cannot be used."""
     try:
         found = registry.show(name, version)
     except IntegrityError as error:
@@ -260,14 +263,15 @@ def _shown(registry: FolderRegistry, name: str, version: str) -> VersionShown:
     )
 
 
-def _users(service: Service, name: str) -> Sequence[str]:
+def users_of(service: Service, name: str) -> Sequence[str]:
+    """Return the decisions that use a model."""
     decisions: Mapping[str, Any] = service.runtime.decisions
     return sorted(each for each, decision in decisions.items() if name in {model.name for model in decision.models})
 
 
-def _sees(service: Service, caller: Caller, name: str) -> bool:
+def sees(service: Service, caller: Caller, name: str) -> bool:
     """Tell whether a model exists for a caller: they may read a decision that uses it, or all where none does."""
-    return any(caller.may(Permission.READ, each) for each in _users(service, name) or ("",))
+    return any(caller.may(Permission.READ, each) for each in users_of(service, name) or ("",))
 
 
 def _require(service: Service, caller: Caller, name: str, permission: Permission = Permission.READ) -> FolderRegistry:
@@ -277,19 +281,24 @@ def _require(service: Service, caller: Caller, name: str, permission: Permission
         NotFound: The registry is not of this process, or a decision that uses the model is hidden from the caller.
         Denied: The caller may not.
     """
-    users = _users(service, name)
-    if permission is Permission.READ and _sees(service, caller, name):
-        return _registry(service)
+    users = users_of(service, name)
+    if permission is Permission.READ and sees(service, caller, name):
+        return registry_of(service)
     for decision in users:
         if not caller.sees(decision):
             raise NotFound(f"no model is named {name!r}", fix="list them: GET /v1/models", field="name")
         caller.require(permission, decision)
     if not users:
         caller.require(permission)
-    return _registry(service)
+    return registry_of(service)
 
 
-def _registry(service: Service) -> FolderRegistry:
+def registry_of(service: Service) -> FolderRegistry:
+    """Return the registry of this process.
+
+    Raises:
+        NotFound: Its models come from elsewhere.
+    """
     registry = service.runtime.registry
     if not isinstance(registry, FolderRegistry):
         raise NotFound("this process keeps no registered models of its own", fix="ask the registry that it reads")

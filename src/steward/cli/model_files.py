@@ -73,6 +73,7 @@ def register(
     """Register files as the next version of a model; the same files again are the version that they are."""
     from steward.clock import SystemClock  # noqa: PLC0415 - only commands about models need them
     from steward.models import intake  # noqa: PLC0415
+    from steward.models.spool import check_quota  # noqa: PLC0415
     from steward.runtime.engines import open_registry  # noqa: PLC0415
 
     settings = session_of(context).settings()
@@ -80,7 +81,7 @@ def register(
     before = set(registry.versions(name)) if name in registry.names() else set()
     with ExitStack() as opened, output.stages() as advance:
         given = [(path.name, opened.enter_context(_opened(path))) for path in files]
-        intake.check_quota(sum(os.fstat(file.fileno()).st_size for _, file in given), settings.max_model_bytes)
+        check_quota(sum(os.fstat(file.fileno()).st_size for _, file in given), settings.max_model_bytes)
         advance("looking at the files", 0, 3)
         told = {each: intake.told(each, file) for each, file in given}
         advance("hashing the training data", 1, 3)
@@ -208,7 +209,8 @@ def export(
 ) -> None:
     """Write a version to one file: its files, manifest and statements; the same version gives the same bytes."""
     from steward.models.archive import MAX_ARCHIVE_BYTES, SUFFIX  # noqa: PLC0415 - only commands about models need them
-    from steward.models.intake import spool, take_out  # noqa: PLC0415
+    from steward.models.intake import take_out  # noqa: PLC0415
+    from steward.models.spool import spool  # noqa: PLC0415
     from steward.runtime.engines import open_registry  # noqa: PLC0415
 
     found = open_registry(session_of(context).settings()).show(name, version)
@@ -251,7 +253,8 @@ def import_models(
 ) -> None:
     """Take exported versions in, under their own names, numbers and digests; what is there already stays."""
     from steward.clock import SystemClock  # noqa: PLC0415 - only commands about models need them
-    from steward.models.intake import copy, spool, take_in  # noqa: PLC0415
+    from steward.models.intake import take_in  # noqa: PLC0415
+    from steward.models.spool import copy, spool  # noqa: PLC0415
     from steward.runtime.engines import open_registry  # noqa: PLC0415
 
     settings = session_of(context).settings()
@@ -259,7 +262,7 @@ def import_models(
     for path in files:
         with (
             spool(registry.root, quota_bytes=settings.max_model_bytes) as upload,
-            _opened(path) as source,
+            _opened(path, or_stdin=True) as source,
             output.progress(f"reading {path}"),
         ):
             copy(source, upload)
@@ -326,8 +329,8 @@ def _side(settings: Settings, text: str) -> tuple[str, Side]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    if str(path) == "-":
+def _opened(path: Path, *, or_stdin: bool = False) -> Iterator[IO[bytes]]:
+    if or_stdin and str(path) == "-":
         yield sys.stdin.buffer
         return
     try:

@@ -9,9 +9,7 @@ is never whole in this process's memory, and what is refused leaves nothing behi
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +37,7 @@ from steward.models.keys import PrivateKey
 from steward.models.limited import Limits, run
 from steward.models.manifest import MANIFEST, FileFacts, Manifest, Trained, declared, decode, digest_of, encode
 from steward.models.registry import FolderRegistry, Registered
+from steward.models.spool import check_quota, limits_for, spool
 from steward.wire import check_bounds, check_keys
 
 CHECK: Final = "steward.models.intake_process:check_archive"
@@ -49,72 +48,6 @@ ELSEWHERE: Final = frozenset({"skops", "safetensors", "function"})
 
 MAX_ELSEWHERE_BYTES: Final = 64 << 20
 """How much of such a model is taken into this process's memory to try it."""
-
-
-class Spool:
-    """An upload on its way to disk: a file without a name, gone when it is closed or the process ends.
-
-    Args:
-        file: The file.
-        quota_bytes: The most that is taken.
-
-    Example:
-        >>> with spool(Path("/tmp"), quota_bytes=10) as upload:
-        ...     upload.write(b"tree")
-        ...     upload.size_bytes
-        4
-    """
-
-    def __init__(self, file: IO[bytes], quota_bytes: int) -> None:
-        self.file, self.quota_bytes, self.size_bytes = file, quota_bytes, 0
-
-    def write(self, piece: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            ContractError: It is more than the quota (``code`` is ``model-too-large``).
-            EngineError: The disk is full or failed.
-        """
-        self.size_bytes += len(piece)
-        self.require(self.size_bytes)
-        try:
-            self.file.write(piece)
-        except OSError as error:
-            raise EngineError("an upload cannot be written", retryable=True, why=str(error)) from error
-
-    def require(self, size_bytes: int) -> None:
-        """Refuse what would be larger than the quota; see :func:`check_quota`."""
-        check_quota(size_bytes, self.quota_bytes)
-
-
-def check_quota(size_bytes: int, quota_bytes: int) -> None:
-    """Refuse what is larger than the quota.
-
-    Raises:
-        ContractError: It is (``code`` is ``model-too-large``).
-    """
-    if size_bytes > quota_bytes:
-        raise ContractError(
-            f"the model is larger than {quota_bytes} bytes",
-            fix="make it smaller, or raise the setting max_model_bytes",
-            code="model-too-large",
-        )
-
-
-@contextmanager
-def spool(folder: Path, *, quota_bytes: int) -> Iterator[Spool]:
-    """Open a spool on the disk of ``folder``, or of the nearest one above it that is there.
-
-    Raises:
-        EngineError: It cannot be written to.
-    """
-    there = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
-    try:
-        file = tempfile.TemporaryFile(dir=there)  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise EngineError(f"an upload cannot be kept in {there}", why=str(error)) from error
-    with file:
-        yield Spool(file, quota_bytes)
 
 
 class Contents(NamedTuple):
@@ -202,7 +135,7 @@ def take_in(
         Conflict: Another model has this version here.
         EngineError: The model's engine is not installed, or the disk failed.
     """
-    run(CHECK, given, limits=limits)
+    run(CHECK, given, limits=limits or limits_for(given.seek(0, os.SEEK_END)))
     found = contents(given)
     if name not in ("", found.manifest.name):
         fix = f"take it in under its own name, {found.manifest.name!r}: its digest covers it"
@@ -288,7 +221,8 @@ def told(name: str, file: IO[bytes], *, limits: Limits | None = None) -> Told:
     Raises:
         ContractError: It is in no format that models may be in (``code`` is ``model-format``), or not safe to read.
     """
-    return msgspec.msgpack.decode(run(TELL, file, name, limits=limits), type=Told)
+    allowed = limits or limits_for(file.seek(0, os.SEEK_END))
+    return msgspec.msgpack.decode(run(TELL, file, name, limits=allowed), type=Told)
 
 
 def register(
@@ -321,7 +255,8 @@ def register(
     entries: Sequence[tuple[str, Pieces]] = [(FILES + name, part) for name, part in parts.items()]
     with spool(registry.root, quota_bytes=archive.MAX_ARCHIVE_BYTES) as packed:
         _write(packed.file, [(MANIFEST, encode(first)), *entries])
-        found = msgspec.msgpack.decode(run(PROVE, packed.file, limits=limits), type=Checked | None)
+        allowed = limits or limits_for(packed.file.tell())
+        found = msgspec.msgpack.decode(run(PROVE, packed.file, limits=allowed), type=Checked | None)
         copied = contents(packed.file).files
         if first.kind in ELSEWHERE:
             first = _proven_here(first, copied, clock)
@@ -383,17 +318,6 @@ def _facts(name: str, part: Part) -> FileFacts:
     for piece in part:
         digest.update(piece)
     return replace(FileFacts.of(b"", name), sha256=digest.hexdigest(), size_bytes=part.size_bytes)
-
-
-def copy(source: IO[bytes], upload: Spool) -> None:
-    """Copy a file of any size, a pipe too, to a spool.
-
-    Raises:
-        ContractError: It is more than the quota.
-        EngineError: The disk failed.
-    """
-    while piece := source.read(CHUNK_BYTES):
-        upload.write(piece)
 
 
 def _broken(why: str) -> IntegrityError:
