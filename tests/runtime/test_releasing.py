@@ -1,0 +1,197 @@
+"""Governed mode: only what somebody trusted signed and another person agreed to decides; all else goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.runtime.rolling import CAUTIOUS, NAME, NOON, House, Paid, Payment, decided, register, version
+
+from steward.clock import VirtualClock
+from steward.errors import Conflict, DeclarationError, Denied, Distrusted, EngineError, NotFound, StewardError
+from steward.ledger.port import Message
+from steward.loop.encode import encode
+from steward.models.dsse import sign
+from steward.models.keys import PrivateKey
+from steward.models.trust import revoke, trust_key
+from steward.releases.release import PAYLOAD_TYPE
+from steward.runtime.runtime import Runtime
+from steward.runtime.settings import Settings
+
+KEY = PrivateKey.of_seed(bytes(32))
+STRANGER = PrivateKey.of_seed(bytes(31) + b"x")
+
+
+class Governed(House):
+    """A house in which everything has to be signed; the models are."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.trust = self.folder / "trust"
+        trust_key(self.trust, "anna", KEY.public)
+        for number in ("1", "2", "3"):
+            self.sign(number, KEY)
+        self.settings = replace(self.settings, mode="governed", trust=str(self.trust))
+
+    def sign(self, number: str, key: PrivateKey) -> None:
+        self.registry.sign("score", number, key=key, clock=self.clock)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Governed:
+    return Governed(tmp_path, VirtualClock(NOON))
+
+
+async def refused(awaited: Any) -> StewardError:
+    with pytest.raises(StewardError) as raised:
+        await awaited
+    return raised.value
+
+
+def signed(ready: Any, key: PrivateKey = KEY) -> dict[str, object]:
+    envelope: dict[str, object] = msgspec.to_builtins(sign(PAYLOAD_TYPE, ready.made_of.payload(), key))
+    return envelope
+
+
+async def publish(runtime: Runtime, ready: Any) -> str:
+    await runtime.publishing.propose(ready, by="ana", reason="validated", envelope=signed(ready))
+    await runtime.publishing.approve(ready.release, by="bo", reason="looked at it")
+    return str(ready.release)
+
+
+async def test_an_unknown_release_decides_nothing_and_all_else_goes_on(house: Governed) -> None:
+    async with house.opened() as runtime:
+        error = await refused(decided(runtime))
+        assert (type(error), error.code) == (EngineError, "release-unknown")
+        assert "steward release propose" in (error.fix or "")
+        [first] = await runtime.decide_batch(NAME, [Payment(who="a", amount_eur=1.0)])
+        assert isinstance(first, EngineError)
+        assert await runtime.observe(NAME, Paid(who="a", kept_eur=1.0), outcome_id="1") == []
+        assert await runtime.approvals() == []
+        assert runtime.releases.live(NAME).champion == ""
+
+
+async def test_published_by_two_people_it_decides_at_once(house: Governed) -> None:
+    async with house.opened() as runtime:
+        own = runtime.running[NAME]
+        live = await runtime.publishing.propose(own, by="ana", reason="validated", envelope=signed(own))
+        assert [known.release for known in live.waiting] == [own.release]
+        assert (await refused(decided(runtime))).code == "release-unknown"
+        error = await refused(runtime.publishing.approve(own.release, by="ana", reason="I like it"))
+        assert (type(error), error.code) == (Denied, "four-eyes")
+        await runtime.publishing.approve(own.release, by="bo", reason="looked at it")
+        record = await decided(runtime)
+        assert (record.choice, bool(record.development)) == ("pay", False)
+        assert (await refused(publish(runtime, own))).code == "already-published"
+    async with house.opened() as runtime:
+        assert (await decided(runtime)).choice == "pay"
+        known = runtime.releases.known(own.release)
+        assert (known.by, known.approved_by, known.approval) == ("ana", "bo", "looked at it")
+
+
+async def test_what_waits_on_the_bus_is_decided_once_it_may_be(house: Governed) -> None:
+    async with house.opened() as runtime:
+        now = house.clock.now()
+        data = encode(Payment(who="bus", amount_eur=60.0))
+        await runtime.publish([Message("payment", "k", "tests", "1", data, 1, now, now)])
+        await runtime.advance()
+        assert not [entry for entry in await house.memory.read() if entry.kind == "decided"]
+        await publish(runtime, runtime.running[NAME])
+        house.clock.advance(60_000_000 * NOON.resolution)  # type: ignore[attr-defined] # it is virtual
+        await runtime.advance()
+        assert len([entry for entry in await house.memory.read() if entry.kind == "decided"]) == 1
+
+
+@pytest.mark.parametrize("envelope", ["none", "stranger", "another"])
+async def test_what_nobody_trusted_has_signed_is_not_even_proposed(house: Governed, envelope: str) -> None:
+    async with house.opened() as runtime:
+        own, two = runtime.running[NAME], await version(runtime, "2")
+        given = {"none": None, "stranger": signed(own, STRANGER), "another": signed(two)}[envelope]
+        error = await refused(runtime.publishing.propose(own, by="ana", reason="x", envelope=given))
+        assert isinstance(error, Distrusted)
+        assert runtime.releases.live(NAME).known == {}
+
+
+async def test_a_rollout_needs_a_published_release_and_a_second_person(house: Governed) -> None:
+    async with house.opened() as runtime:
+        await publish(runtime, runtime.running[NAME])
+        two = await version(runtime, "2")
+        error = await refused(runtime.rollouts.start(two, share=0.5, by="ana", reason="x"))
+        assert isinstance(error, NotFound)
+        await publish(runtime, two)
+        await runtime.rollouts.start(two, share=0.5, by="ana", reason="x")
+        assert (await refused(runtime.rollouts.promote(NAME, by="ana", reason="x"))).code == "four-eyes"
+        await runtime.rollouts.promote(NAME, by="bo", reason="x")
+        assert (await decided(runtime)).choice == "hold"
+        await runtime.rollouts.rollback(NAME, by="ana", reason="alone, as it must be quick")
+        assert (await decided(runtime)).choice == "pay"
+
+
+async def test_with_the_key_revoked_nothing_of_it_decides(house: Governed) -> None:
+    async with house.opened() as runtime:
+        await publish(runtime, runtime.running[NAME])
+    other = PrivateKey.of_seed(bytes(31) + b"y")
+    trust_key(house.trust, "ben", other.public)
+    for number in ("1", "2", "3"):
+        house.sign(number, other)
+    revoke(house.trust, KEY.id, reason="the laptop was stolen", at=NOON)
+    async with house.opened() as runtime:
+        error = await refused(decided(runtime))
+        assert error.code == "release-unknown"
+        assert "not signed by anybody who is trusted" in (error.why or "")
+    async with house.opened() as runtime:
+        history = await runtime.releases.history(NAME)
+    assert [type(body).__name__ for body in history] == ["Proposed", "Published", "Distrusted"]
+
+
+async def test_what_is_registered_later_changes_nothing_that_is_live(house: Governed) -> None:
+    from steward import Model
+
+    latest = replace(house.decisions[0], predict=Model("score", inputs=("amount_eur",)))
+    house.decisions = [latest]
+    async with house.opened() as runtime:
+        await publish(runtime, runtime.running[NAME])
+    register(house.registry, 9.0)  # nobody has signed it
+    async with house.opened() as runtime:
+        assert (await decided(runtime)).model_version == "3"
+
+
+async def test_new_code_waits_for_its_people(house: Governed) -> None:
+    async with house.opened() as runtime:
+        await publish(runtime, runtime.running[NAME])
+    house.decisions = [CAUTIOUS]
+    async with house.opened() as runtime:
+        assert (await refused(decided(runtime))).code == "release-unknown"
+        own = await publish(runtime, runtime.running[NAME])
+        assert (await refused(decided(runtime))).code == "release-unknown"
+        await runtime.rollouts.promote(NAME, release=own, by="bo", reason="deployed")
+        assert (await decided(runtime)).choice == "hold"
+
+
+async def test_what_was_published_alone_is_not_enough_any_more(house: Governed) -> None:
+    async with house.opened(mode="development") as runtime:
+        assert (await decided(runtime)).development is True
+    async with house.opened() as runtime:
+        assert (await refused(decided(runtime))).code == "release-unknown"
+        await publish(runtime, runtime.running[NAME])
+        assert (await decided(runtime)).choice == "pay"
+
+
+async def test_proposed_in_development_it_waits_for_another_person_too(house: Governed) -> None:
+    async with house.opened(mode="development", trust="") as runtime:
+        two = await version(runtime, "2")
+        await runtime.publishing.propose(two, by="ana", reason="x")
+        again = await refused(runtime.publishing.propose(two, by="bo", reason="x"))
+        assert (type(again), again.code) == (Conflict, "already-proposed")
+        live = await runtime.publishing.approve(two.release, by="bo", reason="x")
+        assert (live.waiting, live.champion) == ((), runtime.running[NAME].release)
+        assert isinstance(await refused(runtime.publishing.approve("pay.release@no", by="bo", reason="x")), NotFound)
+
+
+@pytest.mark.parametrize("wrong", [{"mode": "strict"}, {"mode": "governed"}])
+async def test_a_mode_that_cannot_be_is_refused(wrong: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(DeclarationError):
+        await Runtime.open([], settings=Settings(ledger="memory://", registry=str(tmp_path), **wrong))  # type: ignore[arg-type] # only texts
