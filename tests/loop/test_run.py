@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,17 @@ async def test_deferred_attribution_survives_a_crash_and_is_not_repeated(world: 
     await world.crash()
     await world.later()
     assert (await world.counts())["attributed"] == 3
+
+
+async def test_what_costs_more_than_is_allowed_is_attributed_after_the_answer(world: World) -> None:
+    register(world)
+    within = {"attribution": Attribution.INLINE, "explain_within": timedelta(microseconds=1)}
+    await world.open(decision(predict=Model("m"), **within))
+    given = [a for a in await answers(world, "", "") if isinstance(a, Answer)]
+    assert [answer.record.attribution for answer in given] == [msgspec.UNSET] * 2
+    await world.later()
+    assert (await world.counts())["attributed"] == 2
+    assert (await world.runtime.run(given[0].record.decision_id)).attribution
 
 
 async def test_what_was_attributed_inline_is_not_attributed_again(world: World) -> None:

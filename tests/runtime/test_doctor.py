@@ -11,10 +11,14 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from tests.runtime.lending import loan, model
 
+from steward import Attribution
 from steward.access.guard import Guard
 from steward.clock import Clock, SystemClock, VirtualClock
 from steward.ledger.port import Commit, Draft
+from steward.loop import explain
+from steward.models.static import StaticModels
 from steward.runtime import doctor
 from steward.runtime.doctor import Check, Health, examine
 from steward.runtime.engines import open_ledger
@@ -176,3 +180,20 @@ async def test_an_old_python_and_missing_packages_are_found(
 async def test_a_ledger_in_memory_is_a_warning(settings: Settings) -> None:
     memory = Settings(root=settings.root, port=0, ledger="memory://", decisions=settings.decisions)
     assert (await found(memory, "ledger")).health is Health.WARN
+
+
+async def test_attribution_that_costs_more_than_is_allowed_is_found(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, fast = timedelta(microseconds=640), timedelta(microseconds=31)
+    monkeypatch.setattr(doctor, "open_registry", lambda settings: StaticModels(model()))
+    inline = replace(loan(), attribution=Attribution.INLINE, explain_within=timedelta(microseconds=100))
+    for cost, health, says in (
+        (slow, Health.WARN, "after the answer: 640 µs were measured, 100 µs are allowed"),
+        (fast, Health.OK, "before the answer: 31 µs were measured, 100 µs are allowed"),
+    ):
+        monkeypatch.setattr(explain, "cost_of", lambda model, cost=cost: cost)
+        checks = await examine(settings, CLOCK, decisions=[inline, loan()])
+        [check] = [check for check in checks if check.name == "attribution"]
+        assert (check.health, check.what) == (health, f"bank.loan is explained {says}")
+        assert bool(check.fix) is (health is Health.WARN)

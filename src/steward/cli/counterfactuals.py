@@ -57,7 +57,9 @@ def _search(settings: Settings, wanted: UUID) -> WouldHaveChanged:
         record = Run.of(asyncio.run(reader.of_run(wanted)), wanted).record
     registry = open_registry(settings)
     prepared = {
-        each.name: prepare(each, {model.name: registry.load(model) for model in each.models}, OnlineFeatures(each.windows))
+        each.name: prepare(
+            each, {model.name: registry.load(model) for model in each.models}, OnlineFeatures(each.windows)
+        )
         for each in load_decisions(settings)
         if each.name == record.decision
     }

@@ -97,6 +97,6 @@ class Movable(Struct, frozen=True, kw_only=True):
         size = abs(value - stored)
         for digits in range(_DIGITS):
             unit = 10.0 ** (math.floor(math.log10(size)) - digits)
-            rounded = float(f"{away(value / unit) * unit:.12g}")
+            rounded = float(f"{away(value / unit) * unit:.15g}")
             if abs(rounded - stored) <= 1.1 * size and self.low <= rounded <= self.high:
                 yield rounded

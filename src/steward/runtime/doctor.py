@@ -20,12 +20,14 @@ from msgspec import Struct
 from steward.access.directory import Directory
 from steward.clock import EPOCH, Clock
 from steward.decision.decision import Decision
+from steward.decision.model import Attribution
 from steward.errors import StewardError
 from steward.ledger.verify import verify_entry
+from steward.loop.explain import explaining
 from steward.models.registry import FolderRegistry
 from steward.people.book import read_book
 from steward.runtime.channels import open_channels, unreached
-from steward.runtime.engines import ENGINES, engine_of, ledger_path
+from steward.runtime.engines import ENGINES, engine_of, ledger_path, open_registry
 from steward.runtime.project import load_decisions
 from steward.runtime.reader import LedgerReader
 from steward.runtime.settings import Settings
@@ -288,6 +290,27 @@ async def _models(patient: _Patient) -> list[Check]:
     return _ok("models", f"{len(names)} registered in {registry}: {', '.join(names) or 'none'}")
 
 
+async def _attribution(patient: _Patient) -> list[Check]:
+    declared = [each for each in patient.declared() if each.attribution is not Attribution.OFF]
+    registry = open_registry(patient.settings) if declared else None
+    checks = []
+    for decision in declared:
+        assert registry is not None
+        found = explaining(decision, {model.name: registry.load(model) for model in decision.models})
+        what = f"{decision.name} is explained {found}"
+        checks += (
+            _warn(
+                "attribution",
+                what,
+                why="records are without what moved the answer, until it is computed",
+                fix="pip install 'steward-aios[shap]', a smaller model, or a larger explain_within",
+            )
+            if found.is_over_budget
+            else _ok("attribution", what)
+        )
+    return checks
+
+
 async def _port(patient: _Patient) -> list[Check]:
     place = f"{patient.settings.host}:{patient.settings.port}"
     try:
@@ -324,5 +347,6 @@ _LOOKS: Final[dict[str, Callable[[_Patient], Awaitable[Sequence[Check]]]]] = {
     "ledger": _ledger,
     "key": _key,
     "models": _models,
+    "attribution": _attribution,
     "port": _port,
 }
