@@ -16,6 +16,7 @@ from steward.decision.gate import Checks, Gate, impact_above
 from steward.decision.guardrail import Guardrail
 from steward.decision.lane import Lane
 from steward.decision.model import Attribution, Model, Models, Pipeline, Skill
+from steward.decision.placement import Placement
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every, Missed
 from steward.decision.steps import Check, Signal, Steps, Wait
@@ -50,6 +51,7 @@ __all__ = [
     "Models",
     "Money",
     "Pipeline",
+    "Placement",
     "Prediction",
     "Receipt",
     "Record",

@@ -21,6 +21,7 @@ from steward.decision.fingerprint import describe, digest, fingerprint, plain
 from steward.decision.gate import Gate
 from steward.decision.lane import Lane
 from steward.decision.model import Attribution, Model, Pipeline
+from steward.decision.placement import Placement, check_placement
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every
 from steward.decision.steps import Steps
@@ -54,6 +55,7 @@ class Decision(Generic[E, P, C]):
         schedule: Makes it due by the clock.
         calibration: How predictions are held against outcomes, for intervals and label sets that keep their promise.
         canary: What a challenger is held to while it decides for a share.
+        placement: Where its data may be processed; without one, by engines only that the operator runs.
         attribution: When each feature's contribution is computed.
         explain_within: The most that ``Attribution.INLINE`` may add to an answer. A model that takes longer, as it is
             measured when it is loaded, is explained after the answer; ``None`` sets no limit.
@@ -94,6 +96,7 @@ class Decision(Generic[E, P, C]):
     schedule: Every[E] | None = None
     calibration: Calibration[Any] | None = None
     canary: Canary | None = None
+    placement: Placement | None = None
     attribution: Attribution = Attribution.OFF
     explain_within: timedelta | None = None
     immutable: tuple[str, ...] = ()
@@ -102,6 +105,7 @@ class Decision(Generic[E, P, C]):
     def __post_init__(self) -> None:
         """Check the declaration as a whole."""
         checks.check(self)
+        check_placement(self.placement, [feature.name for feature in self.features])
 
     @cached_property
     def contract(self) -> Contract[E]:

@@ -16,8 +16,10 @@ from steward.decision.feature import Features
 from steward.decision.fingerprint import digest, plain
 from steward.decision.model import Model, Pipeline, Step
 from steward.errors import DeclarationError, EngineError
+from steward.loop.served import by_served, teller
 from steward.models.port import Classifying, LoadedModel
 from steward.records import Interval, Prediction
+from steward.serving.model import ServedModel
 
 Predictions = Sequence["Prediction[Any] | Exception"]
 """What a batch is answered with; a run that fails alone gets its exception in place of a prediction."""
@@ -34,6 +36,8 @@ def predictor(decision: Decision[Any, Any, Any], models: Mapping[str, LoadedMode
     if isinstance(decision.predict, Model):
         model = models[decision.predict.name]
         _check_inputs(model, [feature.name for feature in decision.features])
+        if isinstance(model, ServedModel):
+            return _by_served(decision.predict, model, inline=inline)
         return _by_model(decision.predict, model, inline=inline)
     return _by_pipeline(decision.predict, models)
 
@@ -98,6 +102,27 @@ def _by_model(declared: Model[Any], model: LoadedModel, *, inline: bool) -> Pred
             if isinstance(value, str) or math.isfinite(value)
             else EngineError(f"model {model.name!r} answered {value}", code="model-not-finite")
             for (value, confidence, probabilities), why in zip(told, explained, strict=True)
+        ]
+
+    return predict
+
+
+def _by_served(declared: Model[Any], model: ServedModel, *, inline: bool) -> Predict:
+    inputs, tell = declared.inputs or model.inputs, teller(declared, model)
+    places = tuple(zip(model.inputs, inputs, strict=True))
+
+    def ask(features: Features) -> object:
+        return {place: features[name] for place, name in places} if model.local is None else row_of(features, inputs)
+
+    async def predict(batch: Sequence[Features]) -> Predictions:
+        predictions = await by_served(batch, model, ask, tell)
+        if not inline:
+            return predictions
+        return [
+            told
+            if isinstance(told, Exception)
+            else msgspec.structs.replace(told, attribution=attributions(model, [row_of(features, inputs)])[0])
+            for features, told in zip(batch, predictions, strict=True)
         ]
 
     return predict

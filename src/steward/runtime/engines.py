@@ -15,6 +15,7 @@ from steward.clock import Clock
 from steward.decision.checks import nearest
 from steward.errors import DeclarationError, EngineError, NotFound
 from steward.ledger.port import Ledger
+from steward.models.port import LoadedModel
 from steward.models.registry import FolderRegistry
 from steward.runtime.settings import Settings
 from steward.runtime.url import masked, path_of, scheme_of
@@ -117,6 +118,15 @@ async def _open_embedded(cls: Any, url: str, settings: Settings, ledger: Ledger)
     return bus
 
 
+def _open_oip(cls: Any, name: str, endpoint: Any, *, model: LoadedModel) -> Any:
+    wanted = import_module("steward.serving.oip").Wanted
+    return cls(name, endpoint, wanted.of(model))
+
+
+def _open_chat(cls: Any, name: str, endpoint: Any, *, model: str, chat: Any, returns: type[Any]) -> Any:
+    return cls(name, endpoint, model=model, chat=chat, returns=returns)
+
+
 ENGINES: Final[Sequence[Engine]] = (
     Engine(
         port="ledger",
@@ -150,6 +160,26 @@ ENGINES: Final[Sequence[Engine]] = (
             extra="mlflow",
         )
         for kind, place in {"http": "on a server", "https": "on a server", "sqlite": "in its own database"}.items()
+    ),
+    *(
+        Engine(
+            port="serving",
+            scheme=f"oip+{kind}",
+            target="steward.serving.oip:OpenInference",
+            open=_open_oip,
+            hint="models of numbers on a server of the Open Inference Protocol v2: MLServer, KServe, Triton, Steward",
+        )
+        for kind in ("http", "https")
+    ),
+    *(
+        Engine(
+            port="serving",
+            scheme=f"openai+{kind}",
+            target="steward.serving.chat:ChatEngine",
+            open=_open_chat,
+            hint="chats on a server that speaks OpenAI's API: llama.cpp, vLLM, Ollama, most providers",
+        )
+        for kind in ("http", "https")
     ),
 )
 

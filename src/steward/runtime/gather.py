@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar, cast
 
 from steward.decision.lane import Lane
 from steward.errors import EngineError
@@ -33,6 +33,7 @@ class Gather(Generic[Q, A]):
         work: Answers a batch, question by question; an exception in an answer's place goes to its asker.
         max_batch: Most questions in one batch.
         max_waiting: Most questions that may wait in a lane; more are refused, as a queue that only grows helps nobody.
+        at_once: How many batches may be under way: more than one only where a batch waits for somebody else.
 
     Example:
         >>> async def double(batch: Sequence[int]) -> list[int]:
@@ -45,16 +46,21 @@ class Gather(Generic[Q, A]):
     """
 
     def __init__(
-        self, work: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]], *, max_batch: int, max_waiting: int
+        self,
+        work: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        at_once: int = 1,
     ) -> None:
-        self._work, self._max_batch, self._max_waiting = work, max_batch, max_waiting
+        self._work, self._max_batch, self._max_waiting, self._at_once = work, max_batch, max_waiting, at_once
         self._lanes: tuple[deque[tuple[Q, _Asker[A]]], ...] = tuple(deque() for _ in Lane)
-        self._draining: asyncio.Task[None] | None = None
+        self._draining: set[asyncio.Task[None]] = set()
 
     @property
     def is_busy(self) -> bool:
         """Whether a batch is under way."""
-        return self._draining is not None
+        return bool(self._draining)
 
     async def ask(self, question: Q, lane: Lane = Lane.NORMAL) -> A:
         """Return the answer.
@@ -89,8 +95,8 @@ class Gather(Generic[Q, A]):
         return await group.answered
 
     def _drain_soon(self) -> None:
-        if self._draining is None:
-            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        if len(self._draining) < self._at_once:
+            self._draining.add(asyncio.get_running_loop().create_task(self._drain()))
 
     async def _drain(self) -> None:
         try:
@@ -98,10 +104,10 @@ class Gather(Generic[Q, A]):
                 await self._answer_batch()
         finally:
             # At once, not by a callback: whoever asks next must see that nobody drains any more.
-            self._draining = None
+            self._draining.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _answer_batch(self) -> None:
-        """Answer what waits. One batch at a time: it grows while the one before it waits for the disk.
+        """Answer what waits. Where nobody else is waited for, a batch grows while the one before it waits for the disk.
 
         Two at once make smaller batches (measured with 64 connections: 7,700 against 9,200 requests a second).
         """
@@ -130,8 +136,8 @@ class Gather(Generic[Q, A]):
 
     async def close(self) -> None:
         """Answer all who wait."""
-        if self._draining is not None:
-            await self._draining
+        if self._draining:
+            await asyncio.gather(*self._draining)
 
 
 class _Group(Generic[A]):

@@ -32,6 +32,7 @@ from steward.records import RolloutFacts
 from steward.releases.arms import Arm
 from steward.releases.live import Live, Rollout
 from steward.releases.release import Release
+from steward.serving.model import ServedModel
 
 AnyDecision = Decision[Any, Any, Any]
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class Lineups(Mapping[str, Prepared]):
         online: The feature state.
         clock: Tells whether work is done aside of the event loop; it is not where time is virtual.
         development: Whether nobody has to sign or agree.
+        load: Makes a model of a decision ready; from the registry by default.
         pins: The digests of the models that a decision begins with, where these are not the declared versions.
         find: Tells by what a decision's answers are calibrated.
 
@@ -96,9 +98,11 @@ class Lineups(Mapping[str, Prepared]):
         *,
         development: bool = True,
         pins: Mapping[str, Mapping[str, str]] | None = None,
+        load: Callable[[AnyDecision, Model[Any]], LoadedModel] | None = None,
         find: Callable[[AnyDecision], Find | None] = lambda decision: None,
     ) -> None:
-        self._declared, self._registry, self._online, self._find = declared, registry, online, find
+        self._declared, self._online, self._find = declared, online, find
+        self._load = load or (lambda decision, model: registry.load(model))
         self._development: bool | UnsetType = True if development else UNSET
         self._in_threads = isinstance(clock, SystemClock)
         for first, *others in declared.values():
@@ -256,7 +260,7 @@ class Lineups(Mapping[str, Prepared]):
 
     def _begin(self, decision: AnyDecision, pins: Mapping[str, str]) -> Prepared:
         wanted = [_pinned(model, pins.get(model.name, model.version)) for model in decision.models]
-        return self._prepared(decision, {model.name: self._registry.load(model) for model in wanted})
+        return self._prepared(decision, {model.name: self._load(decision, model) for model in wanted})
 
     def _prepared(self, decision: AnyDecision, models: Mapping[str, LoadedModel]) -> Prepared:
         ready = prepare(decision, models, self._online, self._find(decision))
@@ -271,7 +275,7 @@ class Lineups(Mapping[str, Prepared]):
         wanted = [_pinned(model, versions.get(model.name, model.version)) for model in decision.models]
 
         def load() -> dict[str, LoadedModel]:
-            models = {model.name: self._registry.load(model) for model in wanted}
+            models = {model.name: self._load(decision, model) for model in wanted}
             for model in models.values():
                 _warm_up(model)
             return models
@@ -323,6 +327,8 @@ def _pinned(model: Model[Any], version: str) -> Model[Any]:
 
 def _warm_up(model: LoadedModel) -> None:
     """Answer once before anybody waits for it: first calls compile, allocate and page in."""
+    if isinstance(model, ServedModel) and model.local is None:
+        return  # a call costs money, and its server is warm
     row = [0.0] * len(model.inputs)
     model.predict_one(row)
     model.predict([row, row])

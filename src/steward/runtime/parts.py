@@ -44,6 +44,7 @@ from steward.runtime.notify import Notifier
 from steward.runtime.outcomes import Outcomes
 from steward.runtime.pump import Pump, topics_of
 from steward.runtime.releasing import Releasing, is_governed, open_releasing, pins_of
+from steward.runtime.serving import Serving
 from steward.runtime.settings import Settings
 from steward.runtime.snapshot import Snapshots, cursor_name
 from steward.runtime.stops import Stops
@@ -123,6 +124,7 @@ class Parts:
     follow: Follow
     ticks: Ticks
     snapshots: Snapshots
+    serving: Serving
     calibrations: Calibrations
     gathers: Mapping[str, Gather[Incoming, Answer]]
     admission: Admission
@@ -179,6 +181,8 @@ class Parts:
             jobs.append(lambda: self._repeat(self.acting.outages.step))
         if any(decision.economics for decision in declared):
             jobs.append(lambda: self._repeat(self.outcomes.step, rest=_REST))
+        others = [each for name in self.lineups for each in self.lineups.challengers(name)]
+        if any(decision.calibration for decision in (*declared, *others)):
             jobs.append(lambda: self._repeat(self.calibrations.step, rest=_REST))
         if any(prepared.explaining.when is Attribution.DEFERRED for prepared in self.lineups.values()):
             jobs.append(lambda: self._repeat(self.attribute, rest=_REST))
@@ -254,11 +258,20 @@ async def assemble(
     ledger = ledger or await open_ledger(settings.ledger, settings, clock)
     try:
         pins = await pins_of(ledger, decisions, settings)
+        serving = Serving.of(settings, registry, clock, ledger)
         lineups = Lineups(
-            declared, registry, online, clock, find=calibrations.find, development=not is_strict, pins=pins
+            declared,
+            registry,
+            online,
+            clock,
+            find=calibrations.find,
+            load=serving.load,
+            development=not is_strict,
+            pins=pins,
         )
         parts = await _wired(
             lineups,
+            serving=serving,
             calibrations=calibrations,
             former=[*former, *challengers],
             online=online,
@@ -277,6 +290,7 @@ async def assemble(
 async def _wired(
     lineups: Lineups,
     *,
+    serving: Serving,
     calibrations: Calibrations,
     former: Sequence[Decision[Any, Any, Any]],
     online: OnlineFeatures,
@@ -329,7 +343,8 @@ async def _wired(
         ticks=Ticks(lineups, ledger, clock, decider.tick, decider.refusal),
         snapshots=snapshots,
         calibrations=calibrations,
-        gathers={name: _gather(decider, name, settings) for name in lineups},
+        serving=serving,
+        gathers={name: _gather(decider, name, settings, serving.at_once(each)) for name, each in declared.items()},
         admission=admission,
     )
 
@@ -352,11 +367,11 @@ def _declared(parts: Parts) -> Mapping[str, Decision[Any, Any, Any]]:
     return {name: prepared.decision for name, prepared in parts.lineups.items()}
 
 
-def _gather(decider: Decider, name: str, settings: Settings) -> Gather[Incoming, Answer]:
+def _gather(decider: Decider, name: str, settings: Settings, at_once: int) -> Gather[Incoming, Answer]:
     def work(batch: Sequence[Incoming]) -> Awaitable[Sequence[Answer | Exception]]:
         return decider.batch(name, batch)
 
-    return Gather(work, max_batch=settings.max_batch, max_waiting=settings.max_waiting)
+    return Gather(work, max_batch=settings.max_batch, max_waiting=settings.max_waiting, at_once=at_once)
 
 
 def _admission(settings: Settings, clock: Clock) -> Admission:

@@ -167,6 +167,7 @@ class Runtime:
             stack.callback(self.views.close)
             stack.push_async_callback(self._parts.calibrations.save)
             stack.push_async_callback(self._parts.snapshots.save)
+            stack.push_async_callback(self._parts.serving.close)
             for gathered in self._parts.gathers.values():
                 await gathered.close()
 

@@ -51,6 +51,7 @@ class Settings:
     )
     challengers: tuple[str, ...] = _setting((), "other declarations of the same decisions, for rollouts")
     trust: str = _setting("", "the folder of public keys, one of which must have signed whatever answers; none needed")
+    serving: str = _setting("", "the file of endpoints that models are served by; all answer here without one")
     people: str = _setting("", "the address book of who is told what; nobody is told without one")
     publisher: str = _setting("system", "who publishes what this process runs, for gates that want four eyes")
     host: str = _setting("127.0.0.1", "the address that the server listens on")

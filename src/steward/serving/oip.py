@@ -18,14 +18,17 @@ import numpy as np
 from msgspec import UNSET, Struct
 
 from steward.errors import ContractError, EngineError
+from steward.models.port import LoadedModel
 from steward.records import ServingFacts
 from steward.serving import v2
 from steward.serving.caller import Caller
 from steward.serving.endpoints import Endpoint
 from steward.serving.inprocess import answered
 from steward.serving.port import Answered, Row
+from steward.serving.worker import matrix
 
 T = TypeVar("T")
+_PROBES: Final = 12
 MISMATCH: Final = "oip-mismatch"
 """The code of an error that says that the server has another model than was registered."""
 _FLOATS: Final = {"FP64": 1e-9, "FP32": 1e-4}
@@ -59,6 +62,23 @@ class Wanted(Struct, frozen=True, kw_only=True):
     def columns(self) -> int:
         """How many numbers a row is answered with."""
         return len(self.outputs) if self.task == "multiclass" else 1
+
+    @classmethod
+    def of(cls, model: LoadedModel) -> Wanted:
+        """Return what a server's model must be to stand for a loaded one."""
+        width = len(model.inputs)
+        # Far from each other in every input, and the same each time; no NaN, as not every server can be sent one.
+        rows = np.array(
+            [[((7 * n + 3 * k) % 11 - 5) * 10.0 ** (n % 4 - 1) for k in range(width)] for n in range(_PROBES)]
+        )
+        return cls(
+            name=model.name,
+            inputs=tuple(model.inputs),
+            task=model.task,
+            outputs=tuple(getattr(model, "outputs", ())),
+            probes=tuple(map(tuple, rows.tolist())),
+            answers=tuple(map(tuple, matrix(model)(rows).tolist())),
+        )
 
 
 @dataclass(frozen=True)
