@@ -144,6 +144,7 @@ def test_only_the_trees_up_to_the_best_are_registered(tmp_path: Path) -> None:
         (lightgbm_text(), "binary", "lightgbm"),
         (linear_file(), "regression", "linear"),
         (xgboost_file("reg:squarederror", "regression"), "regression", "xgboost"),
+        (xgboost_file("binary:logistic", "binary", "ubj"), "binary", "xgboost"),
     ],
 )
 def test_bytes_are_told_by_what_is_in_them(content: bytes, task: str, kind: str, tmp_path: Path) -> None:

@@ -18,15 +18,13 @@ from steward.models import conversions
 from steward.models.code_reference import CodeReference
 from steward.models.compiling import prove
 from steward.models.conversions import Converted, labels
-from steward.models.formats import sniff
+from steward.models.formats import sniff, stored_name
 from steward.models.keys import PrivateKey
 from steward.models.manifest import Task, Trained
 from steward.models.registry import FolderRegistry, Registered
 
-_NAMES = {
-    "lightgbm": "model.txt", "xgboost": "model.json", "linear": "model.json", "onnx": "model.onnx",
-    "skops": "model.skops",
-}  # fmt: skip
+_WHOLE = {"lightgbm", "xgboost", "linear", "onnx", "skops"}
+"""Kinds whose models are one file."""
 
 
 @dataclass(frozen=True)
@@ -217,13 +215,13 @@ def _function(function: FunctionType, task: Task | None) -> Converted:
 
 def _bytes(content: bytes, task: Task | None) -> Converted:
     kind = sniff("the model", content).value
-    if kind not in _NAMES:
+    if kind not in _WHOLE:
         raise DeclarationError(
             f"bytes in the format {kind} are no whole model",
             fix="give Weights(function, tensors) for safetensors",
             field="model",
         )
-    return Converted(kind=kind, files={_NAMES[kind]: content}, inputs=(), task=_told(task))
+    return Converted(kind=kind, files={stored_name("model", content): content}, inputs=(), task=_told(task))
 
 
 def _told(task: Task | None) -> Task:
