@@ -231,3 +231,11 @@ def test_a_model_that_needs_more_than_the_limits_is_refused(tmp_path: Path) -> N
     assert caught.value.code == "model-unsafe"
     assert resource.getrlimit(resource.RLIMIT_CORE)  # the limits were those of the process, not ours
     assert not registry.root.exists()
+
+
+def test_a_manifest_that_changes_meanwhile_is_not_exported(tmp_path: Path) -> None:
+    found = made(FolderRegistry(tmp_path))
+    (found.path / "manifest.json").chmod(0o644)
+    (found.path / "manifest.json").write_bytes((found.path / "manifest.json").read_bytes() + b"\n")
+    with pytest.raises(IntegrityError, match=r"manifest\.json was changed"):
+        exported(found)
