@@ -9,7 +9,7 @@ import pytest
 from tests.runtime.gauge import FRAUD, Payment, Settled, register_fraud
 from tests.runtime.world import World
 
-from steward import Calibration, Choice, Features, Model, Models, Pipeline, Prediction, Skill
+from steward import Calibration, Choice, Feature, Features, Model, Models, Pipeline, Prediction, Skill
 from steward.errors import DeclarationError
 from steward.models import beta, isotonic
 from steward.models.calibrators import FILE, INPUTS
@@ -105,3 +105,42 @@ async def test_a_pipeline_of_texts_cannot_be_calibrated_as_a_number(world: World
     await world.open(replace(FRAUD, predict=Pipeline(text), policy=any_choice, calibration=calibration))
     with pytest.raises(DeclarationError, match="neither a number nor one of several labels"):
         await decided(world)
+
+
+async def test_one_of_several_labels_is_calibrated_by_the_recorded_probabilities(world: World) -> None:
+    from tests.models.artefacts import INPUTS as COLUMNS
+    from tests.models.artefacts import lightgbm_text
+
+    FolderRegistry(world.folder / "models").register(
+        "size",
+        kind="lightgbm",
+        files={"model.txt": lightgbm_text("multiclass", trees=5, num_class=3)},
+        inputs=COLUMNS,
+        task="multiclass",
+        outputs=("small", "middle", "large"),
+        clock=world.clock,
+    )
+
+    def any_label(features: Features, prediction: Prediction[str]) -> Choice[str]:
+        return Choice("hold" if prediction.abstains else prediction.value, reasons=("the labels left",))
+
+    sized: Any = replace(
+        FRAUD,
+        features=tuple(Feature("amount", name=name) for name in COLUMNS),
+        predict=Model("size", returns=str),
+        policy=any_label,
+        calibration=Calibration(truth=lambda outcome: "large" if outcome.was_fraud else "small", level=0.8),
+    )
+    runtime = await world.open(sized)
+    for n in range(12):
+        record = (await runtime.decide("pay.fraud", Payment(order=f"p{n}", amount=float(n % 2) * 3 - 1))).record
+        assert sum(record.probabilities.values()) == pytest.approx(1)  # type: ignore[union-attr]  # it is set
+        assert set(record.labels) <= {"small", "middle", "large"}  # type: ignore[arg-type]  # as above
+        await runtime.observe("pay.fraud", Settled(order=f"p{n}", was_fraud=n % 2 == 1), outcome_id=f"o{n}")
+        await runtime.calibrations.step()
+    [row] = runtime.calibrations.rows("pay.fraud")
+    stored = [(await runtime.run(entry.run_id)).record for entry in await world.entries("decided")]
+    likely = ["large" if n % 2 else "small" for n in range(12)]
+    scores = sorted(1 - record.probabilities[label] for record, label in zip(stored, likely, strict=True))  # type: ignore[index]  # as above
+    assert row.tracker.first == pytest.approx(tuple(scores))
+    assert (stored[-1].calibration.method, stored[0].choice) == ("split", "hold")  # type: ignore[union-attr]  # as above
