@@ -79,6 +79,7 @@ def test_a_file_is_registered_by_what_is_in_it(run: Run, tmp_path: Path) -> None
         (["register", "x", "first.json", "--task", "regression", "--kind", "onnx"], 1, "registered as 'onnx'"),
         (["register", "x", "first.json", "notes.json", "--task", "regression"], 1, "a file of kind 'json'"),
         (["register", "x", "notes.json", "--task", "regression"], 1, "no kind of model"),
+        (["register", "x", "arrays.safetensors", "--task", "regression"], 1, "--inputs age,tenure"),
         (["import", "first.json"], 1, "not an archive"),
         (["import", "nowhere"], 3, "cannot be read"),
         (["export", "x"], 3, "no model is named"),
@@ -90,6 +91,7 @@ def test_what_is_wrong_is_told_and_leaves_nothing_behind(
 ) -> None:
     (tmp_path / "bad.pkl").write_bytes(pickle.dumps([1]))
     (tmp_path / "notes.json").write_text("{}")
+    (tmp_path / "arrays.safetensors").write_bytes(b"\2" + bytes(7) + b"{}")
     before = sorted(tmp_path.rglob("*"))
     result = run(*words)
     assert (result.exit_code, says in result.output) == (code, True), result.output

@@ -157,6 +157,15 @@ def skops() -> Iterator[tuple[str, Callable[[], bytes]]]:
     }
     for what, content in contents.items():
         yield f"skops: {what}", one("skops", "model.skops", content)
+    yield "skops: a good one with a comment that hides something", _hiding
+
+
+def _hiding() -> bytes:
+    """Return what skops itself would read."""
+    from skops.io import dumps
+
+    good: bytes = dumps({"a": 1})
+    return packed({"model.skops": good[:-2] + b"\x07\x00#!/bin/"}, kind="skops")
 
 
 def _skops(schema: str) -> bytes:

@@ -17,7 +17,7 @@ from tests.models.hostile import containers, manifests, plain, structure
 from tests.models.hostile_models import models as hostile_models
 
 from steward.clock import SystemClock
-from steward.errors import Conflict, ContractError, EngineError, IntegrityError, StewardError
+from steward.errors import Conflict, ContractError, Distrusted, EngineError, IntegrityError, StewardError
 from steward.models.folders import read_statements
 from steward.models.intake import draft, register, take_in, take_out, told
 from steward.models.intake_process import check_archive
@@ -25,6 +25,7 @@ from steward.models.keys import PrivateKey
 from steward.models.limited import Limits
 from steward.models.registry import FolderRegistry, Registered
 from steward.models.spool import spool
+from steward.models.trust import trust_key
 
 CORPUS = dict([*structure(), *containers(), *manifests(), *hostile_models()])
 CODES = {"model-archive", "model-format", "model-unsafe", "integrity", "engine", "engine-not-installed"}
@@ -140,15 +141,23 @@ def test_files_are_registered_once(tmp_path: Path) -> None:
     assert [name for name in os.listdir(registry.root / "load") if name.startswith(".")] == []
 
 
+def _text(text: str) -> bytes:
+    return b"L" + len(text).to_bytes(8, "big") + text.encode()
+
+
+_UBJSON = b"{" + _text("learner") + b"{" + _text("feature_names") + b"[S" + _text("a") + b"S" + _text("b") + b"]}}"
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
         (linear_file(), ("linear", "model.json", INPUTS)),
         (lightgbm_text(trees=1), ("lightgbm", "model.txt", INPUTS)),
         (b'{"learner":{"feature_names":["a","b"]}}', ("xgboost", "model.json", ("a", "b"))),
+        (_UBJSON, ("xgboost", "model.ubj", ("a", "b"))),
         (b'{"classes":[]}', ("", "notes.json", ())),
     ],
-    ids=["linear", "lightgbm", "xgboost", "json"],
+    ids=["linear", "lightgbm", "xgboost", "ubjson", "json"],
 )
 def test_a_file_tells_what_it_is(content: bytes, expected: tuple[object, ...]) -> None:
     with file_of(content) as file:
@@ -181,6 +190,7 @@ from pathlib import Path
 from steward.clock import SystemClock
 from steward.models.intake import draft, register, take_in, take_out
 from steward.models.spool import spool
+from steward.models.trust import trust_key
 from steward.models.registry import FolderRegistry
 
 def most() -> int:
@@ -239,3 +249,18 @@ def test_a_manifest_that_changes_meanwhile_is_not_exported(tmp_path: Path) -> No
     (found.path / "manifest.json").write_bytes((found.path / "manifest.json").read_bytes() + b"\n")
     with pytest.raises(IntegrityError, match=r"manifest\.json was changed"):
         exported(found)
+
+
+def test_with_a_trust_only_what_is_signed_comes_in(tmp_path: Path) -> None:
+    mine, anna = FolderRegistry(tmp_path / "mine"), PrivateKey.of_seed(bytes(32))
+    (tmp_path / "trust").mkdir()
+    trust_key(tmp_path / "trust", "anna", anna.public)
+    theirs = FolderRegistry(tmp_path / "theirs", tmp_path / "trust")
+    found = made(mine)
+    with file_of(exported(found)) as file, pytest.raises(Distrusted, match="is not signed"):
+        take_in(theirs, file, clock=clock())
+    assert not theirs.root.exists()
+    mine.sign("load", key=anna, clock=clock())
+    with file_of(exported(found)) as file:
+        take_in(theirs, file, clock=clock())
+    assert theirs.fetch("load").signed_by == anna.id

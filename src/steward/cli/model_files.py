@@ -89,7 +89,7 @@ def register(
             name,
             kind=kind or _kind(told),
             task=task,
-            inputs=_listed(inputs) or next((each.inputs for each in told.values() if each.inputs), ()),
+            inputs=_listed(inputs) or _own_inputs(told),
             outputs=_listed(outputs),
             metrics=_figures(metric),
             trained=_trained(trained_from, trained_until, rows, data),
@@ -110,6 +110,15 @@ def _kind(told: Mapping[str, Told]) -> str:
             field="kind",
         )
     return kinds[0]
+
+
+def _own_inputs(told: Mapping[str, Told]) -> Sequence[str]:
+    found = next((each.inputs for each in told.values() if each.inputs), ())
+    if not found:
+        raise ContractError(
+            "the file does not name its inputs", fix="name them as it was trained: --inputs age,tenure", field="inputs"
+        )
+    return found
 
 
 def _listed(given: Sequence[str] | None) -> Sequence[str]:

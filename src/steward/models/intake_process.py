@@ -21,6 +21,7 @@ from steward.models.intake import ELSEWHERE, Told, contents
 from steward.models.linear import LinearFile
 from steward.models.loading import ENGINES, engine
 from steward.models.manifest import Manifest, digest_of
+from steward.models.ubjson import decode
 
 MAX_UNPACKED_BYTES: Final = 1 << 30
 
@@ -84,8 +85,10 @@ def _inputs(found: Format, content: bytes) -> tuple[str, ...]:
         return tuple(names[1].decode("utf-8", "replace").split(" "))
     if found is Format.LINEAR:
         return tuple(term.input for term in msgspec.json.decode(content, type=LinearFile).terms)
-    if found is Format.XGBOOST and content[:1] == b"{" and content[1:2] != b"L":
-        return msgspec.json.decode(content, type=_XGBoost).learner.feature_names
+    if found is Format.XGBOOST:
+        is_text = content[1:2] != b"L"
+        model = msgspec.json.decode(content, type=_XGBoost) if is_text else msgspec.convert(decode(content), _XGBoost)
+        return model.learner.feature_names
     return ()
 
 
@@ -143,9 +146,9 @@ def _read_code(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> N
         if sniff(name, content) is Format.JSON:
             CodeReference.decode(content)
         else:
-            from steward.models.safetensors import decode  # noqa: PLC0415 - as above
+            from steward.models.safetensors import decode as decode_arrays  # noqa: PLC0415 - as above
 
-            decode(content)
+            decode_arrays(content)
 
 
 _TRIED: Final[Mapping[str, Callable[[Manifest, str, Mapping[str, bytes]], Any]]] = {
