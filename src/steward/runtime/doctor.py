@@ -30,6 +30,7 @@ from steward.runtime.channels import open_channels, unreached
 from steward.runtime.engines import ENGINES, engine_of, ledger_path, open_registry
 from steward.runtime.project import load_decisions
 from steward.runtime.reader import LedgerReader
+from steward.runtime.releasing import is_governed
 from steward.runtime.settings import Settings
 from steward.runtime.url import masked
 
@@ -290,6 +291,12 @@ async def _models(patient: _Patient) -> list[Check]:
     return _ok("models", f"{len(names)} registered in {registry}: {', '.join(names) or 'none'}")
 
 
+async def _mode(patient: _Patient) -> list[Check]:
+    if is_governed(patient.settings):
+        return _ok("mode", "governed: only signed releases decide that a second person agreed to")
+    return _ok("mode", "development: whatever a process is started with decides, and each record says so")
+
+
 async def _attribution(patient: _Patient) -> list[Check]:
     declared = [each for each in patient.declared() if each.attribution is not Attribution.OFF]
     registry = open_registry(patient.settings) if declared else None
@@ -347,6 +354,7 @@ _LOOKS: Final[dict[str, Callable[[_Patient], Awaitable[Sequence[Check]]]]] = {
     "ledger": _ledger,
     "key": _key,
     "models": _models,
+    "mode": _mode,
     "attribution": _attribution,
     "port": _port,
 }
