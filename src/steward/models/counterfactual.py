@@ -17,6 +17,8 @@ _STEPS: Final = 24
 _BEYOND: Final = 1e-6
 """How far beyond a turning point a value is put, as a share of the range."""
 _DIGITS: Final = 6
+_LONGER: Final = 1.02
+"""How much further away a value may be for the sake of being short."""
 
 
 class Movable(Struct, frozen=True, kw_only=True):
@@ -98,5 +100,5 @@ class Movable(Struct, frozen=True, kw_only=True):
         for digits in range(_DIGITS):
             unit = 10.0 ** (math.floor(math.log10(size)) - digits)
             rounded = float(f"{away(value / unit) * unit:.15g}")
-            if abs(rounded - stored) <= 1.1 * size and self.low <= rounded <= self.high:
+            if abs(rounded - stored) <= _LONGER * size and self.low <= rounded <= self.high:
                 yield rounded
