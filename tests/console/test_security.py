@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 import pytest
-from tests.console.world import Company
+from tests.console.world import DISPATCH, Company
 
 from steward.access.cookies import COOKIE
 from steward.api.doors import DOORS as API
@@ -34,7 +34,7 @@ WORN: Final = {"content-security-policy", "x-frame-options", "referrer-policy", 
 
 def a_path(route: str, name: object = "00000000-0000-7000-8000-000000000000") -> str:
     """Return a path that a route serves."""
-    return re.sub(r"\{[^}]+\}", str(name), route)
+    return re.sub(r"\{[^}]+\}", str(name), route.replace("{name}", DISPATCH))
 
 
 def templates() -> dict[str, str]:

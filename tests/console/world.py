@@ -202,10 +202,10 @@ STAFF = {
 """Who works here besides Ada, the administrator."""
 
 
-def register_model(root: Path, clock: Clock) -> FolderRegistry:
+def register_model(root: Path, clock: Clock, *, wear_eur: float = 0.0) -> FolderRegistry:
     """Register the model of what a dispatch saves: 40 EUR for each EUR of price above 60, 0.1 for each MW above 500."""
     file = LinearFile(
-        intercept=-2_400.0 - 50.0,
+        intercept=-2_400.0 - 50.0 - wear_eur,
         terms=(
             Term("price_eur", coefficient=40.0, mean=60.0, missing=60.0),
             Term("load_mw", coefficient=0.1, mean=500.0, missing=500.0),
@@ -278,6 +278,14 @@ class Company:
         answer = await self.runtime.decide(DISPATCH, event)
         await self.runtime.advance()
         return answer.record.decision_id
+
+    async def try_out(self, wear_eur: float, **how: Any) -> str:
+        """Register a version of the model that counts what a dispatch wears out, and try it; return its release."""
+        register_model(self.runtime.settings.root, self.clock, wear_eur=wear_eur)
+        version = FolderRegistry(self.runtime.settings.root / "models").versions("saving")[-1]
+        ready = await self.runtime.lineups.vary(DISPATCH, {"saving": version})
+        await self.runtime.rollouts.start(ready, by="mo", reason="wear counts", **how)
+        return ready.release
 
     async def refund(self, amount_eur: float, order_id: str = "o-1") -> UUID:
         """Decide a refund; above 500 EUR two people are asked."""

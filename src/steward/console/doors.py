@@ -56,6 +56,15 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/stop"): _SOMEBODY,
     ("POST", "/stop"): Door(_P.STOP, Of.EACH),
     ("POST", "/resume"): Door(_P.STOP, Of.EACH),
+    # Models and releases: what is done about them needs what the API's routes need
+    ("GET", "/models"): _SOMEBODY,
+    ("GET", "/models/{name}"): _SOMEBODY,
+    ("GET", "/compare"): _SOMEBODY,
+    ("POST", "/compare/{name}/share"): Door(_P.PROMOTE, Of.DECISION, by_person=True),
+    ("POST", "/compare/{name}/promote"): Door(_P.PROMOTE, Of.DECISION, by_person=True),
+    ("POST", "/compare/{name}/stop"): Door(_P.PROMOTE, Of.DECISION, by_person=True),
+    ("POST", "/compare/{name}/rollback"): Door(_P.PROMOTE, Of.DECISION, by_person=True),
+    ("POST", "/compare/{name}/approve"): Door(_P.PUBLISH, Of.DECISION, by_person=True),
     # What decisions are worth
     ("GET", "/inventory"): _SOMEBODY,
     ("GET", "/inventory/{name}"): Door(_P.READ, Of.DECISION),

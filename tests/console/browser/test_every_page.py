@@ -12,6 +12,9 @@ PAGES = {
     "overview": "/",
     "decisions": "/decisions",
     "approvals": "/approvals",
+    "models": "/models",
+    "model": "/models/saving",
+    "compare": "/compare?decision=grid.dispatch",
     "inventory": "/inventory",
     "value": "/value",
     "audit": "/audit",
@@ -35,6 +38,8 @@ def busy(office: Office) -> Office:
 
     async def work() -> None:
         company = office.company
+        await company.try_out(200.0, share=0.1)
+        await company.try_out(400.0, is_shadow=True)
         done = await company.dispatch(110.0)
         await company.meter(1_912.0, done)
         for price_eur in (40.0, 118.0, 55.0):
