@@ -18,7 +18,9 @@ from steward.access.guard import Guard
 from steward.clock import Clock, SystemClock, VirtualClock
 from steward.ledger.port import Commit, Draft
 from steward.loop import explain
+from steward.models.keys import PrivateKey
 from steward.models.static import StaticModels
+from steward.models.trust import revoke, trust_key
 from steward.runtime import doctor
 from steward.runtime.doctor import Check, Health, examine
 from steward.runtime.engines import open_ledger
@@ -197,3 +199,15 @@ async def test_attribution_that_costs_more_than_is_allowed_is_found(
         [check] = [check for check in checks if check.name == "attribution"]
         assert (check.health, check.what) == (health, f"bank.loan is explained {says}")
         assert bool(check.fix) is (health is Health.WARN)
+
+
+async def test_whose_word_counts_is_told(settings: Settings) -> None:
+    assert "no keys are asked for" in (await found(settings, "trust")).what
+    asks = replace(settings, trust="trusted")
+    missing = await found(asks, "trust")
+    assert (missing.health, "no folder" in missing.what) == (Health.FAIL, True)
+    anna = PrivateKey.of_seed(bytes(32))
+    trust_key(settings.root / "trusted", "anna", anna.public)
+    assert (await found(asks, "trust")).what == "what was signed by anna may answer"
+    revoke(settings.root / "trusted", anna.id, reason="lost", at=CLOCK.now())
+    assert "nobody is trusted" in (await found(asks, "trust")).what

@@ -25,6 +25,7 @@ from steward.errors import StewardError
 from steward.ledger.verify import verify_entry
 from steward.loop.explain import explaining
 from steward.models.registry import FolderRegistry
+from steward.models.trust import Trust
 from steward.people.book import read_book
 from steward.runtime.channels import open_channels, unreached
 from steward.runtime.engines import ENGINES, engine_of, ledger_path, open_registry
@@ -288,7 +289,23 @@ async def _key(patient: _Patient) -> list[Check]:
 async def _models(patient: _Patient) -> list[Check]:
     registry = patient.settings.path(patient.settings.registry)
     names = FolderRegistry(registry).names() if registry.is_dir() else ()
-    return _ok("models", f"{len(names)} registered in {registry}: {', '.join(names) or 'none'}")
+    return [
+        *_ok("models", f"{len(names)} registered in {registry}: {', '.join(names) or 'none'}"),
+        *_trust(patient.settings),
+    ]
+
+
+def _trust(settings: Settings) -> list[Check]:
+    if not settings.trust:
+        return _ok("trust", "no keys are asked for: whatever is registered may answer")
+    try:
+        trust = Trust.read(settings.path(settings.trust))
+    except StewardError as error:
+        return _fail("trust", error.what, why=error.why, fix=error.fix)
+    names = ", ".join(each.name for each in trust.keys.values() if each.key.id not in trust.revoked.keys)
+    if not names:
+        return _fail("trust", "nobody is trusted, so no model answers", fix="steward models keys trust NAME FILE")
+    return _ok("trust", f"what was signed by {names} may answer")
 
 
 async def _mode(patient: _Patient) -> list[Check]:
