@@ -8,17 +8,17 @@ import pytest
 
 from steward.errors import EngineError
 from steward.models.classes import likeliest, likeliest_one
-from steward.models.tabular import PROBE_SIZES, TabularClassifier, TabularModel, steady
+from steward.models.tabular import BLOCK, PROBE_SIZES, TabularClassifier, TabularModel, steady
 
 
-def asked_of(answer: Any) -> tuple[list[int], Any]:
+def asked_of(answer: Any, *, rowwise: bool = True) -> tuple[list[int], Any]:
     sizes: list[int] = []
 
     def counted(rows: Any) -> Any:
         sizes.append(len(rows))
         return answer(rows)
 
-    made = steady(counted, 3)
+    made = steady(counted, 3, rowwise=rowwise)
     sizes.clear()
     return sizes, made
 
@@ -30,18 +30,24 @@ def test_what_answers_each_row_alike_is_asked_for_all_at_once() -> None:
     assert sizes == [5, 1]
 
 
-def test_what_answers_one_row_otherwise_is_asked_for_two() -> None:
-    sizes, answer = asked_of(lambda rows: rows[:, 0] * (2 if len(rows) > 1 else 2 + 1e-15))
-    assert answer(np.ones((5, 3))).tolist() == [2.0] * 5
+def test_what_is_not_known_to_go_row_by_row_is_asked_in_blocks() -> None:
+    sizes, answer = asked_of(lambda rows: rows[:, 0] * 2, rowwise=False)
     assert answer(np.ones((1, 3))).tolist() == [2.0]
-    assert sizes == [5, 2]
+    assert sizes == [BLOCK]
 
 
 @pytest.mark.parametrize("size", PROBE_SIZES[2:])
-def test_what_depends_on_the_size_is_asked_for_each_row(size: int) -> None:
+def test_what_depends_on_the_size_is_asked_in_blocks_of_one(size: int) -> None:
     sizes, answer = asked_of(lambda rows: rows[:, 0] * (2 + (len(rows) == size) * 1e-15))
-    assert answer(np.ones((4, 3))).tolist() == [2.0] * 4
-    assert sizes == [1] * 4
+    for count in (1, 4, BLOCK, 70):
+        assert answer(np.arange(3.0 * count).reshape(count, 3)).tolist() == [6.0 * at for at in range(count)]
+    assert sizes == [BLOCK] * (1 + 1 + 1 + 3)
+
+
+def test_what_depends_on_the_place_in_a_block_is_asked_for_each_row() -> None:
+    sizes, answer = asked_of(lambda rows: rows[:, 0] * (2 + (np.arange(len(rows)) % 7 == 3) * 1e-15))
+    assert answer(np.ones((5, 3))).tolist() == [2.0] * 5
+    assert sizes == [1] * 5
 
 
 def test_what_refuses_made_up_rows_is_asked_for_each_row() -> None:

@@ -8,9 +8,15 @@ from steward.errors import EngineError, IntegrityError
 from steward.models.manifest import Manifest
 from steward.models.onnx_proto import Port, Proven, Unsupported, check
 from steward.models.onnx_session import Session
+from steward.models.onnx_trees import PRODUCER
 from steward.models.tabular import TabularModel, tabular
 
 FILE = "model.onnx"
+ROWWISE = {
+    "Abs", "Add", "ArgMax", "ArrayFeatureExtractor", "Cast", "Concat", "Div", "Identity", "Imputer", "Mul", "Neg",
+    "Reshape", "Scaler", "Sub", "TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor",
+}  # fmt: skip
+"""Operators that compute each row, or each number, in one way only, however many there are."""
 
 
 def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> TabularModel:
@@ -37,7 +43,8 @@ def load(manifest: Manifest, digest: str, files: Mapping[str, bytes]) -> Tabular
         ) from error
     except ValueError as error:
         raise _refused(manifest, f"{FILE}: {error}") from error
-    model = tabular(manifest, digest, Session(files[FILE], proven, output.name))
+    rowwise = set(proven.operators) <= ROWWISE or proven.producer == PRODUCER
+    model = tabular(manifest, digest, Session(files[FILE], proven, output.name), rowwise=rowwise)
     model.arithmetic = _arithmetic(proven)
     return model
 

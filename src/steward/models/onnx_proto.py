@@ -60,7 +60,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Proven:
-    """What a checked model takes and gives, and the operators it is made of.
+    """What a checked model takes and gives, the operators it is made of, and what it says has written it.
 
     Example:
         >>> Proven((Port("X", "float32", (None, 4)),), (), ("Gemm",)).operators
@@ -70,6 +70,7 @@ class Proven:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     operators: tuple[str, ...]
+    producer: str = ""
 
 
 def check(content: bytes) -> Proven:
@@ -82,19 +83,22 @@ def check(content: bytes) -> Proven:
     if len(content) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
     graph: memoryview | None = None
+    producer = ""
     for number, value in _fields(memoryview(content)):
         _known(number, _MODEL, "the model")
         if number == 7:
             if graph is not None:
                 raise ValueError("it has two graphs")
             graph = _bytes(value)
+        elif number == 2:
+            producer = _text(value)
         elif number == 8:
             _check_domain(_texts(_bytes(value)).get(1, ""))
     if graph is None:
         raise ValueError("it has no graph")
     operators: list[str] = []
     inputs, outputs = _check_graph(graph, operators, 0)
-    return Proven(tuple(inputs), tuple(outputs), tuple(sorted(set(operators))))
+    return Proven(tuple(inputs), tuple(outputs), tuple(sorted(set(operators))), producer)
 
 
 def _check_graph(content: memoryview, operators: list[str], depth: int) -> tuple[list[Port], list[Port]]:

@@ -60,9 +60,12 @@ class Session:
         self._run = session._sess.run
         self._session = session
         self._input, self._outputs = taken.name, [output]
-        self._type = np.dtype(taken.type)
+        self._is_single = taken.type == "float32"
 
     def __call__(self, rows: Any) -> Any:
         """Return the answers for ``(n, k)`` rows, as float64."""
-        (answers,) = self._run(self._outputs, {self._input: rows.astype(self._type, copy=False)}, None)
+        if self._is_single:
+            with np.errstate(over="ignore"):  # what is too large for single precision is infinite there
+                rows = rows.astype(np.float32)
+        (answers,) = self._run(self._outputs, {self._input: rows}, None)
         return answers.astype(np.float64, copy=False)

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 LESS_OR_EQUAL, LESS = 0, 1
-_FLOAT, _DOUBLE, _UINT8 = 1, 11, 2
+PRODUCER = "steward"
+"""What models that are written here say has written them."""
+
+_FLOAT, _UINT8, _INT64, _DOUBLE = 1, 2, 7, 11
+_LANES = 16
+"""A multiple of how many doubles any vector unit computes at once."""
+
 _INT, _TENSOR, _INTS = 2, 4, 7
 _SUM, _NO_TRANSFORM = 1, 0
 _LINKS = {"identity": b"", "logistic": b"Sigmoid", "softmax": b"Softmax", "exponential": b"Exp"}
@@ -44,6 +50,11 @@ class Tree:
     threshold: Sequence[float]
     missing_left: Sequence[bool]
     value: Sequence[float]
+
+
+def leaf(value: float) -> Tree:
+    """Return a tree that answers each row with ``value``."""
+    return Tree((-1,), (-1,), (0,), (0.0,), (True,), (value,))
 
 
 @dataclass(frozen=True)
@@ -78,21 +89,32 @@ class Forest:
         """
         last = _LINKS[link]
         walked = b"raw" if last else b"Y"
-        nodes = [_node(b"TreeEnsemble", b"D" if single else b"X", walked, self._attributes(), b"ai.onnx.ml")]
+        nodes = [_node(b"TreeEnsemble", (b"D" if single else b"X",), walked, self._attributes(), b"ai.onnx.ml")]
+        kept: list[bytes] = []
         if single:
-            nodes.insert(0, _node(b"Cast", b"X", b"D", (_whole(b"to", _DOUBLE),)))
+            nodes.insert(0, _node(b"Cast", (b"X",), b"D", (_whole(b"to", _DOUBLE),)))
         if last:
-            nodes.append(_node(last, b"raw", b"Y", (_whole(b"axis", 1),) if link == "softmax" else ()))
+            # The runtime computes so many numbers at once, and a rest of them in another way: there is to be no rest.
+            more = -self.outputs % _LANES
+            kept += [_constant(b"pads", _INT64, (4,), struct.pack("<4q", 0, 0, 0, more))]
+            kept += [_constant(b"least", _DOUBLE, (), struct.pack("<d", -1e300 if link == "softmax" else 0.0))]
+            kept += [_constant(name, _INT64, (1,), struct.pack("<q", at)) for name, at in
+                     ((b"from", 0), (b"to", self.outputs), (b"axis", 1))]  # fmt: skip
+            nodes.append(_node(b"Pad", (b"raw", b"pads", b"least"), b"wide"))
+            nodes.append(_node(last, (b"wide",), b"made", (_whole(b"axis", 1),) if link == "softmax" else ()))
+            nodes.append(_node(b"Slice", (b"made", b"from", b"to", b"axis"), b"Y"))
         graph = b"".join(
             (
                 *(_message(1, node) for node in nodes),
                 _message(2, b"trees"),
+                *(_message(5, tensor) for tensor in kept),
                 _message(11, _port(b"X", self.width, _FLOAT if single else _DOUBLE)),
                 _message(12, _port(b"Y", self.outputs, _DOUBLE)),
             )
         )
         versions = (_operators(b"ai.onnx.ml", _ML_VERSION), _operators(b"", _CORE_VERSION))
-        return b"".join((_number(1, _IR_VERSION), _message(7, graph), *(_message(8, each) for each in versions)))
+        parts = (_number(1, _IR_VERSION), _message(2, PRODUCER.encode()), _message(7, graph))
+        return b"".join((*parts, *(_message(8, each) for each in versions)))
 
     def thresholds(self) -> dict[int, Any]:
         """Return by input the different thresholds that it is compared with, lowest first."""
@@ -198,8 +220,19 @@ def _tensor(name: bytes, kind: int, count: int, raw: bytes) -> bytes:
     )
 
 
-def _node(operator: bytes, given: bytes, made: bytes, attributes: Iterable[bytes], domain: bytes = b"") -> bytes:
-    parts = (_message(1, given), _message(2, made), _message(4, operator), _message(7, domain))
+def _constant(name: bytes, kind: int, shape: Sequence[int], raw: bytes) -> bytes:
+    sizes = b"".join(_number(1, size) for size in shape)
+    return sizes + _number(2, kind) + _message(8, name) + _message(9, raw)
+
+
+def _node(
+    operator: bytes,
+    given: Sequence[bytes],
+    made: bytes,
+    attributes: Iterable[bytes] = (),
+    domain: bytes = b"",
+) -> bytes:
+    parts = (*(_message(1, each) for each in given), _message(2, made), _message(4, operator), _message(7, domain))
     return b"".join((*parts, *(_message(5, attribute) for attribute in attributes)))
 
 

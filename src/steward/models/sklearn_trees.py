@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from steward.models.onnx_trees import LESS_OR_EQUAL, Forest, Tree
+from steward.models.onnx_trees import LESS_OR_EQUAL, Forest, Tree, leaf
 from steward.models.sampling import sample
 
 _FORESTS = {
@@ -76,7 +76,7 @@ def _boosted(model: Any, width: int) -> tuple[Forest, str]:
     ):
         raise ValueError("it splits on categories")
     outputs = len(baseline)
-    trees = [_constant(float(each)) for each in baseline]
+    trees = [leaf(float(each)) for each in baseline]
     output_of = list(range(outputs))
     for predictors in rounds:
         trees += [_nodes(predictor.nodes) for predictor in predictors]
@@ -89,13 +89,9 @@ def _boosted(model: Any, width: int) -> tuple[Forest, str]:
     return Forest(trees, output_of, outputs, width, comparison=LESS_OR_EQUAL), link
 
 
-def _constant(value: float) -> Tree:
-    return Tree((-1,), (-1,), (0,), (0.0,), (True,), (value,))
-
-
 def _nodes(nodes: Any) -> Tree:
-    leaf = nodes["is_leaf"].astype(bool)
-    left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
+    ends = nodes["is_leaf"].astype(bool)
+    left, right = (np.where(ends, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
     return Tree(
         left.tolist(),
         right.tolist(),

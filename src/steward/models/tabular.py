@@ -19,6 +19,10 @@ Answer = Callable[[Any], Any]
 """Takes ``(n, k)`` float64 rows in C order, n > 0, and returns ``(n,)`` or ``(n, c)`` float64 answers."""
 
 PROBE_SIZES = (1, 2, 3, 4, 5, 7, 16, 33)
+BLOCK = 32
+"""A multiple of what the kernels of matrix libraries take at once, so that a row's place does not matter."""
+
+_MOVES = (1, 5, 13, 31)
 
 
 class TabularModel:
@@ -34,6 +38,7 @@ class TabularModel:
         task: ``regression``, or ``binary`` if it answers with a probability.
         version: Its version.
         digest: Its digest.
+        rowwise: Whether the function is known to go row by row; see :func:`steady`.
 
     Example:
         >>> model = TabularModel(lambda rows: rows.sum(axis=1), name="sum", inputs=("a", "b"), task="regression")
@@ -50,11 +55,12 @@ class TabularModel:
         task: str,
         version: str = "1",
         digest: str = "",
+        rowwise: bool = False,
     ) -> None:
         self.name, self.version, self.digest, self.task = name, version, digest, task
         self.inputs = tuple(inputs)
         self._width = len(self.inputs)
-        self._answer = steady(answer, self._width)
+        self._answer = steady(answer, self._width, rowwise=rowwise)
         self.arithmetic = "float64"
 
     def predict_one(self, row: Sequence[float]) -> float:
@@ -123,6 +129,7 @@ class TabularClassifier(Classifier, TabularModel):
         inputs: Names of its input columns, in order.
         version: Its version.
         digest: Its digest.
+        rowwise: Whether the function is known to go row by row; see :func:`steady`.
 
     Example:
         >>> model = TabularClassifier(lambda rows: np.hstack([rows, 1 - rows]), outputs=("up", "down"), name="way",
@@ -140,9 +147,11 @@ class TabularClassifier(Classifier, TabularModel):
         inputs: Sequence[str],
         version: str = "1",
         digest: str = "",
+        rowwise: bool = False,
     ) -> None:
         self.outputs = tuple(outputs)
-        super().__init__(answer, name=name, inputs=inputs, task="multiclass", version=version, digest=digest)
+        about: dict[str, Any] = {"version": version, "digest": digest, "rowwise": rowwise}
+        super().__init__(answer, name=name, inputs=inputs, task="multiclass", **about)
 
     @property
     def _columns(self) -> tuple[int, ...]:
@@ -166,35 +175,59 @@ class TabularClassifier(Classifier, TabularModel):
         return self._ask(rows)
 
 
-def tabular(manifest: Manifest, digest: str, answer: Answer) -> TabularModel:
+def tabular(manifest: Manifest, digest: str, answer: Answer, *, rowwise: bool = False) -> TabularModel:
     """Return the model that ``manifest`` describes and ``answer`` answers."""
-    about: dict[str, Any] = {"name": manifest.name, "inputs": manifest.inputs, "version": str(manifest.version)}
+    about: dict[str, Any] = {"name": manifest.name, "inputs": manifest.inputs, "rowwise": rowwise}
+    about["version"] = str(manifest.version)
     if manifest.task == "multiclass":
         return TabularClassifier(answer, outputs=manifest.outputs, digest=digest, **about)
     return TabularModel(answer, task=manifest.task, digest=digest, **about)
 
 
-def steady(answer: Answer, width: int) -> Answer:
+def steady(answer: Answer, width: int, *, rowwise: bool = False) -> Answer:
     """Return ``answer`` such that each row is answered alike in every batch.
 
-    Matrix libraries add in another order when there is one row only. What a probe shows decides: all is given as it
-    is, or one row is asked as two, or each row alone.
+    Matrix libraries add in another order for another number of rows, and vector units round the last rows of a batch
+    in another way, once in some hundred rows. So what is not known to go row by row is always asked in blocks of one
+    size; and where a row's place in the block matters still, each row alone.
+
+    Args:
+        answer: The function.
+        width: How many inputs a row has.
+        rowwise: Whether it is known to go row by row, as trees do; a probe has to confirm it.
     """
     rows = np.random.default_rng(0).normal(size=(PROBE_SIZES[-1], width))
     try:
-        whole = answer(rows)
-        parts = [answer(np.ascontiguousarray(rows[:size])).tobytes() == whole[:size].tobytes() for size in PROBE_SIZES]
-        alone = [answer(rows[at : at + 1]).tobytes() == whole[at : at + 1].tobytes() for at in range(len(rows))]
-        twice = [answer(rows[[at, at]])[:1].tobytes() == whole[at : at + 1].tobytes() for at in range(len(rows))]
+        if rowwise and _is_rowwise(answer, rows):
+            return answer
+        block = rows[:BLOCK]
+        moved = [_same(answer(np.roll(block, by, axis=0)), np.roll(answer(block), by, axis=0)) for by in _MOVES]
     except Exception:  # a function may refuse made-up rows; one row after the other is always right
         return _each_alone(answer)
-    if all(parts) and all(alone):
-        return answer
-    return _never_one(answer) if all(parts[1:]) and all(twice) else _each_alone(answer)
+    return _in_blocks(answer) if all(moved) else _each_alone(answer)
 
 
-def _never_one(answer: Answer) -> Answer:
-    return lambda rows: answer(rows) if len(rows) > 1 else answer(np.repeat(rows, 2, axis=0))[:1]
+def _is_rowwise(answer: Answer, rows: Any) -> bool:
+    whole = answer(rows)
+    parts = (_same(answer(np.ascontiguousarray(rows[:size])), whole[:size]) for size in PROBE_SIZES)
+    alone = (_same(answer(rows[at : at + 1]), whole[at : at + 1]) for at in range(len(rows)))
+    return all(parts) and all(alone)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(one.tobytes() == other.tobytes())
+
+
+def _in_blocks(answer: Answer) -> Answer:
+    def filled(rows: Any) -> Any:
+        rest = -len(rows) % BLOCK
+        padded = np.concatenate([rows, np.repeat(rows[-1:], rest, axis=0)]) if rest else rows
+        if len(padded) == BLOCK:
+            return answer(padded)[: len(rows)]
+        parts = [answer(padded[at : at + BLOCK]) for at in range(0, len(padded), BLOCK)]
+        return np.concatenate(parts)[: len(rows)]
+
+    return filled
 
 
 def _each_alone(answer: Answer) -> Answer:

@@ -7,7 +7,8 @@ the very same leaves; the leaves are added up in double precision, where XGBoost
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,7 @@ from steward.errors import EngineError, IntegrityError
 from steward.models.manifest import Manifest
 from steward.models.onnx_proto import check as check_onnx
 from steward.models.onnx_session import Session
+from steward.models.onnx_trees import leaf
 from steward.models.shap import TreeShap
 from steward.models.tabular import Answer, TabularClassifier, TabularModel
 from steward.models.trees_xgboost import trees_of
@@ -87,7 +89,8 @@ class XGBoostModel(TabularModel):
         version: str = "1",
         digest: str = "",
     ) -> None:
-        super().__init__(answer_of(boosted), name=name, inputs=inputs, task=task, version=version, digest=digest)
+        about: dict[str, Any] = {"version": version, "digest": digest, "rowwise": True}
+        super().__init__(answer_of(boosted), name=name, inputs=inputs, task=task, **about)
         self.arithmetic = "float32"
         self._boosted = boosted
 
@@ -173,32 +176,15 @@ class XGBoostClassifier(TabularClassifier, XGBoostModel):
 
 
 def answer_of(boosted: Boosted) -> Answer:
-    """Return the function from rows to answers."""
-    content = boosted.forest.to_onnx()
-    walk, link, base = Session(content, check_onnx(content), "Y"), _LINKS[boosted.link], np.array(boosted.base)
-
-    def answer(rows: Any) -> Any:
-        with np.errstate(over="ignore"):  # what is too large for single precision is infinite to XGBoost, too
-            return link(walk(rows.astype(np.float32).astype(np.float64)) + base)
-
-    return answer
-
-
-def _logistic(raw: Any) -> Any:
-    return 1.0 / (1.0 + np.exp(-raw))
-
-
-def _softmax(raw: Any) -> Any:
-    powers = np.exp(raw - raw.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-_LINKS: Mapping[str, Callable[[Any], Any]] = {
-    "identity": lambda raw: raw,
-    "exponential": np.exp,
-    "logistic": _logistic,
-    "softmax": _softmax,
-}
+    """Return the function from rows to answers; what each raw output begins with is a tree of one leaf."""
+    forest = boosted.forest
+    begun = replace(
+        forest,
+        trees=(*(leaf(base) for base in boosted.base), *forest.trees),
+        output_of=(*range(forest.outputs), *forest.output_of),
+    )
+    content = begun.to_onnx(boosted.link, single=True)
+    return Session(content, check_onnx(content), "Y")
 
 
 def _check_described(boosted: Boosted, manifest: Manifest) -> None:
