@@ -18,6 +18,7 @@ from steward.decision.lane import Lane
 from steward.decision.model import Attribution, Model, Models, Pipeline, Skill
 from steward.decision.placement import Placement
 from steward.decision.risk import Risk
+from steward.decision.rules import Rules
 from steward.decision.schedule import Every, Missed
 from steward.decision.steps import Check, Signal, Steps, Wait
 from steward.decision.stream import Stream
@@ -56,6 +57,7 @@ __all__ = [
     "Receipt",
     "Record",
     "Risk",
+    "Rules",
     "Signal",
     "Skill",
     "Status",

@@ -36,7 +36,7 @@ def test(
     what: _What,
     tests: Annotated[Path, typer.Argument(help="The tests, TOML or JSON.")],
     *,
-    as_json: Json = False,
+    as_json: Json = False,  # noqa: PT028 - a command, not a test
 ) -> None:
     """Run the unit tests of a policy; exit code 1 if one fails."""
     from steward.policies.bound import Bound  # noqa: PLC0415 - only this command needs the engine
@@ -140,7 +140,7 @@ def _policy(context: typer.Context, what: str) -> Policy:
 
     name, _, version = what.partition("=")
     found = open_registry(session.settings()).fetch(name, version or "latest")
-    return Policy.read(found.files[jdm.FILE] if jdm.FILE in found.files else b"{}")
+    return Policy.read(found.files.get(jdm.FILE, b"{}"))
 
 
 def _end(*, wrong: bool) -> None:

@@ -12,8 +12,8 @@ from msgspec import UNSET, UnsetType
 
 from steward.decision.contract import Contract
 from steward.decision.decision import Decision
-from steward.decision.fingerprint import source_hash
 from steward.decision.model import Attribution
+from steward.decision.rules import policy_hash
 from steward.decision.stream import Stream
 from steward.features.online import OnlineFeatures
 from steward.loop.calibrate import Find, as_recorded, calibrated, through_calibrators, untaught
@@ -96,7 +96,7 @@ def prepare(
         decision=decision,
         models=models,
         made_of=Release.of(decision, {name: model.digest for name, model in models.items()}),
-        policy_hash=source_hash(decision.policy),
+        policy_hash=policy_hash(decision.policy),
         author=SYSTEM,
         contract=contract,
         receive=receiver(contract),

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from steward.decision.contract import Contract
 from steward.decision.decision import Decision
-from steward.decision.fingerprint import digest, plain, source_hash
+from steward.decision.fingerprint import digest, plain
+from steward.decision.rules import policy_hash
 
 PAYLOAD_TYPE: Final = "application/vnd.steward.release+json"
 """What a signed release says it is (DSSE)."""
@@ -56,7 +57,7 @@ class Release(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return cls(
             decision=decision.name,
             fingerprint=decision.fingerprint,
-            policy=source_hash(decision.policy),
+            policy=policy_hash(decision.policy),
             models=dict(models or {}),
             artefacts=dict(artefacts or {}),
             features={feature.name: digest(plain(feature)) for feature in decision.features},

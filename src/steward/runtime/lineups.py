@@ -21,8 +21,10 @@ from steward.decision.checks import nearest
 from steward.decision.decision import Decision
 from steward.decision.fingerprint import digest, plain
 from steward.decision.model import Model
+from steward.decision.rules import Rules
 from steward.errors import ContractError, DeclarationError, EngineError, NotFound
 from steward.features.online import OnlineFeatures
+from steward.loop.bind import bind
 from steward.loop.calibrate import Find
 from steward.loop.prepare import Prepared, prepare
 from steward.loop.run import Pick
@@ -101,7 +103,7 @@ class Lineups(Mapping[str, Prepared]):
         load: Callable[[AnyDecision, Model[Any]], LoadedModel] | None = None,
         find: Callable[[AnyDecision], Find | None] = lambda decision: None,
     ) -> None:
-        self._declared, self._online, self._find = declared, online, find
+        self._declared, self._registry, self._online, self._find = declared, registry, online, find
         self._load = load or (lambda decision, model: registry.load(model))
         self._development: bool | UnsetType = True if development else UNSET
         self._in_threads = isinstance(clock, SystemClock)
@@ -175,7 +177,7 @@ class Lineups(Mapping[str, Prepared]):
         if (known := self._loaded.get(wanted.name)) is not None:
             return known
         decision = self._by_fingerprint(wanted.decision, wanted.fingerprint)
-        ready = await self._ready(decision, wanted.models)
+        ready = await self._ready(decision, {**wanted.models, **_policy_pin(decision, wanted.policy)})
         if ready.release != wanted.name:
             raise NotFound(
                 f"what is here makes {ready.release}, not {wanted.name}",
@@ -260,6 +262,7 @@ class Lineups(Mapping[str, Prepared]):
 
     def _begin(self, decision: AnyDecision, pins: Mapping[str, str]) -> Prepared:
         wanted = [_pinned(model, pins.get(model.name, model.version)) for model in decision.models]
+        decision = bind(decision, self._registry, _policy_version(decision, pins))
         return self._prepared(decision, {model.name: self._load(decision, model) for model in wanted})
 
     def _prepared(self, decision: AnyDecision, models: Mapping[str, LoadedModel]) -> Prepared:
@@ -274,14 +277,14 @@ class Lineups(Mapping[str, Prepared]):
     async def _ready(self, decision: AnyDecision, versions: Mapping[str, str]) -> Prepared:
         wanted = [_pinned(model, versions.get(model.name, model.version)) for model in decision.models]
 
-        def load() -> dict[str, LoadedModel]:
+        def load() -> tuple[AnyDecision, dict[str, LoadedModel]]:
             models = {model.name: self._load(decision, model) for model in wanted}
             for model in models.values():
                 _warm_up(model)
-            return models
+            return bind(decision, self._registry, _policy_version(decision, versions)), models
 
-        models = await asyncio.to_thread(load) if self._in_threads else load()
-        return self._prepared(decision, models)
+        bound, models = await asyncio.to_thread(load) if self._in_threads else load()
+        return self._prepared(bound, models)
 
     def _by_fingerprint(self, name: str, fingerprint: str) -> AnyDecision:
         wanted = fingerprint if fingerprint.startswith("sha256:") else f"sha256:{fingerprint}"
@@ -319,6 +322,17 @@ def by_name(
                 f"{challenger.name!r} challenges nothing", fix=nearest(challenger.name, names), field="challengers"
             )
     return {own.name: [own, *(each for each in challengers if each.name == own.name)] for own in decisions}
+
+
+def _policy_version(decision: AnyDecision, versions: Mapping[str, str]) -> str:
+    policy = decision.policy
+    return versions.get(policy.name, "") if isinstance(policy, Rules) else ""
+
+
+def _policy_pin(decision: AnyDecision, digest: str) -> dict[str, str]:
+    """Return which version of a policy as data a release was made of; one in a file is part of the code."""
+    policy = decision.policy
+    return {policy.name: digest} if isinstance(policy, Rules) and not policy.content else {}
 
 
 def _pinned(model: Model[Any], version: str) -> Model[Any]:

@@ -22,6 +22,7 @@ from steward.features.online import OnlineFeatures
 from steward.ledger.port import Ledger, Message
 from steward.ledger.run import Run, body_of
 from steward.loop.act import typed_choice
+from steward.loop.bind import bind
 from steward.loop.prepare import Prepared, prepare
 from steward.loop.receive import Incoming
 from steward.loop.run import Work, begin, finish
@@ -102,6 +103,7 @@ async def replay(
         keep: How many differences are listed.
         progress: Told the number of decisions done.
     """
+    decision = bind(decision, registry)
     online = OnlineFeatures(decision.windows)
     relearning = Relearning(ledger, decision)
     prepared = prepare(decision, {m.name: registry.load(m) for m in decision.models}, online, relearning.find)
