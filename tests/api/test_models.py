@@ -194,7 +194,7 @@ async def test_an_archive_of_another_model_is_refused(
 async def test_only_a_few_are_taken_in_at_a_time(runtime: Runtime) -> None:
     front = create_app(runtime)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=front), base_url="http://localhost") as client:
-        async with front.service.uploads, front.service.uploads:
+        async with asyncio.timeout(20), front.service.uploads, front.service.uploads:
             sent = await client.post("/v1/models/load", params=ONE, headers=STREAM, content=linear_file())
             assert (sent.status_code, sent.json()["code"]) == (503, "overloaded")
             assert sent.headers["retry-after"]

@@ -50,9 +50,10 @@ def prove_archive(given: IO[bytes]) -> bytes:
     from steward.models.compiling import prove  # noqa: PLC0415 - only registration needs it
 
     manifest, digest, files = _read(given)
+    if manifest.kind in ENGINES and manifest.kind not in ELSEWHERE:
+        return msgspec.msgpack.encode(prove(manifest, digest, files, clock=SystemClock()))
     _tried(manifest, digest, files)
-    is_proven = manifest.kind in ENGINES and manifest.kind not in ELSEWHERE
-    return msgspec.msgpack.encode(prove(manifest, digest, files, clock=SystemClock()) if is_proven else None)
+    return msgspec.msgpack.encode(None)
 
 
 def tell(given: IO[bytes], name: str) -> bytes:
