@@ -25,6 +25,9 @@ from steward.runtime.runtime import Runtime
 PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/v2"),
+    ("GET", "/v2/health/live"),
+    ("GET", "/v2/health/ready"),
     ("GET", "/docs"),
     ("GET", "/docs/{name}"),
     ("POST", "/v1/session"),

@@ -18,6 +18,7 @@ from steward.api import (
     auditing,
     docs,
     health,
+    inference,
     models,
     oversight,
     reading,
@@ -63,6 +64,7 @@ def cold_app(service: Service, rooms: Sequence[Room] = ()) -> FastAPI:
         releasing,
         access,
         models,
+        inference,
         docs,
     ):
         app.include_router(part.router)
@@ -114,7 +116,7 @@ async def _shown(request: Request, error: StewardError, headers: dict[str, str] 
 
 
 async def _by_a_room(request: Request, error: StewardError) -> Response | None:
-    rooms: Sequence[Room] = () if request.url.path.startswith("/v1/") else request.app.state.rooms
+    rooms: Sequence[Room] = () if request.url.path.startswith(("/v1/", "/v2")) else request.app.state.rooms
     for room in rooms:
         if (response := await room.show_error(request, error)) is not None:
             return response

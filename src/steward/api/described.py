@@ -21,6 +21,7 @@ from steward.records import Record
 from steward.runtime.counterfactuals import WouldHaveChanged
 from steward.runtime.deadletters import DeadLettersNow
 from steward.runtime.whatif import Redecided
+from steward.serving import v2 as inference_v2
 from steward.workflow.next import Next
 
 JsonSchema = dict[str, Any]
@@ -63,6 +64,11 @@ _DESCRIBED: tuple[type[Any], ...] = (
     Redecided,
     WouldHaveChanged,
     Verification,
+    inference_v2.InferenceFailure,
+    inference_v2.InferenceRequest,
+    inference_v2.InferenceResponse,
+    inference_v2.ModelFacts,
+    inference_v2.ServerFacts,
     accounts.Account,
     accounts.AccountChange,
     accounts.AccountIn,

@@ -145,6 +145,16 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("GET", "/v1/access/limits"): _OFFICE,
     ("PUT", "/v1/access/limits/{decision}"): _OFFICE,
     ("GET", "/v1/access/refusals"): _OFFICE,
+    # Models by themselves, in the protocol of others
+    ("GET", "/v2"): _PUBLIC,
+    ("GET", "/v2/health/live"): _PUBLIC,
+    ("GET", "/v2/health/ready"): _PUBLIC,
+    ("GET", "/v2/models/{name}"): Door(_P.READ, Of.EACH),
+    ("GET", "/v2/models/{name}/ready"): Door(_P.READ, Of.EACH),
+    ("POST", "/v2/models/{name}/infer"): Door(_P.INVOKE, Of.EACH),
+    ("GET", "/v2/models/{name}/versions/{version}"): Door(_P.READ, Of.EACH),
+    ("GET", "/v2/models/{name}/versions/{version}/ready"): Door(_P.READ, Of.EACH),
+    ("POST", "/v2/models/{name}/versions/{version}/infer"): Door(_P.INVOKE, Of.EACH),
     # Machines that watch, and the description
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,

@@ -152,13 +152,13 @@ class OpenInference:
     async def _infer(self, layout: _Layout, rows: Sequence[Row], within_s: float) -> Any:
         tensors, blobs = layout.tensors(np.array(rows, np.float64))
         parameters = {"binary_data_output": True} if layout.binary else {}
-        body, headers = v2.packed(v2.Request(inputs=tensors, parameters=parameters), blobs)
+        body, headers = v2.packed(v2.InferenceRequest(inputs=tensors, parameters=parameters), blobs)
         answer = await self._caller.call("POST", f"{self._path}/infer", body, headers, within_s=within_s)
         header_length = answer.headers.get(v2.HEADER_LENGTH)
         return self._read(lambda: self._outputs(*v2.split(answer.body, header_length), len(rows)))
 
     def _outputs(self, head: bytes, rest: bytes, count: int) -> Any:
-        response = msgspec.json.decode(head, type=v2.Response)
+        response = msgspec.json.decode(head, type=v2.InferenceResponse)
         asked = self._endpoint.version
         if asked and response.model_version not in (asked, None):
             raise _mismatch(self.name, f"version {asked} was asked, {response.model_version} has answered")

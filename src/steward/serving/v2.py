@@ -44,23 +44,23 @@ class Tensor(Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class Wanted(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class WantedOutput(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An output that is asked for."""
 
     name: str
     parameters: Mapping[str, Any] = {}
 
 
-class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class InferenceRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is sent to ``/infer``."""
 
     inputs: tuple[Tensor, ...]
     id: str = ""
     parameters: Mapping[str, Any] = {}
-    outputs: tuple[Wanted, ...] = ()
+    outputs: tuple[WantedOutput, ...] = ()
 
 
-class Response(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class InferenceResponse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What ``/infer`` answers."""
 
     model_name: str
@@ -96,7 +96,7 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
     extensions: tuple[str, ...] = ()
 
 
-class Failure(Struct, frozen=True):
+class InferenceFailure(Struct, frozen=True):
     """What a server answers in the place of an inference."""
 
     error: str
@@ -127,7 +127,7 @@ def tensor(name: str, values: Any, datatype: str, *, binary: bool) -> tuple[Tens
     return Tensor(name=name, shape=array.shape, datatype=datatype, data=data), b""
 
 
-def packed(head: Request | Response, blobs: Sequence[bytes]) -> tuple[bytes, list[tuple[str, str]]]:
+def packed(head: InferenceRequest | InferenceResponse, blobs: Sequence[bytes]) -> tuple[bytes, list[tuple[str, str]]]:
     """Return a body and its headers."""
     body = msgspec.json.encode(head)
     if not any(blobs):
