@@ -70,8 +70,9 @@ class Maker:
         return f"{self.pick.choice('[(')}{low}..{self.pick.choice([high, high, 'limit'])}{self.pick.choice('])')}"
 
     def numeric_cell(self) -> str:
+        sign = self.pick.choice(["<", "<=", ">", ">=", "==", "!="])
         one = [
-            f"{self.pick.choice(['<', '<=', '>', '>=', '==', '!='])} {self.pick.choice([self.signed(), 'limit', 'b * 2'])}",
+            f"{sign} {self.pick.choice([self.signed(), 'limit', 'b * 2'])}",
             self.signed(),
             self.interval(),
             f"not in {self.interval()}",
@@ -139,7 +140,8 @@ class Maker:
         """Return a policy of one of several shapes."""
         shape, rows = self.pick.randrange(5), self.pick.choice([3, 5, 8, 12])
         last = self.table("t", "choice", rows=rows, hit="collect" if shape == 1 else "first", passes=shape == 2)
-        nodes, ways = [last], [("in", "t", None), ("t", "out", None)]
+        nodes = [last]
+        ways: list[tuple[str, str, str | None]] = [("in", "t", None), ("t", "out", None)]
         if shape == 3:
             computed = {"id": "x", "key": "limit", "value": self.numeric(2)}
             content = {"expressions": [computed], "passThrough": True}

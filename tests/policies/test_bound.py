@@ -39,7 +39,13 @@ class Refund(Event):
 def declared(policy: Rules[str]) -> Decision[Refund, None, str]:
     features = (Feature[Refund]("amount_eur"), Feature[Refund]("segment"), Feature[Refund]("prediction"))
     return Decision(
-        name="pay.refund", owner="payments", purpose="Pay", risk=Risk.LOW, event=Refund, features=features, policy=policy
+        name="pay.refund",
+        owner="payments",
+        purpose="Pay",
+        risk=Risk.LOW,
+        event=Refund,
+        features=features,
+        policy=policy,
     )
 
 
@@ -101,7 +107,7 @@ def test_a_registered_policy_decides_and_its_digest_is_in_the_release(tmp_path: 
     assert first.release != second.release
     assert first.decision.fingerprint == decision.fingerprint
     features = Features(amount_eur=450.0, segment="gold", prediction=0.1)
-    assert (first.choose(features, Prediction(value=None)).value, second.choose(features, RISK).value) == ("pay", "review")
+    assert [each.choose(features, RISK).value for each in (first, second)] == ["pay", "review"]
 
 
 def test_rules_in_a_file_are_part_of_the_declaration(tmp_path: Path) -> None:
@@ -111,7 +117,8 @@ def test_rules_in_a_file_are_part_of_the_declaration(tmp_path: Path) -> None:
     file.write_bytes(REFUNDS.replace(b'"500"', b'"400"'))
     assert declared(Rules.of(file, choices=str)).fingerprint != one.fingerprint
     assert choice_type(one.policy) is str
-    assert bind(one, FolderRegistry(tmp_path)).policy(Features(amount_eur=20.0, segment="new", prediction=0.1), RISK)
+    features = Features(amount_eur=20.0, segment="new", prediction=0.1)
+    assert bind(one, FolderRegistry(tmp_path)).policy(features, RISK).value == "pay"
 
 
 def test_a_policy_that_reads_what_is_no_feature_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 
 import polars as pl
 import pytest
+from tests.policies.tables import Maker
 
 from steward.decision.feature import Features
 from steward.errors import DeclarationError, StewardError
@@ -14,7 +15,6 @@ from steward.policies.columns import choose
 from steward.policies.demo import REFUNDS
 from steward.policies.policy import Policy
 from steward.records import Prediction
-from tests.policies.tables import Maker
 
 TYPES = {**dict.fromkeys(("a", "b", "limit"), pl.Float64), "s": pl.String, "t": pl.String, "f": pl.Boolean}
 NOTHING: Prediction[None] = Prediction(value=None)

@@ -81,15 +81,13 @@ def test_a_name_that_a_node_does_not_pass_on_is_refused() -> None:
 
 
 def test_gaps_unreachable_rows_and_conflicts_are_found() -> None:
-    gap = check(Policy.read(rows({"_id": "small", "a": "<= 50", "c": "'pay'"}, {"_id": "big", "a": "> 60", "c": "'no'"})))
+    small, big = {"_id": "small", "a": "<= 50", "c": "'pay'"}, {"_id": "big", "a": "> 60", "c": "'no'"}
+    gap = check(Policy.read(rows(small, big)))
     assert [(each.kind, each.told) for each in gap] == [("gap", "no row fits Amount between 50 and 60 or is 60")]
     shadow = check(Policy.read(rows({"_id": "all", "c": "'pay'"}, {"_id": "late", "a": "< 5", "c": "'no'"})))
     assert [(each.kind, each.rows) for each in shadow] == [("unreachable", ("late",))]
-    crossing = check(
-        Policy.read(
-            rows({"_id": "a", "a": "< 50", "c": "'x'"}, {"_id": "b", "p": "> 0.5", "c": "'y'"}, {"_id": "z", "c": "'z'"})
-        )
-    )
+    one, other = {"_id": "a", "a": "< 50", "c": "'x'"}, {"_id": "b", "p": "> 0.5", "c": "'y'"}
+    crossing = check(Policy.read(rows(one, other, {"_id": "z", "c": "'z'"})))
     assert [(each.kind, each.rows) for each in crossing] == [("conflict", ("a", "b"))]
     unclear = check(Policy.read(rows({"_id": "a", "a": "> prediction", "c": "'x'"}, {"_id": "z", "c": "'z'"})))
     assert [each.kind for each in unclear] == ["not-analysed"]

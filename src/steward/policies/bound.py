@@ -13,7 +13,8 @@ from steward.decision.feature import Features
 from steward.errors import DeclarationError, StewardError
 from steward.policies.engine import Ask, ask_of, rows_hit
 from steward.policies.inputs import FROM_PREDICTION, reader
-from steward.policies.policy import CHOICE, HIDDEN, REASON, Fork, Policy, Row, Step, Table
+from steward.policies.policy import Policy
+from steward.policies.steps import CHOICE, HIDDEN, REASON, Fork, Row, Step, Table
 from steward.policies.wording import reason_of
 from steward.records import Prediction
 

@@ -22,7 +22,8 @@ from steward.policies.bound import Bound, ends_of, nested
 from steward.policies.domains import Domain
 from steward.policies.inputs import NEXT_TO_ZERO
 from steward.policies.kinds import Kind
-from steward.policies.policy import CHOICE, REASON, Assign, Fork, Policy, Step, Table
+from steward.policies.policy import Policy
+from steward.policies.steps import CHOICE, REASON, Assign, Fork, Step, Table
 from steward.policies.syntax import MOST
 from steward.policies.translate import Told, Translator
 from steward.records import Prediction

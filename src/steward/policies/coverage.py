@@ -15,20 +15,10 @@ from typing import Final
 from steward.policies.domains import Domain
 from steward.policies.interpret import NoValue, Value, value_of
 from steward.policies.kinds import Kind
-from steward.policies.policy import Policy, Table, Test
-from steward.policies.syntax import (
-    COMPARISONS,
-    Binary,
-    Expression,
-    Literal,
-    Name,
-    Options,
-    Subject,
-    Unary,
-    Within,
-    inside,
-    names,
-)
+from steward.policies.policy import Policy
+from steward.policies.steps import Table, Test
+from steward.policies.syntax import COMPARISONS
+from steward.policies.tree import Binary, Expression, Literal, Name, Options, Subject, Unary, Within, inside, names
 from steward.policies.wording import said
 
 _MOST_STATES: Final = 200_000

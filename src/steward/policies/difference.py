@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from steward.policies.policy import Assign, Fork, Policy, Row, Step, Table
+from steward.policies.policy import Policy
+from steward.policies.steps import Assign, Fork, Row, Step, Table
 from steward.policies.wording import conditions
 
 

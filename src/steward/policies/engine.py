@@ -18,7 +18,8 @@ import msgspec
 
 from steward.errors import EngineError, StewardError
 from steward.policies import jdm
-from steward.policies.policy import CHOICE, HIDDEN, REASON, Assign, Fork, Policy, Step, Table, written_by
+from steward.policies.policy import Policy
+from steward.policies.steps import CHOICE, HIDDEN, REASON, Assign, Fork, Step, Table, written_by
 from steward.policies.syntax import with_values
 
 _KEY: Final = "policy"

@@ -12,18 +12,7 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal
 from typing import Final
 
-from steward.policies.syntax import (
-    Binary,
-    Call,
-    Conditional,
-    Expression,
-    Interval,
-    Literal,
-    Name,
-    Subject,
-    Unary,
-    Within,
-)
+from steward.policies.tree import Binary, Call, Conditional, Expression, Interval, Literal, Name, Subject, Unary, Within
 
 Value = Decimal | str | bool | tuple[object, ...] | None
 _EXACT: Final = Context(prec=28)

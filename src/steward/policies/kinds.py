@@ -12,18 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from steward.errors import DeclarationError
-from steward.policies.syntax import (
-    Binary,
-    Call,
-    Conditional,
-    Expression,
-    Interval,
-    Literal,
-    Name,
-    Subject,
-    Unary,
-    Within,
-)
+from steward.policies.tree import Binary, Call, Conditional, Expression, Interval, Literal, Name, Subject, Unary, Within
 
 
 class Kind(StrEnum):

@@ -16,17 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from steward.policies.syntax import (
-    Call,
-    Conditional,
-    Expression,
-    Interval,
-    Literal,
-    Name,
-    Subject,
-    Unary,
-    Within,
-)
+from steward.policies.tree import Call, Conditional, Expression, Interval, Literal, Name, Subject, Unary, Within
 
 _HALF_STEP: Final = 2.0**-51
 """More than a float may differ from the decimal that it stands for, and from the rounding of one operation."""

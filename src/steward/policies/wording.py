@@ -5,19 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from steward.policies.policy import Column, Row, Table
-from steward.policies.syntax import (
-    Binary,
-    Call,
-    Expression,
-    Interval,
-    Literal,
-    Name,
-    Options,
-    Subject,
-    Unary,
-    Within,
-)
+from steward.policies.steps import Column, Row, Table
+from steward.policies.tree import Binary, Call, Expression, Interval, Literal, Name, Options, Subject, Unary, Within
 
 _COMPARED: Final = {"==": "is", "!=": "is not", "<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 _CALLED: Final = {"startsWith": "starts with", "endsWith": "ends with", "contains": "contains"}
@@ -28,7 +17,7 @@ def reason_of(table: Table, row: Row) -> str:
 
     Example:
         >>> from steward.policies.syntax import read_cell, read_expression
-        >>> from steward.policies.policy import Test
+        >>> from steward.policies.steps import Test
         >>> amount = Column("amount_eur", read_expression("amount_eur"), "Amount")
         >>> small = Row("small", "", (Test(0, "<= 50", read_cell("<= 50")),), {}, {})
         >>> reason_of(Table("t", "Refunds", 0, False, False, (amount,), (small,), ()), small)
