@@ -1,4 +1,13 @@
-"""Registers what a notebook has trained, in one call: the right format, checked against the original."""
+"""Registers what a notebook has trained, in one call: the right format, checked against the original.
+
+Example:
+    >>> import tempfile
+    >>> from steward.testing.conformance.models import STUMP
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = register(STUMP, name="night", inputs=("hour",), task="regression", registry=folder)
+    ...     made.manifest.kind, made.version, made.manifest.checked.largest_difference
+    ('lightgbm', '1', 0.0)
+"""
 
 from __future__ import annotations
 
@@ -62,22 +71,18 @@ def register(
     key: PrivateKey | None = None,
     clock: Clock | None = None,
 ) -> Registered:
-    """Register a model: what was trained, or the bytes of its file.
-
-    It is converted to the form that answers fastest and exactly, and compared with the original before it is stored.
-    The manifest says what was found, as ``checked``.
+    """Register a model, what was trained or the bytes of its file, in the form that answers fastest and exactly.
 
     Args:
-        model: A fitted LightGBM, XGBoost or scikit-learn model, an ONNX model or its bytes, the bytes of another
-            format that is registered, :class:`Weights`, or a plain function of numbers.
+        model: A fitted LightGBM, XGBoost or scikit-learn model, an ONNX model, the bytes of a file in a format that is
+            registered, :class:`Weights`, or a plain function of numbers.
         name: Its name in the registry.
         registry: The registry, or its folder.
         inputs: Names of the inputs, in order; by default those that the model knows.
         outputs: The labels of a classifier, in order; by default those that the model knows.
         task: ``regression``, ``binary`` or ``multiclass``, where the model does not tell.
-        sample: Rows of real data to compare on, ``(n, k)``; beside the rows that are generated.
-        tolerance: The largest difference from the original, relative; by default 1e-6, and 1e-5 where the engine takes
-            float32.
+        sample: Rows of real data to compare on, ``(n, k)``, beside those that are generated.
+        tolerance: The largest relative difference from the original; see :func:`~steward.models.compiling.prove`.
         metrics: Finite figures of its training, by name.
         trained: What it was trained on.
         key: Signs the version.
@@ -90,53 +95,34 @@ def register(
         DeclarationError: It is nothing that can be registered, or an argument is missing or not valid.
         EngineError: No form of it answers as the original does, or an engine is not installed.
         IntegrityError: The bytes are not a model.
-
-    Example:
-        >>> import tempfile
-        >>> from steward.models.registering import register
-        >>> from steward.models.classes import likeliest_one
-        >>> from steward.testing.conformance.models import STUMP
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     made = register(STUMP, name="night", inputs=("hour",), task="regression", registry=folder)
-        ...     made.manifest.kind, made.version, made.manifest.checked.largest_difference
-        ('lightgbm', '1', 0.0)
     """
     place = registry if isinstance(registry, FolderRegistry) else FolderRegistry(Path(registry))
-    rows = None if sample is None else np.asarray(sample, dtype=np.float64)
+    timed, rows = clock or SystemClock(), None if sample is None else np.asarray(sample, dtype=np.float64)
+    store = partial(place.register, name, metrics=metrics, trained=trained, key=key, clock=timed)
     failed: list[str] = []
     for way in _ways(model, inputs, task, rows):
         try:
             made = _complete(way(), inputs, outputs, task)
-            return place.register(
-                name,
-                kind=made.kind,
-                files=made.files,
-                inputs=made.inputs,
-                outputs=made.outputs,
-                task=made.task,
-                metrics=metrics,
-                trained=trained,
-                key=key,
-                clock=clock or SystemClock(),
-                check=partial(
-                    prove,
-                    clock=clock or SystemClock(),
-                    original=made.original,
-                    rows=_stacked(rows, made.rows),
-                    tolerance=tolerance,
-                ),
+            proof = partial(
+                prove, clock=timed, original=made.original, rows=_stacked(rows, made.rows), tolerance=tolerance
             )
+            return store(**_told_of(made), check=proof)
         except DeclarationError:
             raise
-        except StewardError as error:
-            if not _is_sklearn(model):
-                raise
-            failed.append(str(error)[:500])
         except Exception as error:  # a converter may fail in any way; the next form is tried
-            if not _is_sklearn(model):
+            if _library(model) != "sklearn":
                 raise
-            failed.append(f"{type(error).__name__}: {error}"[:300])
-    raise EngineError(
+            kind = "" if isinstance(error, StewardError) else f"{type(error).__name__}: "
+            failed.append(f"{kind}{error}"[:500])
+    raise _none_exact(model, name, failed)
+
+
+def _told_of(made: Converted) -> Any:
+    return {field: getattr(made, field) for field in ("kind", "files", "inputs", "outputs", "task")}
+
+
+def _none_exact(model: Any, name: str, failed: Sequence[str]) -> EngineError:
+    return EngineError(
         f"no form of model {name!r} answers as {type(model).__name__} does",
         why="; ".join(failed),
         fix="give a sample of real rows, or state the tolerance that is good enough",
@@ -183,10 +169,6 @@ def _library(model: Any) -> str:
     return ""
 
 
-def _is_sklearn(model: Any) -> bool:
-    return _library(model) == "sklearn"
-
-
 def _width(model: Any, inputs: Sequence[str], rows: Any) -> int:
     known = getattr(model, "n_features_in_", None)
     if known is None:
@@ -204,7 +186,7 @@ def _weights(model: Weights, task: Task | None) -> Converted:
     except ValueError as error:
         raise DeclarationError("the weights cannot be registered", why=str(error), field="model") from error
     files = {"model.safetensors": content, "code.json": CodeReference.of(model.function).encode()}
-    return Converted(kind="safetensors", files=files, inputs=(), task=_told(task))
+    return Converted(kind="safetensors", files=files, inputs=(), task=_known(task))
 
 
 def _function(function: FunctionType, task: Task | None) -> Converted:
@@ -221,10 +203,10 @@ def _bytes(content: bytes, task: Task | None) -> Converted:
             fix="give Weights(function, tensors) for safetensors",
             field="model",
         )
-    return Converted(kind=kind, files={stored_name("model", content): content}, inputs=(), task=_told(task))
+    return Converted(kind=kind, files={stored_name("model", content): content}, inputs=(), task=_known(task))
 
 
-def _told(task: Task | None) -> Task:
+def _known(task: Task | None) -> Task:
     if task is None:
         raise DeclarationError(
             "what the model answers is not known", fix="give task='regression', 'binary' or 'multiclass'", field="task"
