@@ -1,4 +1,4 @@
-"""What a prediction costs: ours beside the libraries' own calls, in one process, on one core.
+"""What a prediction costs beside the libraries' own calls, what verifying a model costs, and what canaries find.
 
 ``python -m benchmarks.models [--json]``
 """
@@ -6,17 +6,29 @@
 from __future__ import annotations
 
 import gc
+import os
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
 from benchmarks.report import Figure, report
 
+from steward.clock import SystemClock
+from steward.decision.guardrail import Guardrail
+from steward.models.keys import PrivateKey
 from steward.models.lightgbm import LightGBMModel
 from steward.models.lightgbm_text import check
 from steward.models.linear import LinearFile, LinearModel, Term
+from steward.models.registry import FolderRegistry
+from steward.models.trust import trust_key
+from steward.releases.judge import Advice
+from steward.testing.canaries import Quality, rollout
+from steward.testing.tampering import refusals
+from steward.testing.tampering_cases import cases
 
 INPUTS = tuple(f"x{at}" for at in range(10))
 ROUNDS = 7
@@ -49,6 +61,55 @@ def trained() -> tuple[lightgbm.Booster, Any]:
     answers = np.nan_to_num(rows[:, 0]) + drawn.normal(size=5_000) > 0
     options = {"objective": "binary", "num_leaves": 31, "verbosity": -1, "num_threads": 1, "seed": 1}
     return lightgbm.train(options, lightgbm.Dataset(rows, answers), 100), rows[:1_000].copy()
+
+
+def verifying() -> list[Figure]:
+    """Return what proving a signed model of 5 MB costs on load, and how much of a corpus of tampering is refused."""
+    key, size_bytes = PrivateKey.new(), 5_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        root, trust = Path(folder) / "models", Path(folder) / "trust"
+        trust_key(trust, "anna", key.public)
+        registry = FolderRegistry(root, trust)
+        registry.register(
+            "large",
+            kind="lightgbm",
+            files={"model.txt": os.urandom(size_bytes)},
+            inputs=("x",),
+            task="regression",
+            clock=SystemClock(),
+            check=lambda *_: None,  # what is proven are bytes, whatever they mean
+            key=key,
+        )
+        verify = fastest_us({"verify": lambda: registry.fetch("large")})["verify"] / 1_000
+        tried = refusals(Path(folder) / "tampering", cases())
+    refused = sum(error is not None for error in tried.values())
+    return [
+        Figure("verify_5_mb_ms", verify, "ms", 20, below=True),
+        Figure("tampered_tried", len(tried), "cases", 200),
+        Figure("tampered_refused_pct", 100 * refused / len(tried), "%", 100),
+    ]
+
+
+def canaries() -> list[Figure]:
+    """Return what guardrails find of 200 worse canaries (value -5 %, errors +2 points), and of 200 equal ones."""
+    rails = (Guardrail("errors"), Guardrail("value"))
+    good = Quality(error_rate=0.01, value=10.0, spread=10.0)
+    worse = Quality(error_rate=0.03, value=9.5, spread=10.0)
+    tried = {
+        quality: [
+            rollout(rails, canary=quality, champion=good, share=0.05, planned=10_000, seed=seed) for seed in range(200)
+        ]
+        for quality in (worse, good)
+    }
+    early = sum(course.advice is Advice.ABORT and course.exposure < 0.2 for course in tried[worse])
+    false = sum(course.advice is Advice.ABORT for course in tried[good])
+    exposure = sorted(course.exposure for course in tried[worse])
+    return [
+        Figure("worse_canary_aborted_early_pct", early / 2, "%", 100),
+        Figure("equal_canary_aborted_pct", false / 2, "%", 5, below=True),
+        Figure("worse_canary_median_exposure_pct", 100 * exposure[100], "%"),
+        Figure("worse_canary_largest_exposure_pct", 100 * exposure[-1], "%"),
+    ]
 
 
 def main() -> None:
@@ -102,6 +163,8 @@ def main() -> None:
             Figure("linear_attribution_row_us", best["linear_attribution"], "us"),
             Figure("check_text_ms", best["check"] / 1_000, "ms"),
             Figure("load_ms", best["load"] / 1_000, "ms"),
+            *verifying(),
+            *canaries(),
         ],
         {"model": f"{checked_size(text)} KB, 100 trees x 31 leaves, 10 inputs"},
     )
