@@ -267,7 +267,7 @@ FAULTS: Mapping[str, Fault] = {
     "one is enough": Fault(one_is_enough, "are needed", SWITCHING),
     "evidence not compared": Fault(evidence_not_compared, "was not shown"),
     "request key dropped": Fault(request_key_dropped, "got two decisions"),
-    "position after the effects": Fault(position_after_the_effects, "was decided 2 times"),
+    "position after the effects": Fault(position_after_the_effects, "was decided 2 times", seeds=600),
     "unanswered commit not followed": Fault(unanswered_commit_not_followed, "never ends", seeds=400),
     "consumer ends when it cannot look": Fault(consumer_ends_when_it_cannot_look, "ended the background work"),
     "steps forgotten": Fault(steps_forgotten, "took effect twice", SWITCHING),
