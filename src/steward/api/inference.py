@@ -134,11 +134,10 @@ def _told(route: Routed) -> Routed:
 
 
 def _answers(name: str, about: str) -> dict[int | str, dict[str, Any]]:
-    failed: dict[int | str, dict[str, Any]] = {
-        status: answer("As the protocol tells it", reference("InferenceFailure"))
-        for status in (400, 404, 422, 500, 503)
-    }
-    return {200: answer(about, reference(name)), **failed, **problems(401, 403, 429)}
+    failed = problems(400, 401, 403, 404, 422, 429, 500, 503)
+    for told in failed.values():  # who is not let in at all is told so as everywhere
+        told["content"]["application/json"] = {"schema": reference("InferenceFailure")}
+    return {200: answer(about, reference(name)), **failed}
 
 
 @router.get("/v2", responses=_answers("ServerFacts", "The server"))
