@@ -173,8 +173,12 @@ def _contributions(
     answers, most_points = np.empty(len(questions)), 1
     for run in range(len(runs)):
         most_points = max(most_points, runs[run, 3])
-    weight, value = np.empty((2 * most + 1) * most_points), np.empty((2 * most + 1) * most_points)
-    total, edges, kept = np.empty(len(questions) * most_points), np.ones(2 * most + 2, uint8), np.empty(most, uint8)
+    # One block, so that where it lies does not matter: to a core, numbers a multiple of 4 KiB apart look alike.
+    nodes, page = (2 * most + 1) * most_points, 512
+    start = (nodes // page + 1) * page + page // 2
+    scratch = np.empty(start + nodes + len(questions) * most_points)
+    weight, value, total = scratch[:nodes], scratch[start : start + nodes], scratch[start + nodes :]
+    edges, kept = np.ones(2 * most + 2, uint8), np.empty(most, uint8)
     for row in range(len(rows)):
         _answer_row(rows[row], is_single, questions, bounds, words, answers)
         parts[row, :] = 0.0
