@@ -29,7 +29,8 @@ async def test_the_record_names_row_and_digest(tmp_path: Path) -> None:
         features=(Feature[Refund]("amount_eur"), Feature[Refund]("segment"), Feature[Refund]("prediction")),
         policy=Rules.of(file, choices=str),
     )
-    settings = Settings.load({"ledger": "memory:", "registry": str(tmp_path / "models")}, {}, None)
+    place = {"ledger": f"sqlite:////{tmp_path}/steward.db", "registry": str(tmp_path), "data_dir": str(tmp_path)}
+    settings = Settings(root=tmp_path, **place)  # type: ignore[arg-type]  # texts only
     async with await Runtime.open([decision], settings=settings) as runtime:
         answer = await runtime.decide("pay.refund", Refund(amount_eur=20.0, segment="new", prediction=0.1))
     assert (answer.record.choice, answer.record.policy.rule) == ("pay", "small")
