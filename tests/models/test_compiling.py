@@ -114,6 +114,16 @@ def test_a_model_that_answers_otherwise_is_refused_with_the_worst_row() -> None:
     assert found.tolerance == 0.01
 
 
+def test_a_difference_counts_against_the_size_of_the_answers() -> None:
+    files = {"model.json": linear_file()}
+    exact = originals.original_of(described("linear", "regression", files), files)[0]
+    assert exact is not None
+    answer = exact.answer
+    assert proven("linear", "regression", files, original=Original("near", lambda asked: answer(asked) * (1 + 9e-7)))
+    with pytest.raises(EngineError, match="is not answered as by its original"):
+        proven("linear", "regression", files, original=Original("off", lambda asked: answer(asked) * (1 + 2e-6)))
+
+
 def test_the_share_of_flipped_choices_is_told() -> None:
     peer = booster("multiclass", num_class=3)
     turned = Original("turned", lambda asked: np.asarray(peer.predict(asked))[:, [1, 0, 2]])

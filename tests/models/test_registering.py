@@ -219,7 +219,8 @@ def test_probabilities_of_a_wrapped_classifier(tmp_path: Path) -> None:
     assert (made.manifest.kind, made.manifest.task) == ("onnx", "binary")
 
 
-def test_a_tolerance_may_be_stated(tmp_path: Path) -> None:
+def test_a_tolerance_may_be_stated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steward.models.skops.find_spec", lambda _name: None)
     with pytest.raises(EngineError, match="answers as"):
         registered(estimators()["boosted the old way"][0], tmp_path, tolerance=1e-15)
     made = registered(estimators()["boosted the old way"][0], tmp_path, tolerance=1e-4)

@@ -17,6 +17,7 @@ from steward.models.skops import Worker, load
 from steward.models.skops_worker import framed, receive
 
 
+@pytest.mark.deep
 def test_a_model_lives_in_a_process_of_its_own() -> None:
     """One process and one test, because scikit-learn takes seconds to be imported there."""
     files = {"model.skops": skops_file("scaled", "binary")}

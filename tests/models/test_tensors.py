@@ -70,6 +70,7 @@ def test_files_are_those_of_the_safetensors_library(seed: int, kinds: list[str])
         held('{"a":' + told(at="[0,16]") + "}", bytes(16)),
         held('{"a":' + told() + ',"b":' + told(at="[4,12]") + "}", bytes(12)),
         held('{"a":' + told() + ',"b":' + told(at="[9,17]") + "}", bytes(17)),
+        held('{"a":' + told() + ',"b":' + told() + "}", bytes(16)),
         held('{"a":' + told() + "}", bytes(4)),
         held('{"a":' + told() + "}", np.array([np.nan]).tobytes()),
         held('{"a":' + told() + "}", np.array([np.inf]).tobytes()),
