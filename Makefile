@@ -17,7 +17,7 @@ demo: $(VENV)/.demo ## Run the grid case live on generated data; ARGS="--for 20s
 test: $(VENV)/.dev ## Run all tests (under 6 minutes on 2 cores)
 	$(BIN)/pytest $(SPREAD) -m "not deep and not peers" $(ARGS)
 
-peers: $(VENV)/.dev ## Install the programs of others that Steward is tested and measured with (minutes, below build/)
+peers: $(VENV)/.dev ## Install the programs of others that tests talk to (a minute or two, below build/)
 	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 test-peers: peers ## Run the tests that talk to them
@@ -41,19 +41,11 @@ lock: $(VENV)/.dev ## Resolve the dependencies again
 	  --no-annotate --upgrade --custom-compile-command "make lock" -o requirements/demo.txt
 	$(BIN)/uv pip compile -q pyproject.toml --extra grid --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-annotate --upgrade --custom-compile-command "make lock" -o requirements/dev.txt
-
-# Real model servers for the tests, each in an environment of its own: they do not fit into ours.
-SERVERS := .venv-servers
-servers: $(SERVERS)/mlserver/.made $(SERVERS)/llama/.made ## Install the model servers that the tests run
-
-$(SERVERS)/%/.made: requirements/%.txt $(VENV)/.dev
-	@echo "Installing $* for the tests ..."
-	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SERVERS)/$*
-	@$(BIN)/uv pip install --quiet --python $(SERVERS)/$*/bin/python --require-hashes -r requirements/$*.txt
-	@touch $@
+	for peer in requirements/peers/*.in; do $(BIN)/uv pip compile -q $$peer --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --upgrade --custom-compile-command "make lock" -o $${peer%.in}.txt; done
 
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) $(SERVERS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Where Python comes without venv (some Linux packages), virtualenv makes the same.
 $(BIN)/python:

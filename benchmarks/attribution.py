@@ -1,13 +1,12 @@
 """What an exact explanation costs: our TreeSHAP beside LightGBM's own and shap's, in one run, on one core.
 
-``python -m benchmarks.attribution [--json]``. Where ``STEWARD_SHAP_PYTHON`` names the interpreter of an environment
-with ``requirements/peers/shap.txt``, shap's ``TreeExplainer`` is measured too.
+``python -m benchmarks.attribution [--json]``. shap's ``TreeExplainer`` is measured in an environment of its
+own, which is made the first time.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 from datetime import timedelta
@@ -18,6 +17,7 @@ import lightgbm
 import numpy as np
 import xgboost
 from benchmarks.models import fastest_us
+from benchmarks.peers import environment
 from benchmarks.report import Figure, report
 
 from steward.models.explaining import cost_of
@@ -53,10 +53,8 @@ def trained(rows: Any, answers: Any) -> lightgbm.Booster:
 
 
 def by_shap(booster: lightgbm.Booster, rows: Any) -> dict[str, Any]:
-    """Return what shap's own explainer takes, measured by its own environment; nothing without one."""
-    python = os.environ.get("STEWARD_SHAP_PYTHON", "")
-    if not python:
-        return {}
+    """Return what shap's own explainer takes, measured in its own environment."""
+    python = str(environment("shap"))
     with tempfile.TemporaryDirectory() as folder:
         model, given = Path(folder, "model.txt"), Path(folder, "rows.npy")
         booster.save_model(model)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
-NAMES: Final = ("mlserver", "kserve", "bentoml", "mlflow")
+NAMES: Final = ("mlserver", "llama", "mlflow", "kserve", "bentoml", "shap")
+TESTED: Final = NAMES[:3]
+"""Those that tests talk to; the others are only measured."""
 
 
 def place(name: str) -> Path:
@@ -32,7 +34,10 @@ def environment(name: str) -> Path:
     print(f"installing {name} into {folder} ...", file=sys.stderr, flush=True)
     uv, python = str(Path(sys.executable).with_name("uv")), folder / "bin" / "python"
     subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(_wanted(name))], check=True)
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(_wanted(name))],
+        check=True,
+    )
     (folder / ".done").write_text(_wanted(name).read_text())
     return python
 

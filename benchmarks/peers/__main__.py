@@ -1,10 +1,10 @@
-"""Install peers ahead: ``python -m benchmarks.peers [NAME ...]``."""
+"""Install the peers that tests talk to, or those named: ``python -m benchmarks.peers [NAME ...]``."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks.peers import NAMES, environment
+from benchmarks.peers import TESTED, environment
 
-for name in sys.argv[1:] or NAMES:
+for name in sys.argv[1:] or TESTED:
     environment(name)

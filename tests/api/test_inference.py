@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.serving.real import python_of
+from tests.peers import peer
 from tests.serving.v2_peer import INPUTS
 
 from steward.api.server import Server
@@ -120,9 +120,10 @@ class TestOurEngineAtOurServer(ServingConformance):
         await engine.close()
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize("form", ["json", "binary"])
 async def test_a_foreign_client_is_understood(server: Server, form: str) -> None:
-    command = [python_of("mlserver"), "-c", TRITON, f"127.0.0.1:{server.port}", form]
+    command = [str(peer("mlserver")), "-c", TRITON, f"127.0.0.1:{server.port}", form]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = await process.communicate()
     assert process.returncode == 0, err.decode()

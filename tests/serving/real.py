@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,27 +11,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from urllib.error import URLError
 from urllib.request import urlopen
-
-import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-def python_of(name: str) -> str:
-    """Return the interpreter of an environment that ``make servers`` has made, or skip; in CI it must be there."""
-    found = Path(os.environ.get(f"SERVERS_{name.upper()}", ROOT / ".venv-servers" / name)) / "bin" / "python"
-    if found.exists():
-        return str(found)
-    if os.environ.get("CI"):
-        pytest.fail(f"{found} is missing: make servers")
-    pytest.skip(f"{found} is missing: make servers")
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @contextmanager

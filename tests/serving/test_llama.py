@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.peers import free_port, peer
 from tests.serving.chats import Verdict, chat, texts
-from tests.serving.real import free_port, python_of, running
+from tests.serving.real import running
 
 from steward.errors import EngineError
 from steward.serving.chat import ChatEngine
@@ -20,10 +21,12 @@ from steward.serving.endpoints import Endpoint
 from steward.serving.port import Answered, Served
 from steward.testing.conformance.serving import ServingConformance
 
+pytestmark = pytest.mark.peers
 MAKE = """
 import sys
 import gguf
 import numpy as np
+
 
 rng = np.random.default_rng(7)
 embedded, hidden = 64, 128
@@ -79,7 +82,7 @@ while True:
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int, Path]]:
     """Run the server; yield its address, its process group, and a folder with its token."""
-    python, folder = python_of("llama"), tmp_path_factory.mktemp("llama")
+    python, folder = str(peer("llama")), tmp_path_factory.mktemp("llama")
     subprocess.run([python, "-c", MAKE, str(folder / "tiny.gguf")], check=True, timeout=60)
     (folder / "token").write_text("k3y")
     port = free_port()

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.serving.real import free_port, python_of, running
+from tests.peers import free_port, peer
+from tests.serving.real import running
 
 from steward.errors import EngineError
 from steward.serving.endpoints import Endpoint
@@ -20,10 +21,12 @@ from steward.serving.oip import OpenInference, Wanted
 from steward.serving.port import Answered, Served
 from steward.testing.conformance.serving import ServingConformance
 
+pytestmark = pytest.mark.peers
 WANTED = Wanted(name="sum", inputs=("a", "b", "c"), task="regression", probes=((1.0, 2.0, 4.0),), answers=((1.0,),))
 
 MODEL = '''
 from mlserver import MLModel, types
+
 
 
 class Sum(MLModel):
@@ -47,7 +50,7 @@ class Sum(MLModel):
 @pytest.fixture(scope="module")
 def mlserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """Run MLServer with one model; yield its address and its process group."""
-    python = python_of("mlserver")
+    python = str(peer("mlserver"))
     folder = tmp_path_factory.mktemp("mlserver")
     port, grpc, metrics = free_port(), free_port(), free_port()
     (folder / "settings.json").write_text(

@@ -24,10 +24,11 @@ from steward.errors import EngineError, IntegrityError, NotFound, StewardError
 from steward.models.archive import MAX_ARCHIVE_BYTES
 from steward.models.artefact import SIGNATURE, Artefact
 from steward.models.folders import Pieces
-from steward.models.intake import copy, spool, take_in, take_out
+from steward.models.intake import take_in, take_out
 from steward.models.keys import PrivateKey
 from steward.models.manifest import Manifest, digest_of, encode
 from steward.models.registry import FolderRegistry, Registered
+from steward.models.spool import copy, spool
 from steward.models.statements import sign_version
 
 if TYPE_CHECKING:
