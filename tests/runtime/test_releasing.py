@@ -8,12 +8,25 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace as replaced
 from tests.runtime.rolling import CAUTIOUS, NAME, NOON, House, Paid, Payment, decided, register, version
 
 from steward.clock import VirtualClock
-from steward.errors import Conflict, DeclarationError, Denied, Distrusted, EngineError, NotFound, StewardError
+from steward.errors import (
+    Conflict,
+    DeclarationError,
+    Denied,
+    Distrusted,
+    EngineError,
+    IntegrityError,
+    NotFound,
+    StewardError,
+)
 from steward.ledger.port import Message
+from steward.ledger.run import body_of
 from steward.loop.encode import encode
+from steward.models.card import Card, Metric, Validation, sign_card
 from steward.models.dsse import sign
 from steward.models.keys import PrivateKey
 from steward.models.trust import revoke, trust_key
@@ -22,6 +35,16 @@ from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
 
 KEY = PrivateKey.of_seed(bytes(32))
+VALIDATOR = PrivateKey.of_seed(bytes(31) + b"v")
+CARD = Card(
+    purpose="Score a payment.",
+    data="Payments of last year.",
+    metrics=(Metric(name="auc", value=0.9), Metric(name="auc", value=0.8, segment="new customers")),
+    limits=("Not tried on other currencies.",),
+    owner="payments",
+    author="anna",
+    validation=Validation(by="bruno", at=NOON, finding="Holds on last month.", accepted=True),
+)
 STRANGER = PrivateKey.of_seed(bytes(31) + b"x")
 
 
@@ -32,12 +55,15 @@ class Governed(House):
         super().__post_init__()
         self.trust = self.folder / "trust"
         trust_key(self.trust, "anna", KEY.public)
+        trust_key(self.trust, "bruno", VALIDATOR.public)
         for number in ("1", "2", "3"):
             self.sign(number, KEY)
         self.settings = replace(self.settings, mode="governed", trust=str(self.trust))
 
     def sign(self, number: str, key: PrivateKey) -> None:
-        self.registry.sign("score", number, key=key, clock=self.clock)
+        made = self.registry.sign("score", number, key=key, clock=self.clock)
+        card = sign_card(CARD, "score", number, made.digest, VALIDATOR)
+        self.registry.attach(made, "card.json", card, clock=self.clock)
 
 
 @pytest.fixture
@@ -90,6 +116,27 @@ async def test_published_by_two_people_it_decides_at_once(house: Governed) -> No
         assert (await decided(runtime)).choice == "pay"
         known = runtime.releases.known(own.release)
         assert (known.by, known.approved_by, known.approval) == ("ana", "bo", "looked at it")
+
+
+async def test_without_a_validated_card_a_model_is_not_published(house: Governed) -> None:
+    own = replace_card(house, replaced(CARD, validation=UNSET))
+    async with house.opened() as runtime:
+        error = await refused(publish(runtime, runtime.running[NAME]))
+        assert (type(error), error.code) == (Denied, "no-card")
+        assert own in error.why
+        assert runtime.releases.live(NAME).waiting == ()
+    replace_card(house, CARD)
+    async with house.opened() as runtime:
+        await publish(runtime, runtime.running[NAME])
+
+
+def replace_card(house: Governed, card: Card) -> str:
+    for number in ("1", "2", "3"):
+        made = house.registry.show("score", number)
+        house.registry.attach(
+            made, "card.json", sign_card(card, "score", number, made.digest, VALIDATOR), clock=house.clock
+        )
+    return "score: its card does not tell: validation"
 
 
 async def test_what_waits_on_the_bus_is_decided_once_it_may_be(house: Governed) -> None:
@@ -195,3 +242,14 @@ async def test_proposed_in_development_it_waits_for_another_person_too(house: Go
 async def test_a_mode_that_cannot_be_is_refused(wrong: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(DeclarationError):
         await Runtime.open([], settings=Settings(ledger="memory://", registry=str(tmp_path), **wrong))  # type: ignore[arg-type] # only texts
+
+
+async def test_a_process_that_is_given_a_tampered_model_does_not_start_and_writes_it_down(house: Governed) -> None:
+    [file] = house.registry.show("score", "1").path.glob("model.*")
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(IntegrityError):
+        async with house.opened():
+            pass
+    entries = await house.memory.read(0, 100, kind="distrusted")
+    assert ["was changed" in str(body_of(entry)) for entry in entries] == [True]

@@ -197,7 +197,12 @@ def _proposed(live: Live, body: Proposed) -> dict[str, Any]:
 
 def _published(live: Live, body: Published) -> dict[str, Any]:
     before = live.known.get(body.release) or Known(
-        release=body.release, document=body.document or {}, description=body.description, by=body.by, at=body.at, reason=body.reason
+        release=body.release,
+        document=body.document or {},
+        description=body.description,
+        by=body.by,
+        at=body.at,
+        reason=body.reason,
     )
     known = replace(before, published_at=body.at, approved_by=body.approved_by, approval=body.reason)
     changed: dict[str, Any] = {"known": {**live.known, body.release: known}}

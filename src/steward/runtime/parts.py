@@ -17,7 +17,7 @@ from steward.clock import Clock
 from steward.decision.decision import Decision
 from steward.decision.model import Attribution
 from steward.decision.stream import AT_REACH, WindowFeature
-from steward.errors import EngineError
+from steward.errors import EngineError, IntegrityError
 from steward.features.online import AT_SLACK, OnlineFeatures
 from steward.insight.views import Views
 from steward.ledger.port import Commit, Ledger
@@ -43,7 +43,7 @@ from steward.runtime.lineups import Lineups, by_name
 from steward.runtime.notify import Notifier
 from steward.runtime.outcomes import Outcomes
 from steward.runtime.pump import Pump, topics_of
-from steward.runtime.releasing import Releasing, is_governed, open_releasing, pins_of
+from steward.runtime.releasing import Releasing, is_governed, note_refusal, open_releasing, pins_of
 from steward.runtime.serving import Serving
 from steward.runtime.settings import Settings
 from steward.runtime.snapshot import Snapshots, cursor_name
@@ -281,6 +281,10 @@ async def assemble(
             registry=registry,
         )
         await _restore(parts)
+    except IntegrityError as error:
+        await note_refusal(ledger, error, clock)
+        await ledger.close()
+        raise
     except BaseException:
         await ledger.close()
         raise
@@ -327,7 +331,7 @@ async def _wired(
         registry=registry,
         views=views,
         lineups=lineups,
-        releasing=open_releasing(journal, lineups, clock, settings, admission),
+        releasing=open_releasing(journal, lineups, clock, settings, admission, registry=registry),
         journal=journal,
         guard=await open_guard(settings, ledger, journal, clock),
         decider=decider,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from msgspec import UNSET
 
 from steward.entries import Promoted, Proposed, Published
@@ -9,6 +11,7 @@ from steward.errors import Conflict, Denied
 from steward.loop.gate import SYSTEM
 from steward.loop.prepare import Prepared
 from steward.releases.live import Known, Live
+from steward.releases.release import Release
 from steward.runtime.lineups import Lineups
 from steward.runtime.release_log import ReleaseLog, Vouch, check_words
 
@@ -21,12 +24,20 @@ class Publishing:
         lineups: What this process runs.
         publisher: Who publishes what this process runs, where nobody has to agree.
         vouch: What governed mode asks of a release.
+        missing: What its models lack before they may be published: cards, and somebody else's validation.
     """
 
     def __init__(
-        self, log: ReleaseLog, lineups: Lineups, *, publisher: str = SYSTEM, vouch: Vouch | None = None
+        self,
+        log: ReleaseLog,
+        lineups: Lineups,
+        *,
+        publisher: str = SYSTEM,
+        vouch: Vouch | None = None,
+        missing: Callable[[Release], Sequence[str]] | None = None,
     ) -> None:
         self._log, self._lineups, self._publisher, self._vouch = log, lineups, publisher, vouch
+        self._missing = missing
 
     async def open(self) -> None:
         """Restore what is live from the ledger, and let it decide if it may and can.
@@ -55,6 +66,7 @@ class Publishing:
             ContractError: There is no name or no reason.
             Conflict: It waits for somebody already, or is published (``code`` is ``already-published``).
             IntegrityError: In governed mode, nobody who is trusted signed it.
+            Denied: In governed mode, a model has no card, or nobody but its author has validated it (``no-card``).
             EngineError: It cannot be written.
         """
         check_words(by, reason)
@@ -77,6 +89,13 @@ class Publishing:
             live = self._log.live(ready.decision.name)
             at = self._log.entry(live, by)["at"]
             self._vouch(Known(release=ready.release, by=by, at=at, document=document, envelope=envelope or UNSET))
+        if self._missing is not None and (missing := self._missing(ready.made_of)):
+            raise Denied(
+                f"{ready.release} cannot be published yet",
+                why="; ".join(missing),
+                fix="write the cards and have them validated: steward models card NAME --file FILE --key KEY",
+                code="no-card",
+            )
         return await self._log.step(ready.decision.name, make)
 
     async def approve(self, release: str, *, by: str, reason: str) -> Live:

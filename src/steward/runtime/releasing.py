@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,10 +14,13 @@ from msgspec import UNSET
 
 from steward.clock import Clock
 from steward.decision.decision import Decision
-from steward.errors import DeclarationError, Distrusted
-from steward.ledger.port import Ledger
+from steward.entries import Distrusted as Refused
+from steward.errors import DeclarationError, Distrusted, EngineError, IntegrityError
+from steward.ledger.port import Commit, Draft, Ledger
 from steward.ledger.run import body_of
+from steward.models.card import publishable
 from steward.models.dsse import Envelope, verify
+from steward.models.registry import Registry
 from steward.models.trust import Trust
 from steward.releases.live import Known, live_of, run_of
 from steward.releases.release import PAYLOAD_TYPE, Release
@@ -57,16 +62,18 @@ class Releasing:
 
 
 def open_releasing(
-    journal: Journal, lineups: Lineups, clock: Clock, settings: Settings, admission: Admission
+    journal: Journal, lineups: Lineups, clock: Clock, settings: Settings, admission: Admission, *, registry: Registry
 ) -> Releasing:
     """Make what releases need, as the settings say.
 
     Raises:
         DeclarationError: The mode is not known, or governed and nobody is trusted.
     """
-    vouch = Voucher(settings.path(settings.trust)) if is_governed(settings) else None
+    trust = settings.path(settings.trust) if is_governed(settings) else None
+    vouch = None if trust is None else Voucher(trust)
+    missing = None if trust is None else partial(missing_of, registry, trust)
     log = ReleaseLog(journal, lineups, clock, vouch=vouch)
-    publishing = Publishing(log, lineups, publisher=settings.publisher, vouch=vouch)
+    publishing = Publishing(log, lineups, publisher=settings.publisher, vouch=vouch, missing=missing)
     rollouts = Rollouts(log, publishing, lineups)
     return Releasing(
         log=log,
@@ -75,6 +82,17 @@ def open_releasing(
         shadows=Shadows(journal, lineups, clock, admission),
         judging=Judging(journal.ledger, lineups, log, rollouts),
     )
+
+
+def missing_of(registry: Registry, trust: Path, release: Release) -> Sequence[str]:
+    """Return what the models of a release lack before they may be published, a sentence each.
+
+    Raises:
+        IntegrityError: A model is not what was registered, or nobody trusted has signed it.
+    """
+    known = Trust.read(trust)
+    found = [(name, publishable(registry.fetch(name, digest), known)) for name, digest in release.models.items()]
+    return [f"{name}: {sentence}" for name, missing in found for sentence in missing]
 
 
 async def pins_of(
@@ -92,6 +110,23 @@ async def pins_of(
         if document and document.get("fingerprint") == decision.fingerprint:
             pins[decision.name] = Release.read(document).models
     return pins
+
+
+async def note_refusal(ledger: Ledger, error: IntegrityError, clock: Clock) -> None:
+    """Write down that a process would not start with what it was given; whoever tampers leaves a trace.
+
+    A ledger that is itself not what was written takes no entry; then its own error is all there is.
+    """
+    body = Refused(
+        decision_id=clock.new_id(),
+        decision="*",
+        at=clock.now(),
+        release="*",
+        code=error.code,
+        reason=str(error),
+    )
+    with suppress(EngineError):
+        await ledger.append(Commit(entries=(Draft("distrusted", body.decision_id, msgspec.json.encode(body)),)))
 
 
 def is_governed(settings: Settings) -> bool:
