@@ -120,7 +120,7 @@ async def test_what_is_read_looks_as_described(runtime: Runtime, client: httpx.A
         response = await client.get(path.format(decision_id=run["decision_id"], name="shop.refund"))
         assert response.status_code == 200
         told = response.json()
-        assert told or path.startswith("/v1/access")
+        assert told or path.startswith(("/v1/access", "/v1/rollouts"))  # nobody is refused, nothing tried
         schema = {**content["schema"], "components": document["components"]}
         jsonschema_rs.Draft202012Validator(schema).validate(told)
 
