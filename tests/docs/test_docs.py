@@ -35,8 +35,10 @@ def test_python_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("path", [d for d in DOCUMENTS if CONSOLE.search(d.read_text())], ids=name)
 def test_commands_run(path: Path, tmp_path: Path) -> None:
-    """All ``$`` commands of a document run in one shell, in order; what runs behind is ended with it."""
-    blocks = CONSOLE.findall(path.read_text(encoding="utf-8"))
+    """All ``$`` commands of a document run in one shell, in order, beside its Python as ``shop.py``."""
+    text = path.read_text(encoding="utf-8")
+    (tmp_path / "shop.py").write_text("\n\n".join(PYTHON.findall(text)), encoding="utf-8")
+    blocks = CONSOLE.findall(text)
     lines = [line[2:] for block in blocks for line in re.findall(r"^\$ (?:.*\\\n)*.*", block, re.M)]
     port = free_port()
     script = "\n".join(["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT", *lines])
