@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from tests.runtime.rolling import NAME, NOON, House
 
@@ -144,3 +145,27 @@ async def test_the_way_back_takes_less_than_a_second_and_no_request_fails(tmp_pa
     assert {choice for _, _, choice in answers[-50:]} == {"pay"}
     assert back - asked < 1.0
     assert max(at for at, _, choice in answers if choice == "hold") - asked < 1.0
+
+
+async def test_what_is_seen_of_a_rollout_is_told_and_described(tmp_path: Path) -> None:
+    async with House(tmp_path, VirtualClock(NOON)).opened() as runtime:
+        transport = httpx.ASGITransport(app=create_app(runtime, "127.0.0.1"))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            nothing = (await client.get(f"/v1/rollouts/{NAME}")).json()
+            assert nothing["reason"] == "no rollout was seen by this process"
+            await sent(client, f"/v1/rollouts/{NAME}", {"models": {"score": "2"}, "shadow": True, **ANA})
+            await sent(client, f"/v1/rollouts/{NAME}", {"models": {"score": "3"}, "share": 0.5, **ANA})
+            for number in range(40):
+                await sent(client, DECIDE, {"who": f"p{number}", "amount_eur": 60})
+            await runtime.advance()
+            seen = (await client.get(f"/v1/rollouts/{NAME}")).json()
+            described = (await client.get("/openapi.json")).json()
+    assert seen["rollout"].startswith(f"{NAME}/")
+    assert sum(seen["decided"].values()) == 40
+    assert seen["findings"][0]["metric"] == "errors"
+    [shadow] = seen["shadows"]
+    assert (shadow["asked"], shadow["failed"]) == (40, 0)
+    assert sum(pair["times"] for pair in shadow["agreement"]) == 40
+    schema = {"$ref": "#/components/schemas/RolloutSeen", "components": described["components"]}
+    for told in (nothing, seen):
+        jsonschema_rs.Draft202012Validator(schema).validate(told)

@@ -123,6 +123,7 @@ DOORS: Final[Mapping[tuple[str, str], Door]] = {
     ("POST", "/v1/releases/{name}"): Door(_P.PUBLISH, Of.DECISION, by_person=True),
     ("POST", "/v1/releases/{name}/approve"): Door(_P.PUBLISH, Of.DECISION, by_person=True),
     ("GET", "/v1/rollouts"): Door(_P.READ, Of.EACH),
+    ("GET", "/v1/rollouts/{name}"): Door(_P.READ, Of.DECISION),
     ("POST", "/v1/rollouts/{name}"): Door(_P.PROMOTE, Of.DECISION, by_person=True),
     ("POST", "/v1/rollouts/{name}/share"): Door(_P.PROMOTE, Of.DECISION, by_person=True),
     ("POST", "/v1/rollouts/{name}/promote"): Door(_P.PROMOTE, Of.DECISION, by_person=True),

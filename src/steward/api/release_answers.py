@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from steward.api.answers import Person, Text
+from steward.api.rollout_answers import RolloutSeen
 from steward.entries import Distrusted, Launched, Promoted, Proposed, Published, RolledBack
 from steward.releases.live import Body, Known, Live, Rollout
 from steward.runtime.runtime import Runtime
@@ -269,6 +270,7 @@ DESCRIBED: tuple[type[Struct], ...] = (
     ReleaseChange,
     ReleaseDraft,
     RolloutIn,
+    RolloutSeen,
     ShareIn,
     SwitchIn,
     VariantIn,

@@ -21,6 +21,7 @@ from steward.api.release_answers import (
     SwitchIn,
     VariantIn,
 )
+from steward.api.rollout_answers import RolloutSeen
 from steward.api.service import Service
 from steward.errors import ContractError
 from steward.loop.prepare import Prepared
@@ -102,6 +103,15 @@ async def list_rollouts(service: Serving, caller: Calling) -> Response:
     names = [name for name in runtime.decisions if readable is None or name in readable]
     lives = [runtime.releases.live(name) for name in names]
     return json_response([LiveNow.of(live, runtime) for live in lives if live.rollout is not None])
+
+
+@router.get("/v1/rollouts/{name}", responses=responses(reference("RolloutSeen"), "What is seen of it", [404]))
+async def show_rollout(service: Serving, name: str) -> Response:
+    """Tell what is seen of a decision's rollout: its arms, its guardrails, and what its shadows would have chosen."""
+    runtime = service.runtime
+    economics = runtime.decisions[name].economics
+    unit = "" if economics is None else economics.unit
+    return json_response(RolloutSeen.of(name, runtime.judging.of(name), unit))
 
 
 @router.post("/v1/rollouts/{name}", responses=_LIVE, openapi_extra=_takes(RolloutIn))

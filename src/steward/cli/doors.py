@@ -82,6 +82,7 @@ COMMANDS: Final[Mapping[str, CommandDoor]] = {
     "release history": CommandDoor(_P.READ, _API),
     "rollout start": CommandDoor(_P.PROMOTE, _API),
     "rollout status": CommandDoor(_P.READ, _API),
+    "rollout compare": CommandDoor(_P.READ, _API),
     "rollout share": CommandDoor(_P.PROMOTE, _API),
     "rollout promote": CommandDoor(_P.PROMOTE, _API),
     "rollout stop": CommandDoor(_P.PROMOTE, _API),

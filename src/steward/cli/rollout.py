@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
+from steward.cli import output
 from steward.cli.release import By, Challenger, Models, Name, Reason, desk_of, speaker, target, tell, versions_of
 from steward.cli.session import Json, examples
 
@@ -26,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
         )
     )(start)
     rollouts.command(epilog=examples("steward rollout status"))(status)
+    rollouts.command(epilog=examples("steward rollout compare NAME"))(compare)
     rollouts.command(epilog=examples("steward rollout share NAME 25 --reason 'no harm at 5 %'"))(share)
     rollouts.command(epilog=examples("steward rollout promote NAME --reason '2 % better'"))(promote)
     rollouts.command(epilog=examples("steward rollout stop NAME --reason 'not better'"))(stop)
@@ -64,6 +67,36 @@ def start(
 def status(context: typer.Context, *, as_json: Json = False) -> None:
     """List the rollouts that stand."""
     tell(desk_of(context).send("GET", "/v1/rollouts"), as_json=as_json)
+
+
+def compare(context: typer.Context, name: Name, *, as_json: Json = False) -> None:
+    """Tell what is seen of a rollout: each guardrail with its interval, and where a shadow would decide differently."""
+    found = desk_of(context).send("GET", target("rollouts", name))
+    if as_json:
+        output.as_json(found)
+        return
+    seen: dict[str, Any] = msgspec.json.decode(found)
+    output.say(f"{seen.get('rollout', name)}: {seen['reason'] or 'the ledger is being read'}")
+    if seen["findings"]:
+        rows = [
+            (each["metric"], each["state"], *(_told(each.get(key)) for key in ("champion", "canary", "low", "high")))
+            for each in seen["findings"]
+        ]
+        output.table(("guardrail", "state", "champion", "canary", "at least", "at most"), rows)
+    for shadow in seen["shadows"]:
+        worth = f"{_told(shadow.get('difference'))} {shadow['unit']} a decision over {shadow['outcomes']} outcomes"
+        bounds = f", between {_told(shadow['low'])} and {_told(shadow['high'])}" if "low" in shadow else ""
+        output.say(f"shadow {shadow['release']}: {shadow['agreed']:.1%} the same of {shadow['asked']}, {worth}{bounds}")
+        rows = [
+            (each["decision_id"], str(each["choice"]), str(each["shadow"]), _told(each["difference"]))
+            for each in shadow["disagreements"][:10]
+        ]
+        if rows:
+            output.table(("decision", "in force", "would have been", "worth"), rows)
+
+
+def _told(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def share(
