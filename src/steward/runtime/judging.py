@@ -86,6 +86,7 @@ class Judging:
 
     async def step(self) -> int:
         """Take in some of what is new, and judge what is up to date; return how many entries were looked at."""
+        await self._log.settle()
         for name in self._lineups:
             await self._begin(name, self._log.live(name))
         standing = {name: at for name, at in self._positions.items() if not self._trials[name].has_ended}

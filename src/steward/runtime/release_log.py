@@ -6,6 +6,7 @@ Every change is one entry whose key only one writer can take (:mod:`steward.rele
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,6 +46,7 @@ class ReleaseLog:
         self._journal, self._lineups, self._clock, self._vouch = journal, lineups, clock, vouch
         self._live: dict[str, Live] = {}
         self._lacking: dict[str, StewardError] = {}
+        self._doubted: set[str] = set()
 
     @property
     def is_governed(self) -> bool:
@@ -92,7 +94,23 @@ class ReleaseLog:
     async def read(self, name: str) -> Live:
         """Fold a decision's entries anew."""
         self._live[name] = live = live_of(name, await self.history(name))
+        self._doubted.discard(name)
         return live
+
+    async def settle(self) -> None:
+        """Find out what is live where a change was not answered, and let it decide; until then nothing may.
+
+        Raises:
+            EngineError: It cannot be found out now.
+        """
+        for name in sorted(self._doubted):
+            try:
+                await self.read(name)
+            except EngineError:
+                live = self._live[name]
+                self._lineups.install(live, refusal=self._refusal(live))
+                raise
+            await self.follow(name)
 
     async def step(self, name: str, make: Make) -> Live:
         """Write the next entry of a decision, and let what is live then decide.
@@ -100,7 +118,7 @@ class ReleaseLog:
         Raises:
             NotFound: There is no such decision.
             Conflict: Others change it all the time.
-            EngineError: It cannot be written; nothing has changed.
+            EngineError: It cannot be written, or nobody knows whether it is; what is live then decides all the same.
         """
         for _ in range(_TRIES):
             live = self.live(name)
@@ -113,7 +131,13 @@ class ReleaseLog:
                 await self._journal.append(Commit(entries=(draft,), urgent=True))
             except Conflict:
                 await self.read(name)
+                await self.follow(name)  # whatever this change comes to, that of the others is in force
                 continue
+            except EngineError:
+                self._doubted.add(name)  # it may be written all the same, as when only the answer was lost
+                with suppress(EngineError):
+                    await self.settle()
+                raise
             self._live[name] = live.after(body)
             return await self.follow(name)
         raise Conflict(f"others change the releases of {name!r} all the time", fix="try again", code="releases-busy")
@@ -179,7 +203,15 @@ class ReleaseLog:
         return {"decision_id": run_of(live.decision), "decision": live.decision, "at": self._clock.now(), "by": by}
 
     def _refusal(self, live: Live) -> EngineError | None:
-        """Return why nothing may be decided here; in development mode anything may."""
+        """Return why nothing may be decided here; in development mode anything may that is known to be live."""
+        if live.decision in self._doubted:
+            return EngineError(
+                f"nobody knows what is live for {live.decision!r}",
+                why="a change of its releases was not answered, and the ledger cannot be read",
+                fix="try again; it is looked up as soon as that can be",
+                code="releases-in-doubt",
+                retryable=True,
+            )
         if not self.is_governed:
             return None
         name, champion = live.decision, live.champion

@@ -181,7 +181,7 @@ class Rollouts:
             number: See above.
 
         Raises:
-            Conflict: There was none before.
+            Conflict: There was none before, or it is the champion.
             NotFound: Its code or its models are not in this process.
         """
         check_words(by, reason)
@@ -192,6 +192,7 @@ class Rollouts:
             if to is None and isinstance(canary, str):
                 return self._withdrawn(live, live.champion, canary, by, reason)
             chosen = to or (live.former[-1] if live.former else "")
+            _refuse_champion(live, chosen)
             if chosen not in live.former:
                 raise Conflict(
                     f"{chosen or 'no other release'} was the champion of {name!r} before",

@@ -19,6 +19,7 @@ from steward.testing.simulation.world import Violation
 SCENARIOS: Final = {
     "small": "steward.testing.scenarios.small:SMALL",
     "switching": "steward.testing.scenarios.switching:SWITCHING",
+    "rolling": "steward.testing.scenarios.rolling:ROLLING",
     "grid": "steward.cases.grid.rehearsal:GRID",
 }
 """The scenarios that are shipped; any other is named by ``module:attribute``."""

@@ -122,6 +122,16 @@ class Scenario:
         """Return the decisions that are run; a scenario whose world is another for each seed makes its own."""
         return self._attached
 
+    def served(self, simulation: Simulation, decisions: Sequence[Decision[Any, Any, Any]]) -> Server:
+        """Return what runs the decisions."""
+        return Server(simulation, decisions)
+
+    def watched(
+        self, simulation: Simulation, server: Server, device: Device, decisions: Sequence[Decision[Any, Any, Any]]
+    ) -> Watch:
+        """Return what says whether all holds that must; a scenario may know of more."""
+        return Watch(simulation, server.disk, device, decisions)
+
     async def beside(self, simulation: Simulation, server: Server) -> None:
         """Do what else happens in the world; nothing, unless a scenario says so."""
 
@@ -133,8 +143,8 @@ class Scenario:
     async def _world(self, simulation: Simulation) -> None:
         device = Device(simulation)
         decisions = self.made_for(simulation)
-        server = Server(simulation, decisions)
-        watch = Watch(simulation, server.disk, device, decisions)
+        server = self.served(simulation, decisions)
+        watch = self.watched(simulation, server, device, decisions)
         People(simulation, server, watch, self.people, self.changes)
         operators = Operators(simulation, server, watch)
         for work in (server.supervise(), self._trouble(simulation, server, watch), self.beside(simulation, server)):

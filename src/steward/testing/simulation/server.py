@@ -29,6 +29,7 @@ class Server:
         decisions: What it runs.
         settings: The runtime's; the ledger that they name is not used.
         registry: Where models come from.
+        challengers: Other declarations of what it runs, which a rollout may give a share.
 
     Attributes:
         disk: What outlives the process.
@@ -53,9 +54,11 @@ class Server:
         *,
         settings: Settings = _SETTINGS,
         registry: Registry | None = None,
+        challengers: Sequence[Decision[Any, Any, Any]] = (),
     ) -> None:
         self.disk, self.starts = SimulatedDisk(simulation), 0
-        self._simulation, self._decisions = simulation, decisions
+        self._simulation, self._decisions, self._challengers = simulation, decisions, challengers
+        self._former: Sequence[Decision[Any, Any, Any]] = ()
         self._settings, self._registry = settings, registry
         self._process: Process | None = None
         self._runtime: Runtime | None = None
@@ -87,6 +90,8 @@ class Server:
             clock=self._simulation.new_clock(),
             ledger=SimulatedLedger(self._simulation, self.disk),
             registry=self._registry,
+            challengers=self._challengers,
+            former=self._former,
         )
         runtime.start()
         self._failing = asyncio.get_running_loop().create_task(self._end_on_failure(runtime))
@@ -101,6 +106,8 @@ class Server:
             if error.retryable:
                 self._simulation.violate("what may pass has ended the background work", why=str(error))
             self.kill()
+        except Exception as error:
+            self._simulation.violate("a defect has ended the background work", why=f"{type(error).__name__}: {error}")
 
     async def call(self, work: Callable[[Runtime], Coroutine[Any, Any, T]]) -> T:
         """Do ``work`` inside the server on behalf of somebody outside, as a request does.
