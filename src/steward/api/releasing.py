@@ -109,6 +109,7 @@ async def list_rollouts(service: Serving, caller: Calling) -> Response:
 async def show_rollout(service: Serving, name: str) -> Response:
     """Tell what is seen of a decision's rollout: its arms, its guardrails, and what its shadows would have chosen."""
     runtime = service.runtime
+    await runtime.judging.catch_up()
     economics = runtime.decisions[name].economics
     unit = "" if economics is None else economics.unit
     return json_response(RolloutSeen.of(name, runtime.judging.of(name), unit))

@@ -7,6 +7,7 @@ meanwhile, it looks again.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -78,6 +79,7 @@ class Judging:
         self._trials: dict[str, Trial] = {}
         self._positions: dict[str, int] = {}
         self._facts: OrderedDict[UUID, RolloutFacts | None] = OrderedDict()
+        self._busy = asyncio.Lock()
         lineups.pace = self._pace
 
     def of(self, name: str) -> Trial | None:
@@ -86,10 +88,30 @@ class Judging:
 
     async def step(self) -> int:
         """Take in some of what is new, and judge what is up to date; return how many entries were looked at."""
-        await self._log.settle()
+        async with self._busy:
+            await self._log.settle()
+            taken = await self._look()
+            if taken < _PAGE:
+                for name in self._standing():
+                    if (verdict := self._weigh(name)) is not None:
+                        await self._act(name, verdict)
+            return taken
+
+    async def catch_up(self) -> None:
+        """Take in all that is new and weigh it, for whoever wants to read it now; change nothing."""
+        async with self._busy:
+            while await self._look() >= _PAGE:
+                pass
+            for name in self._standing():
+                self._weigh(name)
+
+    def _standing(self) -> dict[str, int]:
+        return {name: at for name, at in self._positions.items() if not self._trials[name].has_ended}
+
+    async def _look(self) -> int:
         for name in self._lineups:
             await self._begin(name, self._log.live(name))
-        standing = {name: at for name, at in self._positions.items() if not self._trials[name].has_ended}
+        standing = self._standing()
         if not standing:
             return 0
         entries = await self._ledger.read(min(standing.values()), _PAGE)
@@ -97,9 +119,6 @@ class Judging:
             await self._take(entry, [name for name, at in standing.items() if at <= entry.index])
         for name, at in standing.items():
             self._positions[name] = max(at, entries[-1].index + 1) if entries else at
-        if len(entries) < _PAGE:
-            for name in standing:
-                await self._judge(name)
         return len(entries)
 
     async def _begin(self, name: str, live: Live) -> None:
@@ -127,14 +146,19 @@ class Judging:
         self._trials[name] = Trial(seen, None, rails)
         self._positions[name] = launched[0] if launched else await self._ledger.size()
 
-    async def _judge(self, name: str) -> None:
-        live = self._log.live(name)
-        trial, stands = self._trials[name], live.rollout
+    def _weigh(self, name: str) -> Verdict | None:
+        """Return what the evidence says about the canary that stands, if one does."""
+        trial, stands = self._trials[name], self._log.live(name).rollout
         if stands is None or stands.name != trial.seen.rollout or stands.canary is UNSET:
-            return
+            return None
         canary = _declared(self._lineups[name].decision)
         verdict = judge(canary.guardrails, trial.seen.evidence(), planned=canary.planned, alpha=canary.alpha)
         self._trials[name] = trial._replace(verdict=verdict, guardrails=canary.guardrails)
+        return verdict
+
+    async def _act(self, name: str, verdict: Verdict) -> None:
+        """Take a canary back that is worse; promote one that is not, where that is declared."""
+        live, canary = self._log.live(name), _declared(self._lineups[name].decision)
         try:
             if verdict.advice is Advice.ABORT:
                 await self._rollouts.rollback(name, by=JUDGE, reason=verdict.reason, number=live.number)

@@ -172,6 +172,7 @@ def _unit(view: View, name: str) -> str:
 
 async def _shown(view: View, name: str, error: StewardError | None = None, typed: Changing | None = None) -> Response:
     runtime = view.runtime
+    await runtime.judging.catch_up()
     live, trial, history = runtime.releases.live(name), runtime.judging.of(name), await runtime.releases.history(name)
     unit, stands = _unit(view, name), live.rollout
     told = None if error is None else problem(error)
