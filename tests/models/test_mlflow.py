@@ -24,9 +24,11 @@ from steward.models.trust import trust_key
 from steward.runtime.engines import open_registry
 from steward.runtime.settings import Settings
 
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # of MLflow, in SQLAlchemy 2.1
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),  # of MLflow, in SQLAlchemy 2.1
+]
 Open = Callable[..., MlflowRegistry]
-SERVER = pytest.param("http", marks=pytest.mark.peers)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "mlflow.db"
 
 
-@pytest.fixture(params=["sqlite", SERVER])
+@pytest.fixture(params=["sqlite", "http"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name MLflow's database, or its server."""
     if request.param == "sqlite":

@@ -225,6 +225,7 @@ def test_an_hour_that_fails_ends_the_backtest(region: History, tmp_path: Path, m
         run(options(path, test_until=FIRST + timedelta(days=1)))
 
 
+@pytest.mark.deep
 def test_some_weeks_of_spain_beat_the_clock(tmp_path: Path) -> None:
     path = tmp_path / "spain.csv"
     whole = polars.read_csv(shared_file("es_load_price_2015_2018_hourly"))
