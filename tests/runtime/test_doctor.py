@@ -24,6 +24,7 @@ from steward.models.trust import revoke, trust_key
 from steward.runtime import doctor
 from steward.runtime.doctor import Check, Health, examine
 from steward.runtime.engines import open_ledger
+from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
 
 CLOCK = SystemClock()
@@ -211,3 +212,11 @@ async def test_whose_word_counts_is_told(settings: Settings) -> None:
     assert (await found(asks, "trust")).what == "what was signed by anna may answer"
     revoke(settings.root / "trusted", anna.id, reason="lost", at=CLOCK.now())
     assert "nobody is trusted" in (await found(asks, "trust")).what
+
+
+async def test_the_id_of_a_release_is_no_time(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path)
+    async with await Runtime.open([loan()], settings=settings, clock=CLOCK, registry=StaticModels(model())) as runtime:
+        [entry] = await runtime.ledger.read(0, 10)
+        assert (entry.kind, entry.run_id.version) == ("published", 8)
+    assert not [check for check in await examine(settings, CLOCK) if "set back" in check.why]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -12,10 +11,12 @@ import msgspec
 import typer
 
 from steward.cli import output
+from steward.cli.model_keys import private_key
 from steward.cli.session import Json, examples, session_of
 
 if TYPE_CHECKING:
     from steward.cli.desk import Desk
+    from steward.models.keys import PrivateKey
 
 Name = Annotated[str, typer.Argument(metavar="DECISION", help="The decision's name.")]
 By = Annotated[str | None, typer.Option(help="Who; by default who is logged in.")]
@@ -38,9 +39,7 @@ def add_to(app: typer.Typer) -> None:
     releases = typer.Typer(
         help="Releases: what decides, who wanted it and who agreed.", no_args_is_help=True, rich_markup_mode=None
     )
-    releases.command(epilog=examples("steward release propose NAME --model fraud-gbm=4 --key ana.key --reason …"))(
-        propose
-    )
+    releases.command(epilog=examples("steward release propose NAME --model fraud-gbm=4 --key ana --reason …"))(propose)
     releases.command(epilog=examples("steward release approve NAME@0123456789abcdef --reason 'validated'"))(approve)
     releases.command(epilog=examples("steward release show", "steward release show NAME --at 2026-03-01"))(show)
     releases.command(epilog=examples("steward release history NAME"))(history)
@@ -54,7 +53,9 @@ def propose(
     *,
     model: Models = None,
     challenger: Challenger = "",
-    key: Annotated[Path | None, typer.Option(help="The private key that signs it.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The private key that signs it: one of yours by its name, or a file.")
+    ] = None,
     by: By = None,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +65,7 @@ def propose(
     said: dict[str, Any] = {**variant, **speaker(desk, by), "reason": reason}
     draft = msgspec.json.decode(desk.send("POST", target("releases", name, "draft"), variant))
     if key is not None:
-        said["envelope"] = _signed(draft["document"], key)
+        said["envelope"] = _signed(draft["document"], private_key(session_of(context).settings(), key))
     found = desk.send("POST", target("releases", name), said)
     if as_json:
         output.as_json(found)
@@ -112,7 +113,7 @@ def history(context: typer.Context, name: Name, *, as_json: Json = False) -> Non
             (
                 each["at"][:19],
                 each["kind"],
-                each.get("canary") or each["release"],
+                ", ".join([each["canary"]] if each.get("canary") else each.get("shadows") or [each["release"]]),
                 each["by"],
                 each.get("approved_by", ""),
                 f"{each['share']:.1%}" if each.get("share") else "",
@@ -205,9 +206,8 @@ def _notes(live: dict[str, Any]) -> list[str]:
     ]
 
 
-def _signed(document: object, key: Path) -> object:
+def _signed(document: object, key: PrivateKey) -> object:
     from steward.models.dsse import sign  # noqa: PLC0415 - only a signed proposal needs them
-    from steward.models.keys import PrivateKey  # noqa: PLC0415
     from steward.releases.release import PAYLOAD_TYPE, Release  # noqa: PLC0415
 
-    return msgspec.to_builtins(sign(PAYLOAD_TYPE, Release.read(document).payload(), PrivateKey.read(key)))
+    return msgspec.to_builtins(sign(PAYLOAD_TYPE, Release.read(document).payload(), key))
