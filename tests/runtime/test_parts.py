@@ -20,12 +20,12 @@ async def test_views_let_requests_go_first_and_follow_in_the_end(monkeypatch: py
         behind = parts.journal.size - runtime.views.position
         assert behind > 0
 
-        gather._draining = asyncio.ensure_future(asyncio.sleep(0))
+        gather._draining = {asyncio.create_task(asyncio.sleep(0))}
         assert await parts._catch_up() == 1
         assert parts.journal.size - runtime.views.position == behind
 
         monkeypatch.setattr(parts_module, "_MOST_BEHIND", behind)
         assert await parts._catch_up() == behind
         assert runtime.views.position == parts.journal.size
-        gather._draining = None
+        gather._draining = set()
         assert await parts._catch_up() == 0
