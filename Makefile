@@ -5,6 +5,9 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 SPREAD ?= -n 3 --dist loadfile
 
+# Tests start hundreds of processes: each would compile all of Steward again where this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test peers test-peers test-deep check bench lock clean help
 .DEFAULT_GOAL := help
 
