@@ -20,14 +20,14 @@ from benchmarks.models import fastest_us
 from benchmarks.peers import environment
 from benchmarks.report import Figure, report
 
-from steward.models.explaining import cost_of
-from steward.models.lightgbm import LightGBMModel
-from steward.models.lightgbm_text import check
-from steward.models.shap import TreeShap
-from steward.models.shap_numpy import contributions as by_numpy
-from steward.models.trees_lightgbm import trees_of
-from steward.models.trees_xgboost import trees_of as trees_of_xgboost
-from steward.models.xgboost_json import check as check_xgboost
+from steward.models.attribution.explaining import cost_of
+from steward.models.attribution.shap import TreeShap
+from steward.models.attribution.shap_numpy import contributions as by_numpy
+from steward.models.attribution.trees_lightgbm import trees_of
+from steward.models.attribution.trees_xgboost import trees_of as trees_of_xgboost
+from steward.models.engines.lightgbm import LightGBMModel
+from steward.models.formats.lightgbm_text import check
+from steward.models.formats.xgboost_json import check as check_xgboost
 
 WIDTH = 20
 BATCH = 1_000

@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.report import Figure, report
 from benchmarks.series import LEVEL, WARM_UP, Kept, change_points, load_scores, tracked
 
-from steward.models import beta, isotonic
-from steward.models.conformal import Given, Tracker, Trackers
+from steward.models.calibration import beta, isotonic
+from steward.models.calibration.conformal import Given, Tracker, Trackers
 
 _QUICK = "--quick" in sys.argv
 _SEEDS = 3 if _QUICK else 20

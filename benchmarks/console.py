@@ -46,7 +46,7 @@ from steward import (
 from steward.api.server import Server
 from steward.clock import VirtualClock
 from steward.console.console import Console
-from steward.models.linear import LinearFile, Term
+from steward.models.engines.linear import LinearFile, Term
 from steward.models.registry import FolderRegistry
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings

@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skops.io import dumps
 
-from steward.models.registering import Weights, register
+from steward.models.registration.registering import Weights, register
 from steward.models.registry import FolderRegistry
 
 INPUTS = tuple(f"x{at}" for at in range(10))

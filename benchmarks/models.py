@@ -19,12 +19,12 @@ from benchmarks.report import Figure, report
 
 from steward.clock import SystemClock
 from steward.decision.guardrail import Guardrail
-from steward.models.keys import PrivateKey
-from steward.models.lightgbm import LightGBMModel
-from steward.models.lightgbm_text import check
-from steward.models.linear import LinearFile, LinearModel, Term
+from steward.models.engines.lightgbm import LightGBMModel
+from steward.models.engines.linear import LinearFile, LinearModel, Term
+from steward.models.formats.lightgbm_text import check
 from steward.models.registry import FolderRegistry
-from steward.models.trust import trust_key
+from steward.models.signing.keys import PrivateKey
+from steward.models.signing.trust import trust_key
 from steward.releases.judge import Advice
 from steward.testing.canaries import Quality, rollout
 from steward.testing.tampering import refusals

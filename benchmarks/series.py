@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from steward.models.conformal import Tracker
+from steward.models.calibration.conformal import Tracker
 
 LEVEL = 0.9
 WARM_UP = 100

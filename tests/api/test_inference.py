@@ -19,7 +19,7 @@ from tests.serving.v2_peer import INPUTS
 
 from steward.api.server import Server
 from steward.clock import SystemClock
-from steward.models.linear import LinearFile, Term
+from steward.models.engines.linear import LinearFile, Term
 from steward.models.registry import FolderRegistry
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings

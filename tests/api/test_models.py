@@ -24,9 +24,9 @@ from steward.api.app import create_app
 from steward.api.protocol import STEADY_BYTES, Connection, connector
 from steward.clock import VirtualClock
 from steward.decision.model import Model
-from steward.models.archive import MEDIA_TYPE
-from steward.models.intake import take_out
 from steward.models.registry import FolderRegistry, Registered
+from steward.models.untrusted.archive import MEDIA_TYPE
+from steward.models.untrusted.intake import take_out
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
 

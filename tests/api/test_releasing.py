@@ -16,8 +16,8 @@ from steward.api.app import create_app
 from steward.api.server import Server
 from steward.clock import SystemClock, VirtualClock
 from steward.ledger.sqlite import SqliteLedger
-from steward.models.keys import PrivateKey
-from steward.models.trust import trust_key
+from steward.models.signing.keys import PrivateKey
+from steward.models.signing.trust import trust_key
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings
 

@@ -24,9 +24,9 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "manager", "base", "mis
 ENGINES = {
     "clock.py": "the port of time, ids and chance",
     "ledger/sqlite": "an engine: one writer thread",
-    "models/lightgbm": "an engine: handles for each thread",
-    "models/explaining.py": "measures what attribution costs",
-    "models/skops": "an engine: one process, asked by one thread at a time",
+    "models/engines/lightgbm": "an engine: handles for each thread",
+    "models/attribution/explaining.py": "measures what attribution costs",
+    "models/engines/skops": "an engine: one process, asked by one thread at a time",
     "api/server.py": "the socket that the server listens on",
     "downstream/transport.py": "an engine: resolves names and connects",
     "serving/inprocess.py": "an engine: measures how a model answers",

@@ -10,8 +10,8 @@ import pytest
 from tests.cli.test_main import data, refusal, steward
 from tests.models.artefacts import INPUTS, clock, linear_file
 
-from steward.models.keys import PrivateKey
 from steward.models.registry import FolderRegistry
+from steward.models.signing.keys import PrivateKey
 
 CARD = """
 purpose = "Forecast tomorrow's load."
@@ -115,7 +115,7 @@ def test_where_a_model_comes_from_is_stated_and_shown(people: Path) -> None:
 
 
 def test_a_signature_from_elsewhere_is_verified_before_it_is_taken_in(people: Path) -> None:
-    interop = pytest.importorskip("steward.models.interop")
+    interop = pytest.importorskip("steward.models.signing.interop")
     pytest.importorskip("model_signing", exc_type=ImportError)
     folder = next((people / ".steward" / "models" / "load" / "2").glob("sha256-*"))
     (people / "model.sig").write_bytes(interop.sign_elsewhere(folder, people / ".steward" / "signing" / "ben.key"))

@@ -21,12 +21,13 @@ from tests.models.estimators import (
 )
 
 from steward.errors import EngineError
-from steward.models import lightgbm, linear, port
-from steward.models.classes import Classifier
+from steward.models import port
 from steward.models.code_reference import CodeReference
+from steward.models.engines import lightgbm, linear
+from steward.models.engines.classes import Classifier
+from steward.models.engines.functions import FunctionModel
 from steward.models.loading import ENGINES, engine
 from steward.models.port import LoadedModel
-from steward.models.static import FunctionModel
 from steward.testing.conformance.models import AttributingConformance, ClassifyingConformance, ModelConformance
 
 

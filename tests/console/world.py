@@ -38,7 +38,7 @@ from steward.api.app import Front, create_app
 from steward.clock import Clock, VirtualClock
 from steward.console.console import Console
 from steward.decision.steps import Check
-from steward.models.linear import LinearFile, Term
+from steward.models.engines.linear import LinearFile, Term
 from steward.models.registry import FolderRegistry
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings

@@ -14,7 +14,7 @@ import pytest
 from tests.crash.gauging import settings
 from tests.runtime.gauge import GAUGE, state
 
-from steward.models.conformal import Tracker
+from steward.models.calibration.conformal import Tracker
 from steward.runtime.calibrations import Calibrations
 from steward.runtime.runtime import Runtime
 

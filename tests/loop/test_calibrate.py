@@ -12,7 +12,7 @@ from steward.decision.feature import Features
 from steward.errors import StewardError
 from steward.loop.calibrate import Basis, calibrated, learn
 from steward.loop.predict import Predictions
-from steward.models.conformal import Trackers
+from steward.models.calibration.conformal import Trackers
 from steward.records import CalibrationFacts, Interval, Prediction
 
 

@@ -15,8 +15,8 @@ from steward.features.online import OnlineFeatures
 from steward.loop import explain
 from steward.loop.explain import Explaining
 from steward.loop.prepare import prepare
-from steward.models.explaining import cost_of
-from steward.models.static import FunctionModel
+from steward.models.attribution.explaining import cost_of
+from steward.models.engines.functions import FunctionModel
 
 ROW = Features(
     income_eur=40_000.0, debt_eur=30_000.0, jobs=3, age=30, has_guarantor=False, purpose="other", burden=0.75
@@ -91,7 +91,7 @@ def test_the_first_try_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
             calls.append(np.shape(rows))
             return np.zeros((1, 2))
 
-    monkeypatch.setattr("steward.models.explaining.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("steward.models.attribution.explaining.time.perf_counter", lambda: now[0])
     cost = cost_of(Slow("double", lambda load_mw: 2 * load_mw))
     assert cost is not None
     assert round(cost / timedelta(milliseconds=1)) == 30

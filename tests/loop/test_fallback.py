@@ -15,7 +15,8 @@ from tests.runtime.world import Till, World
 from steward import Choice, Decision, Fallback, Feature, Features, Model, Pipeline, Prediction, Status
 from steward.decision.fingerprint import fingerprint
 from steward.errors import ContractError, DeclarationError, EngineError, StewardError
-from steward.models.static import FunctionModel, StaticModels
+from steward.models.engines.functions import FunctionModel
+from steward.models.static import StaticModels
 
 BROKEN = FunctionModel("fraud", lambda amount_eur: 1 / (amount_eur - 20.0))
 SIMPLE = FunctionModel("simple", lambda amount_eur: amount_eur / 1000)

@@ -15,7 +15,7 @@ from tests.runtime.world import World
 from steward import Choice, Features, Model, Prediction
 from steward.errors import DeclarationError
 from steward.loop.run import Answer
-from steward.models.registering import Weights, register
+from steward.models.registration.registering import Weights, register
 
 LABELS = ("cold", "mild", "hot")
 

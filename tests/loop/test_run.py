@@ -29,7 +29,7 @@ from steward import (
 )
 from steward.errors import ContractError, DeclarationError, IntegrityError, NotFound, StewardError
 from steward.loop.run import Answer
-from steward.models.linear import LinearFile, Term
+from steward.models.engines.linear import LinearFile, Term
 from steward.models.registry import FolderRegistry
 
 

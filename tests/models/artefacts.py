@@ -10,7 +10,7 @@ import lightgbm
 import numpy as np
 
 from steward.clock import VirtualClock
-from steward.models.linear import LinearFile, Term
+from steward.models.engines.linear import LinearFile, Term
 from steward.models.manifest import FileFacts, Manifest, declared
 
 INPUTS = ("load_mw", "price_eur", "temperature_c", "hour", "weekday")

@@ -11,9 +11,9 @@ import lightgbm
 import numpy as np
 from hypothesis import strategies as st
 
-from steward.models.lightgbm_text import check
-from steward.models.trees import Grown, Missing, Question, Trees, plant
-from steward.models.trees_lightgbm import trees_of
+from steward.models.attribution.trees import Grown, Missing, Question, Trees, plant
+from steward.models.attribution.trees_lightgbm import trees_of
+from steward.models.formats.lightgbm_text import check
 
 WIDTH = 6
 

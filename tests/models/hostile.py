@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 from tests.models.artefacts import INPUTS, linear_file
 
-from steward.models import archive
 from steward.models.manifest import FileFacts, declared, encode
+from steward.models.untrusted import archive
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 LOCAL = struct.Struct("<4sHHHHHIIIHH")

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from steward.models.card import Card, Metric
 from steward.models.checked import Checked
 from steward.models.comparing import Side, differences
-from steward.models.intake import draft
 from steward.models.manifest import FileFacts, Manifest
-from steward.models.provenance import Provenance
+from steward.models.signing.card import Card, Metric
+from steward.models.signing.provenance import Provenance
+from steward.models.untrusted.intake import draft
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from steward.errors import Conflict, DeclarationError, Distrusted, EngineError, 
 from steward.models import folders
 from steward.models.manifest import FileFacts
 from steward.models.registry import FolderRegistry, Registered
-from steward.models.trust import revoke
+from steward.models.signing.trust import revoke
 
 ANNA, BEN, EVE = key_of("anna"), key_of("ben", "p256"), key_of("eve")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

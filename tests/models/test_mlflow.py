@@ -17,10 +17,10 @@ from tests.peers import free_port, peer
 
 from steward.errors import DeclarationError, Distrusted, EngineError, NotFound, StewardError
 from steward.models import mlflow
-from steward.models.keys import PrivateKey
 from steward.models.mlflow import ARCHIVE, MlflowRegistry
 from steward.models.registry import Registered
-from steward.models.trust import trust_key
+from steward.models.signing.keys import PrivateKey
+from steward.models.signing.trust import trust_key
 from steward.runtime.engines import open_registry
 from steward.runtime.settings import Settings
 

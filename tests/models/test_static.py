@@ -7,8 +7,9 @@ import pytest
 
 from steward.decision.model import Model
 from steward.errors import DeclarationError, EngineError, NotFound
+from steward.models.engines.functions import FunctionModel
 from steward.models.registry import Registry
-from steward.models.static import FunctionModel, StaticModels
+from steward.models.static import StaticModels
 
 
 def spread(high: float, low: float) -> float:

@@ -9,9 +9,9 @@ from typing import Any
 
 from tests.models.artefacts import INPUTS, clock, linear_file
 
-from steward.models.keys import Kind, PrivateKey
 from steward.models.registry import FolderRegistry, Registered
-from steward.models.trust import Trust, trust_key
+from steward.models.signing.keys import Kind, PrivateKey
+from steward.models.signing.trust import Trust, trust_key
 
 
 @cache

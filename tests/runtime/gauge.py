@@ -21,7 +21,7 @@ from steward import (
     Risk,
     hours,
 )
-from steward.models.linear import LinearFile, Term
+from steward.models.engines.linear import LinearFile, Term
 from steward.models.manifest import Task
 from steward.models.registry import FolderRegistry
 from steward.runtime.runtime import Runtime

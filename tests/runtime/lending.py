@@ -12,8 +12,8 @@ from msgspec import Meta
 from steward import Choice, Decision, Event, Feature, Features, Model, Prediction, Risk
 from steward.features.online import OnlineFeatures
 from steward.loop.prepare import Prepared, prepare
-from steward.models.lightgbm import LightGBMModel
-from steward.models.lightgbm_text import check
+from steward.models.engines.lightgbm import LightGBMModel
+from steward.models.formats.lightgbm_text import check
 
 INPUTS = ("income_eur", "debt_eur", "jobs", "age")
 

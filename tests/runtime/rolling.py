@@ -12,7 +12,7 @@ from typing import Any
 from steward import Choice, Decision, Economics, Event, Feature, Features, Model, Prediction, Risk, hours
 from steward.clock import Clock, VirtualClock
 from steward.ledger.memory import MemoryLedger
-from steward.models.linear import LinearFile, Term
+from steward.models.engines.linear import LinearFile, Term
 from steward.models.registry import FolderRegistry
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings

@@ -11,8 +11,8 @@ from tests.runtime.world import World
 
 from steward import Calibration, Choice, Feature, Features, Model, Models, Pipeline, Prediction, Skill
 from steward.errors import DeclarationError
-from steward.models import beta, isotonic
-from steward.models.calibrators import FILE, INPUTS
+from steward.models.calibration import beta, isotonic
+from steward.models.calibration.calibrators import FILE, INPUTS
 from steward.models.registry import FolderRegistry
 
 

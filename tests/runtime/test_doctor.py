@@ -18,9 +18,9 @@ from steward.access.guard import Guard
 from steward.clock import Clock, SystemClock, VirtualClock
 from steward.ledger.port import Commit, Draft
 from steward.loop import explain
-from steward.models.keys import PrivateKey
+from steward.models.signing.keys import PrivateKey
+from steward.models.signing.trust import revoke, trust_key
 from steward.models.static import StaticModels
-from steward.models.trust import revoke, trust_key
 from steward.runtime import doctor
 from steward.runtime.doctor import Check, Health, examine
 from steward.runtime.engines import open_ledger

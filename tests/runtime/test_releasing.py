@@ -26,10 +26,10 @@ from steward.errors import (
 from steward.ledger.port import Message
 from steward.ledger.run import body_of
 from steward.loop.encode import encode
-from steward.models.card import Card, Metric, Validation, sign_card
-from steward.models.dsse import sign
-from steward.models.keys import PrivateKey
-from steward.models.trust import revoke, trust_key
+from steward.models.signing.card import Card, Metric, Validation, sign_card
+from steward.models.signing.dsse import sign
+from steward.models.signing.keys import PrivateKey
+from steward.models.signing.trust import revoke, trust_key
 from steward.releases.release import PAYLOAD_TYPE
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import Settings

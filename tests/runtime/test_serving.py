@@ -19,7 +19,7 @@ from tests.serving.v2_peer import INPUTS, SumServer
 from steward import Choice, Decision, Event, Feature, Features, Model, Placement, Prediction, Risk
 from steward.clock import SystemClock
 from steward.errors import DeclarationError, EngineError
-from steward.models.linear import LinearFile, Term
+from steward.models.engines.linear import LinearFile, Term
 from steward.models.registry import FolderRegistry
 from steward.records import Money, Record
 from steward.runtime.runtime import Runtime
@@ -260,7 +260,8 @@ async def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, models: Folde
 
 
 async def test_a_slow_model_leaves_the_loop_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from steward.models.static import FunctionModel, StaticModels
+    from steward.models.engines.functions import FunctionModel
+    from steward.models.static import StaticModels
 
     def slow(a: float, b: float, c: float) -> float:
         return float(sum(range(30_000)))

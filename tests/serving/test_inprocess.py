@@ -17,10 +17,10 @@ import pytest
 from steward.clock import VirtualClock
 from steward.errors import DeclarationError, EngineError, IntegrityError
 from steward.models.artefact import Artefact
-from steward.models.linear import LinearFile, Term
+from steward.models.engines.functions import FunctionModel
+from steward.models.engines.linear import LinearFile, Term
 from steward.models.manifest import FileFacts
 from steward.models.registry import FolderRegistry
-from steward.models.static import FunctionModel
 from steward.serving.inprocess import InProcess, Measured, Place, measure, overlap
 from steward.serving.port import Served
 from steward.serving.processes import Processes, Worker

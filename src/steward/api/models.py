@@ -21,15 +21,15 @@ from steward.api.models_shown import ModelDocument, ModelShown, VersionShown
 from steward.api.reading import json_response
 from steward.api.service import Service
 from steward.errors import ContractError, DeclarationError, Distrusted, EngineError, IntegrityError, NotFound
-from steward.models.archive import MAX_ARCHIVE_BYTES, MEDIA_TYPE, SUFFIX, Part
 from steward.models.artefact import Artefact
-from steward.models.card import Card, publishable, read_card
-from steward.models.intake import draft, register, take_in, take_out, told
 from steward.models.manifest import Manifest
 from steward.models.registry import FolderRegistry, Registered
-from steward.models.spool import Spool, spool
-from steward.models.statements import signer_of
-from steward.models.trust import Trust
+from steward.models.signing.card import Card, publishable, read_card
+from steward.models.signing.statements import signer_of
+from steward.models.signing.trust import Trust
+from steward.models.untrusted.archive import MAX_ARCHIVE_BYTES, MEDIA_TYPE, SUFFIX, Part
+from steward.models.untrusted.intake import draft, register, take_in, take_out, told
+from steward.models.untrusted.spool import Spool, spool
 
 _ONE_FILE: Final = "application/octet-stream"
 _TYPES: Final = {MEDIA_TYPE: True, "application/zip": True, _ONE_FILE: False}

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
-from steward.models.card import Card
 from steward.models.manifest import Manifest
+from steward.models.signing.card import Card
 
 
 class ModelShown(Struct, frozen=True, kw_only=True):

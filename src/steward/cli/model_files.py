@@ -21,9 +21,9 @@ from steward.errors import Conflict, ContractError, EngineError, NotFound
 
 if TYPE_CHECKING:
     from steward.models.comparing import Side
-    from steward.models.intake import Told
     from steward.models.manifest import Trained
     from steward.models.registry import FolderRegistry, Registered
+    from steward.models.untrusted.intake import Told
     from steward.runtime.settings import Settings
 
 _DAYS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
@@ -72,8 +72,8 @@ def register(
 ) -> None:
     """Register files as the next version of a model; the same files again are the version that they are."""
     from steward.clock import SystemClock  # noqa: PLC0415 - only commands about models need them
-    from steward.models import intake  # noqa: PLC0415
-    from steward.models.spool import check_quota  # noqa: PLC0415
+    from steward.models.untrusted import intake  # noqa: PLC0415
+    from steward.models.untrusted.spool import check_quota  # noqa: PLC0415
     from steward.runtime.engines import open_registry  # noqa: PLC0415
 
     settings = session_of(context).settings()
@@ -217,9 +217,9 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a version to one file: its files, manifest and statements; the same version gives the same bytes."""
-    from steward.models.archive import MAX_ARCHIVE_BYTES, SUFFIX  # noqa: PLC0415 - only commands about models need them
-    from steward.models.intake import take_out  # noqa: PLC0415
-    from steward.models.spool import spool  # noqa: PLC0415
+    from steward.models.untrusted.archive import MAX_ARCHIVE_BYTES, SUFFIX  # noqa: PLC0415 - only commands about models need them
+    from steward.models.untrusted.intake import take_out  # noqa: PLC0415
+    from steward.models.untrusted.spool import spool  # noqa: PLC0415
     from steward.runtime.engines import open_registry  # noqa: PLC0415
 
     found = open_registry(session_of(context).settings()).show(name, version)
@@ -262,8 +262,8 @@ def import_models(
 ) -> None:
     """Take exported versions in, under their own names, numbers and digests; what is there already stays."""
     from steward.clock import SystemClock  # noqa: PLC0415 - only commands about models need them
-    from steward.models.intake import take_in  # noqa: PLC0415
-    from steward.models.spool import copy, spool  # noqa: PLC0415
+    from steward.models.untrusted.intake import take_in  # noqa: PLC0415
+    from steward.models.untrusted.spool import copy, spool  # noqa: PLC0415
     from steward.runtime.engines import open_registry  # noqa: PLC0415
 
     settings = session_of(context).settings()
@@ -322,9 +322,9 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _side(settings: Settings, text: str) -> tuple[str, Side]:
-    from steward.models.card import read_card  # noqa: PLC0415 - only commands about models need them
     from steward.models.comparing import Side  # noqa: PLC0415
-    from steward.models.provenance import read_provenance  # noqa: PLC0415
+    from steward.models.signing.card import read_card  # noqa: PLC0415 - only commands about models need them
+    from steward.models.signing.provenance import read_provenance  # noqa: PLC0415
     from steward.runtime.engines import open_registry  # noqa: PLC0415
 
     found, trust = open_registry(settings).read(*_named(text)), trust_of(settings)

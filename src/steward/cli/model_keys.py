@@ -12,8 +12,8 @@ from steward.cli.session import Json, examples, session_of
 from steward.errors import Conflict, DeclarationError, NotFound, StewardError
 
 if TYPE_CHECKING:
-    from steward.models.keys import PrivateKey
-    from steward.models.trust import Trust
+    from steward.models.signing.keys import PrivateKey
+    from steward.models.signing.trust import Trust
     from steward.runtime.settings import Settings
 
 SIGNING = "signing"
@@ -38,7 +38,7 @@ def add_to(models: typer.Typer) -> None:
 
 def trust_of(settings: Settings) -> Trust | None:
     """Return whose signatures count, by the setting ``trust``; ``None`` if nobody is asked for one."""
-    from steward.models.trust import Trust  # noqa: PLC0415 - only commands about models need it
+    from steward.models.signing.trust import Trust  # noqa: PLC0415 - only commands about models need it
 
     return Trust.read(settings.path(settings.trust)) if settings.trust else None
 
@@ -51,7 +51,7 @@ def private_key(settings: Settings, named: str | None) -> PrivateKey:
         Conflict: There are several and none was named.
         Denied: The key's file is open to others.
     """
-    from steward.models.keys import PrivateKey  # noqa: PLC0415 - as above
+    from steward.models.signing.keys import PrivateKey  # noqa: PLC0415 - as above
 
     folder = _own_folder(settings)
     if named is not None:
@@ -76,8 +76,8 @@ def new(
     as_json: Json = False,
 ) -> None:
     """Make a key: the private half in a file for you alone, the public one beside it, to be given to others."""
-    from steward.models.keys import PrivateKey  # noqa: PLC0415 - as above
-    from steward.models.trust import check_owner, trust_key  # noqa: PLC0415
+    from steward.models.signing.keys import PrivateKey  # noqa: PLC0415 - as above
+    from steward.models.signing.trust import check_owner, trust_key  # noqa: PLC0415
 
     if kind not in {"ed25519", "p256"}:
         raise DeclarationError(f"there are no keys of kind {kind!r}", fix="use ed25519 or p256", field="kind")
@@ -126,8 +126,8 @@ def trust(
     as_json: Json = False,
 ) -> None:
     """Trust a public key from now on: what it has signed is handed out."""
-    from steward.models.keys import PublicKey  # noqa: PLC0415 - as above
-    from steward.models.trust import Trust, trust_key  # noqa: PLC0415
+    from steward.models.signing.keys import PublicKey  # noqa: PLC0415 - as above
+    from steward.models.signing.trust import Trust, trust_key  # noqa: PLC0415
 
     folder = _trust_folder(context)
     try:
@@ -158,8 +158,8 @@ def revoke(
 ) -> None:
     """Refuse a key or a version from now on, everywhere that reads this folder of trust."""
     from steward.clock import SystemClock  # noqa: PLC0415 - as above
-    from steward.models.trust import Trust  # noqa: PLC0415
-    from steward.models.trust import revoke as revoke_in  # noqa: PLC0415
+    from steward.models.signing.trust import Trust  # noqa: PLC0415
+    from steward.models.signing.trust import revoke as revoke_in  # noqa: PLC0415
 
     folder = _trust_folder(context)
     named = what if what.startswith("sha256:") else _id_of(Trust.read(folder), what)
@@ -191,7 +191,7 @@ def _id_of(known: Trust, what: str) -> str:
 
 
 def _own(path: Path) -> dict[str, str]:
-    from steward.models.keys import PrivateKey  # noqa: PLC0415 - as above
+    from steward.models.signing.keys import PrivateKey  # noqa: PLC0415 - as above
 
     try:
         key = PrivateKey.read(path)

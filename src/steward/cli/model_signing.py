@@ -17,7 +17,7 @@ from steward.errors import ContractError, IntegrityError, NotFound
 if TYPE_CHECKING:
     from steward.models.artefact import Artefact
     from steward.models.registry import FolderRegistry
-    from steward.models.trust import Trust, TrustedKey
+    from steward.models.signing.trust import Trust, TrustedKey
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name in the registry.")]
 Version = Annotated[str, typer.Option("--version", metavar="N", help="A version number, sha256:..., or latest.")]
@@ -39,7 +39,7 @@ def add_to(models: typer.Typer) -> None:
 
 def show(context: typer.Context, name: Name, *, version: Version = "latest", as_json: Json = False) -> None:
     """Show a version: what it is, who vouches for it, and what is missing before it may be published."""
-    from steward.models.card import publishable  # noqa: PLC0415 - only commands about models need it
+    from steward.models.signing.card import publishable  # noqa: PLC0415 - only commands about models need it
 
     registry, trust = _opened(context)
     found = registry.read(name, version)
@@ -135,8 +135,8 @@ def card(
     """Show a version's card as Markdown, or put one beside it, signed by whoever validated the model."""
     from steward.clock import SystemClock  # noqa: PLC0415 - only commands about models need them
     from steward.models.artefact import CARD  # noqa: PLC0415
-    from steward.models.card import parse_card, publishable, read_card, sign_card  # noqa: PLC0415
-    from steward.models.card_text import markdown  # noqa: PLC0415
+    from steward.models.signing.card import parse_card, publishable, read_card, sign_card  # noqa: PLC0415
+    from steward.models.signing.card_text import markdown  # noqa: PLC0415
 
     registry, trust = _opened(context)
     found = registry.read(name, version)
@@ -175,7 +175,7 @@ def provenance(
     """Show where a version comes from, or state it: training data, code, features, parameters, metrics, builder."""
     from steward.clock import SystemClock  # noqa: PLC0415 - only commands about models need them
     from steward.models.artefact import PROVENANCE  # noqa: PLC0415
-    from steward.models.provenance import parse_provenance, read_provenance, sign_provenance  # noqa: PLC0415
+    from steward.models.signing.provenance import parse_provenance, read_provenance, sign_provenance  # noqa: PLC0415
 
     registry, trust = _opened(context)
     found = registry.read(name, version)
@@ -209,9 +209,9 @@ def _opened(context: typer.Context) -> tuple[FolderRegistry, Trust | None]:
 def _stated_by(statement: str, found: Artefact, trust: Trust | None) -> str:
     """Say who has signed a statement, or why it does not count."""
     from steward.models.artefact import CARD, SIGNATURE  # noqa: PLC0415 - only commands about models need them
-    from steward.models.card import read_card  # noqa: PLC0415
-    from steward.models.provenance import read_provenance  # noqa: PLC0415
-    from steward.models.statements import signer_of  # noqa: PLC0415
+    from steward.models.signing.card import read_card  # noqa: PLC0415
+    from steward.models.signing.provenance import read_provenance  # noqa: PLC0415
+    from steward.models.signing.statements import signer_of  # noqa: PLC0415
 
     if trust is None:
         return "there; no trust is set, so nobody's signature was asked for"
@@ -229,7 +229,7 @@ def _stated_by(statement: str, found: Artefact, trust: Trust | None) -> str:
 def _verified(
     registry: FolderRegistry, trust: Trust | None, name: str, version: str, *, openssf: bool
 ) -> dict[str, object]:
-    from steward.models.interop import cross_check  # noqa: PLC0415 - only commands about models need it
+    from steward.models.signing.interop import cross_check  # noqa: PLC0415 - only commands about models need it
 
     try:
         found = registry.read(name, version)
@@ -246,7 +246,7 @@ def _verified(
 
 
 def _signer_of(found: Artefact, bundle: bytes, trust: Trust | None) -> TrustedKey:
-    from steward.models.statements import digests_of, verify_files  # noqa: PLC0415 - as above
+    from steward.models.signing.statements import digests_of, verify_files  # noqa: PLC0415 - as above
 
     if trust is None:
         raise ContractError(

@@ -16,7 +16,7 @@ from steward.cli.session import Json, examples, session_of
 
 if TYPE_CHECKING:
     from steward.cli.desk import Desk
-    from steward.models.keys import PrivateKey
+    from steward.models.signing.keys import PrivateKey
 
 Name = Annotated[str, typer.Argument(metavar="DECISION", help="The decision's name.")]
 By = Annotated[str | None, typer.Option(help="Who; by default who is logged in.")]
@@ -207,7 +207,7 @@ def _notes(live: dict[str, Any]) -> list[str]:
 
 
 def _signed(document: object, key: PrivateKey) -> object:
-    from steward.models.dsse import sign  # noqa: PLC0415 - only a signed proposal needs them
+    from steward.models.signing.dsse import sign  # noqa: PLC0415 - only a signed proposal needs them
     from steward.releases.release import PAYLOAD_TYPE, Release  # noqa: PLC0415
 
     return msgspec.to_builtins(sign(PAYLOAD_TYPE, Release.read(document).payload(), key))

@@ -21,8 +21,8 @@ from steward.decision.model import Model
 from steward.errors import DeclarationError
 from steward.loop.encode import own_code
 from steward.loop.predict import Predict, Predictions
-from steward.models.calibrators import CalibratedModel
-from steward.models.conformal import Given, Trackers, labels_within
+from steward.models.calibration.calibrators import CalibratedModel
+from steward.models.calibration.conformal import Given, Trackers, labels_within
 from steward.models.port import LoadedModel
 from steward.records import CalibrationFacts, FeatureValue, Interval, Prediction, Record
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from steward.decision.decision import Decision
 from steward.decision.model import Attribution, Model
-from steward.models.explaining import cost_of
+from steward.models.attribution.explaining import cost_of
 from steward.models.port import LoadedModel
 
 

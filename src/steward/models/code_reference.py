@@ -28,10 +28,10 @@ class CodeReference(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         source: ``sha256:`` of its source.
 
     Example:
-        >>> from steward.models.classes import likeliest
+        >>> from steward.models.engines.classes import likeliest
         >>> reference = CodeReference.of(likeliest)
         >>> reference.function, reference.resolve() is likeliest
-        ('steward.models.classes:likeliest', True)
+        ('steward.models.engines.classes:likeliest', True)
     """
 
     format: Literal["steward.code/1"] = "steward.code/1"

@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from steward.models.card import Card
 from steward.models.manifest import Manifest
-from steward.models.provenance import Provenance
+from steward.models.signing.card import Card
+from steward.models.signing.provenance import Provenance
 
 _OF_ITSELF: Final = {"name", "version", "format", "created_at", "inputs", "files"}
 """What always differs, or is told in a shorter way."""
@@ -20,7 +20,7 @@ class Side(Struct, frozen=True, kw_only=True):
     """A version to be compared: its manifest, and what was stated beside it.
 
     Example:
-        >>> from steward.models.intake import draft
+        >>> from steward.models.untrusted.intake import draft
         >>> Side(manifest=draft("load", kind="linear", task="regression", inputs=["hour"])).card is None
         True
     """
@@ -40,7 +40,7 @@ def differences(one: Side, other: Side) -> Mapping[str, tuple[Any, Any]]:
         other: The second.
 
     Example:
-        >>> from steward.models.intake import draft
+        >>> from steward.models.untrusted.intake import draft
         >>> old = draft("load", kind="linear", task="regression", inputs=["hour"], metrics={"mae": 2.5})
         >>> new = draft("load", kind="linear", task="regression", inputs=["hour", "day"], metrics={"mae": 2.0})
         >>> differences(Side(manifest=old), Side(manifest=new))

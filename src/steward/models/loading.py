@@ -13,15 +13,15 @@ from steward.models.manifest import Manifest
 from steward.models.port import LoadedModel
 
 ENGINES: Mapping[str, str] = {
-    "lightgbm": "steward.models.lightgbm:load",
-    "linear": "steward.models.linear:load",
-    "isotonic": "steward.models.isotonic:load",
-    "beta": "steward.models.beta:load",
-    "onnx": "steward.models.onnx:load",
-    "xgboost": "steward.models.xgboost:load",
-    "safetensors": "steward.models.tensors:load",
-    "skops": "steward.models.skops:load",
-    "function": "steward.models.functions:load",
+    "lightgbm": "steward.models.engines.lightgbm:load",
+    "linear": "steward.models.engines.linear:load",
+    "isotonic": "steward.models.calibration.isotonic:load",
+    "beta": "steward.models.calibration.beta:load",
+    "onnx": "steward.models.engines.onnx:load",
+    "xgboost": "steward.models.engines.xgboost:load",
+    "safetensors": "steward.models.engines.tensors:load",
+    "skops": "steward.models.engines.skops:load",
+    "function": "steward.models.engines.functions:load",
 }
 """Kind of model, to the ``module:function`` that loads it; imported when first used."""
 
@@ -52,7 +52,7 @@ def engine(kind: str) -> Engine:
 
     Example:
         >>> engine("linear").__module__
-        'steward.models.linear'
+        'steward.models.engines.linear'
     """
     if kind not in ENGINES:
         raise NotFound(f"no engine answers for models of kind {kind!r}", fix=nearest(kind, ENGINES), field="kind")

@@ -1,9 +1,9 @@
 """MLflow as the registry: its versions and aliases say what there is; digest and signature are still verified here.
 
-A version is kept in MLflow as an archive (:mod:`steward.models.archive`) of a run, with its digest as a tag. It is
-copied once into a folder beside the ledger, and everything that is asked of it is answered from there as if it had been
-registered there: so what MLflow's server, database or artifact store does to it is found like any other tampering. A
-version's number is MLflow's; its aliases (``champion``) may be given wherever a version is.
+A version is kept in MLflow as an archive (:mod:`steward.models.untrusted.archive`) of a run, with its digest as a tag.
+It is copied once into a folder beside the ledger, and everything that is asked of it is answered from there as if it
+had been registered there: so what MLflow's server, database or artifact store does to it is found like any other
+tampering. A version's number is MLflow's; its aliases (``champion``) may be given wherever a version is.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from msgspec.structs import replace
 
 from steward.clock import Clock, SystemClock
 from steward.errors import EngineError, IntegrityError, NotFound, StewardError
-from steward.models.archive import MAX_ARCHIVE_BYTES
 from steward.models.artefact import SIGNATURE, Artefact
 from steward.models.folders import Pieces
-from steward.models.intake import take_in, take_out
-from steward.models.keys import PrivateKey
 from steward.models.manifest import Manifest, digest_of, encode
 from steward.models.registry import FolderRegistry, Registered
-from steward.models.spool import copy, spool
-from steward.models.statements import sign_version
+from steward.models.signing.keys import PrivateKey
+from steward.models.signing.statements import sign_version
+from steward.models.untrusted.archive import MAX_ARCHIVE_BYTES
+from steward.models.untrusted.intake import take_in, take_out
+from steward.models.untrusted.spool import copy, spool
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

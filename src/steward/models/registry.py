@@ -29,12 +29,12 @@ from steward.models.folders import (
     replace_statement,
     write,
 )
-from steward.models.keys import PrivateKey
 from steward.models.loading import check_fit, engine
 from steward.models.manifest import FileFacts, Manifest, Task, Trained, check_name, declared, decode, digest_of, encode
 from steward.models.port import LoadedModel
-from steward.models.statements import sign_version, signer_of
-from steward.models.trust import Trust, TrustedKey
+from steward.models.signing.keys import PrivateKey
+from steward.models.signing.statements import sign_version, signer_of
+from steward.models.signing.trust import Trust, TrustedKey
 
 __all__ = ["FolderRegistry", "Registered", "Registry"]
 
@@ -83,7 +83,7 @@ class FolderRegistry:
         >>> import tempfile
         >>> from datetime import UTC, datetime
         >>> from steward.clock import VirtualClock
-        >>> from steward.models.linear import LinearFile, Term
+        >>> from steward.models.engines.linear import LinearFile, Term
         >>> file = LinearFile(intercept=1.0, terms=(Term("hour", coefficient=2.0, mean=11.5, missing=12.0),))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     models = FolderRegistry(Path(folder))
@@ -134,7 +134,7 @@ class FolderRegistry:
             outputs: The labels of a ``multiclass`` model.
             checked: What a check of its exactness and speed has found.
             check: Proves the files, for what no engine loads (a policy), or compares them with an original; by default
-                :func:`steward.models.compiling.prove`. What it finds is written into the manifest.
+                :func:`steward.models.compilation.compiling.prove`. What it finds is written into the manifest.
             key: Signs the version, which is never there without its signature then.
 
         Raises:
@@ -158,7 +158,7 @@ class FolderRegistry:
             checked=checked,
         )
         if not self._knows(first):
-            from steward.models import compiling  # noqa: PLC0415 - what only lists needs no numpy
+            from steward.models.compilation import compiling  # noqa: PLC0415 - what only lists needs no numpy
 
             first = compiling.checked(first, files, clock=clock, check=check)
         return self.take(first, files, clock=clock, key=key)

@@ -24,7 +24,7 @@ from steward.errors import EngineError, StewardError
 from steward.ledger.port import Entry, Ledger
 from steward.ledger.run import body_of
 from steward.loop.calibrate import Find, basis, learn, truth_of, untaught
-from steward.models.conformal import ModelTrackers, Tracker, Trackers
+from steward.models.calibration.conformal import ModelTrackers, Tracker, Trackers
 from steward.records import Record
 from steward.runtime.snapshot import write_whole
 from steward.wire import UNREADABLE

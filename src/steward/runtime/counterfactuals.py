@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from steward.decision.checks import nearest
 from steward.errors import ContractError
 from steward.loop.prepare import Prepared
-from steward.models.counterfactual import Movable
+from steward.models.attribution.counterfactual import Movable
 from steward.records import FeatureValue, Interval, Record
 from steward.runtime.limits import limits_of
 from steward.runtime.trials import Trial, Trials

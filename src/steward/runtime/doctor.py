@@ -25,7 +25,7 @@ from steward.errors import StewardError
 from steward.ledger.verify import verify_entry
 from steward.loop.explain import explaining
 from steward.models.registry import FolderRegistry
-from steward.models.trust import Trust
+from steward.models.signing.trust import Trust
 from steward.people.book import read_book
 from steward.runtime.channels import open_channels, unreached
 from steward.runtime.engines import ENGINES, engine_of, ledger_path, open_registry

@@ -18,10 +18,10 @@ from steward.entries import Distrusted as Refused
 from steward.errors import DeclarationError, Distrusted, EngineError, IntegrityError
 from steward.ledger.port import Commit, Draft, Ledger
 from steward.ledger.run import body_of
-from steward.models.card import publishable
-from steward.models.dsse import Envelope, verify
 from steward.models.registry import Registry
-from steward.models.trust import Trust
+from steward.models.signing.card import publishable
+from steward.models.signing.dsse import Envelope, verify
+from steward.models.signing.trust import Trust
 from steward.releases.live import Known, live_of, run_of
 from steward.releases.release import PAYLOAD_TYPE, Release
 from steward.runtime.admission import Admission

@@ -76,7 +76,7 @@ class Gateway:
         sure: Says how sure an answer is; by default as it says itself, or its highest probability.
 
     Example:
-        >>> from steward.models.static import FunctionModel
+        >>> from steward.models.engines.functions import FunctionModel
         >>> from steward.serving.inprocess import InProcess, Place
         >>> async def ask() -> object:
         ...     engine = await InProcess.open(FunctionModel("twice", lambda x: 2 * x), place=Place.LOOP)

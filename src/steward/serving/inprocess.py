@@ -123,7 +123,7 @@ class InProcess:
         place: Where it is answered.
 
     Example:
-        >>> from steward.models.static import FunctionModel
+        >>> from steward.models.engines.functions import FunctionModel
         >>> async def ask() -> object:
         ...     engine = await InProcess.open(FunctionModel("twice", lambda x: 2 * x), place=Place.THREADS)
         ...     [answer] = await engine.answer([[21.0]], within_s=1.0)

@@ -28,7 +28,7 @@ class ServedModel:
         local: The registered model, loaded here; ``None`` for a chat.
 
     Example:
-        >>> from steward.models.static import FunctionModel
+        >>> from steward.models.engines.functions import FunctionModel
         >>> from steward.serving.gateway import Gateway
         >>> local = FunctionModel("twice", lambda x: 2 * x)
         >>> model = ServedModel.of(local, Gateway("twice", []), within_s=1.0)

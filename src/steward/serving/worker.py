@@ -52,7 +52,7 @@ def matrix(model: LoadedModel) -> Callable[[Any], Any]:
 
     Example:
         >>> import numpy
-        >>> from steward.models.static import FunctionModel
+        >>> from steward.models.engines.functions import FunctionModel
         >>> matrix(FunctionModel("twice", lambda x: 2 * x))(numpy.array([[1.0], [2.0]])).tolist()
         [[2.0], [4.0]]
     """

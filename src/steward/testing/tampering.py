@@ -20,13 +20,13 @@ from typing import Final, NamedTuple
 from steward.clock import Clock, VirtualClock
 from steward.errors import StewardError
 from steward.models.artefact import CARD, PROVENANCE, SIGNATURE
-from steward.models.card import Card, read_card, sign_card
-from steward.models.keys import PrivateKey
-from steward.models.linear import FILE, LinearFile, Term
+from steward.models.engines.linear import FILE, LinearFile, Term
 from steward.models.manifest import MANIFEST
-from steward.models.provenance import Provenance, read_provenance, sign_provenance
 from steward.models.registry import FolderRegistry, Registered
-from steward.models.trust import Trust, revoke, trust_key
+from steward.models.signing.card import Card, read_card, sign_card
+from steward.models.signing.keys import PrivateKey
+from steward.models.signing.provenance import Provenance, read_provenance, sign_provenance
+from steward.models.signing.trust import Trust, revoke, trust_key
 
 MODEL, OTHER, LAST = "load", "price", 3
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)

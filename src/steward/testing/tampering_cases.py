@@ -14,12 +14,12 @@ from typing import Any, Final
 import msgspec
 
 from steward.models.artefact import CARD, PROVENANCE, SIGNATURE
-from steward.models.card import Card, sign_card
-from steward.models.keys import PrivateKey
-from steward.models.linear import FILE
+from steward.models.engines.linear import FILE
 from steward.models.manifest import MANIFEST, digest_of
-from steward.models.statements import sign_files
-from steward.models.trust import revoke
+from steward.models.signing.card import Card, sign_card
+from steward.models.signing.keys import PrivateKey
+from steward.models.signing.statements import sign_files
+from steward.models.signing.trust import revoke
 from steward.testing.tampering import ANNA, BEN, LAST, MALLORY, MODEL, NOW, OTHER, STATED, Ground, Tampering
 
 COUNT: Final = 200

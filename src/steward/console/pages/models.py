@@ -18,8 +18,8 @@ from steward.console.sheets import Column, Kind, Sheet, Tag
 from steward.console.view import Looking, View
 from steward.console.words import title
 from steward.errors import NotFound
-from steward.models.card_text import Section, sections
 from steward.models.registry import FolderRegistry
+from steward.models.signing.card_text import Section, sections
 from steward.releases.live import Body, Live, live_of
 
 router = APIRouter()

@@ -1,0 +1,1 @@
+"""What a model's confidence is worth: calibrators, and intervals that follow the outcomes."""

@@ -1,0 +1,1 @@
+"""Each model in its fastest exact form, compared with the original."""

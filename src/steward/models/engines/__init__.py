@@ -1,0 +1,1 @@
+"""The engines that answer: one for each kind of model."""

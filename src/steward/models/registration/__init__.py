@@ -1,0 +1,1 @@
+"""From a trained model to a checked artefact: converted, compiled, compared with the original."""

@@ -1,0 +1,1 @@
+"""A process that can do little, for what nobody vouches for."""

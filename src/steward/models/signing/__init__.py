@@ -1,0 +1,1 @@
+"""Who vouches for a model: keys, trust, signatures, statements, cards."""

@@ -1,0 +1,1 @@
+"""What comes from outside is looked at in a process that can do little."""
