@@ -8,7 +8,7 @@ SPREAD ?= -n 3 --dist loadfile
 # Tests start hundreds of processes: each would compile all of Steward again where this is set.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test peers test-peers test-deep check bench lock clean help
+.PHONY: demo test test-browser peers test-peers test-deep check bench lock clean help
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -18,7 +18,10 @@ demo: $(VENV)/.demo ## Run the grid case live on generated data; ARGS="--for 20s
 	@$(BIN)/steward demo $(ARGS)
 
 test: $(VENV)/.dev ## Run all tests (under 6 minutes on 2 cores)
-	$(BIN)/pytest $(SPREAD) -m "not deep and not peers" $(ARGS)
+	$(BIN)/pytest $(SPREAD) -m "not deep and not peers and not browser" $(ARGS)
+
+test-browser: $(VENV)/.dev ## Run the tests of the console in a real browser (Chromium; a minute or two)
+	$(BIN)/pytest $(SPREAD) -m "browser and not deep" tests/console/browser $(ARGS)
 
 peers: $(VENV)/.dev ## Install the programs of others that tests talk to (a minute or two, below build/)
 	$(BIN)/python -m benchmarks.peers $(ARGS)

@@ -27,6 +27,13 @@ ARGUMENTS = [
 Open = Callable[..., Page]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is here: `make test-browser` runs it, as it takes as long as a quarter of all the rest."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One browser for the tests of a file; while Playwright runs, no asynchronous test can run in its process."""
