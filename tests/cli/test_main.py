@@ -50,6 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "refunds"
     assert steward("init", str(folder)).exit_code == 0
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # two versions of one size within a second look the same
     for name in ("STEWARD_LEDGER", "STEWARD_DECISIONS"):
         monkeypatch.delenv(name, raising=False)
     yield folder

@@ -20,7 +20,7 @@ from steward.runtime.whatif import Redecided, WhatIf, shape
 _MOST: Final = 20
 _PAIRED: Final = 6
 """Only features that move the answer most are changed two at a time."""
-_A_SIDE: Final = 10
+_PER_FEATURE: Final = 10
 _WORTH_IT: Final = 0.9
 """Two changes are told beside one only if together they are smaller than this share of it."""
 _SHRINKS: Final = 2.0
@@ -260,14 +260,24 @@ class _Search:
         return found
 
     async def _pair(self, first: str, second: str, below: float) -> dict[str, FeatureValue] | None:
-        sides = [_spread(self._tries[name], _A_SIDE) for name in (first, second)]
-        tries = [{first: a, second: b} for a in sides[0] for b in sides[1]]
+        tried = [self._spread(name) for name in (first, second)]
+        tries = [{first: a, second: b} for a in tried[0] for b in tried[1]]
         tries = sorted((each for each in tries if self.cost(each) < _SHRINKS * below), key=self.cost)
         trials = await self.trials.decide(tries)
         flips = [each for each, trial in zip(tries, trials, strict=True) if self._is_flip(trial)]
         shrunk = [pair for each in flips[:_SHRUNK] if (pair := await self._shrunk(each)) is not None]
         pair = min(shrunk, key=self.cost, default=None)
         return pair if pair is not None and self.cost(pair) < below else None
+
+    def _spread(self, name: str) -> list[FeatureValue]:
+        """Return some of the values to try, over both ways from the stored one, each to its end."""
+        values, stored = self._tries[name], self._movable[name].number
+        if stored is None:
+            return _some(values, _PER_FEATURE)
+        less = [each for each in values if isinstance(each, int | float) and each < stored]
+        more = [each for each in values if isinstance(each, int | float) and each > stored]
+        few = min(len(less), len(more), _PER_FEATURE // 2)
+        return [*_some(less, max(few, _PER_FEATURE - len(more))), *_some(more, max(few, _PER_FEATURE - len(less)))]
 
     async def _shrunk(self, pair: dict[str, FeatureValue]) -> dict[str, FeatureValue] | None:
         """Make each of two changes as small as it can be beside the other; ``None`` if one of them alone would do."""
@@ -283,8 +293,8 @@ def _from(stored: float) -> Any:
     return lambda value: abs(value - stored)
 
 
-def _spread(values: Sequence[FeatureValue], most: int) -> list[FeatureValue]:
-    """Return some of the values, over the whole of their order."""
+def _some(values: Sequence[FeatureValue], most: int) -> list[FeatureValue]:
+    """Return the first value, the last, and evenly some between."""
     if len(values) <= most:
         return list(values)
     return [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]
