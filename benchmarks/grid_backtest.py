@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.report import Figure, report
 
-from steward.cases.grid.backtest import BacktestOptions, backtest
-from steward.cases.grid.history import Source
+from steward.cases.grid.data.history import Source
+from steward.cases.grid.dispatch.backtest import BacktestOptions, backtest
 from steward.errors import NotFound
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "es_load_price_2015_2018_hourly.csv.gz"

@@ -32,7 +32,7 @@ ENGINES = {
     "serving/inprocess.py": "an engine: measures how a model answers",
     "cli/": "a face: looks at processes and ports of this machine",
     "runtime/doctor.py": "looks at the machine: its ports and its clock",
-    "cases/grid/demo": "a face: paces the demo by the wall clock",
+    "cases/grid/live/demo": "a face: paces the demo by the wall clock",
 }
 FORBIDDEN_CALLS = {
     "datetime.now",

@@ -12,11 +12,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from steward.cases.grid import backtest, demo
 from steward.cases.grid.battery import Battery
-from steward.cases.grid.decision import make_decision
-from steward.cases.grid.local_days import LocalDays
-from steward.cases.grid.plant import SimulatedPlant
+from steward.cases.grid.data.local_days import LocalDays
+from steward.cases.grid.dispatch import backtest
+from steward.cases.grid.dispatch.decision import make_decision
+from steward.cases.grid.dispatch.plant import SimulatedPlant
+from steward.cases.grid.live import demo
 from steward.cli.case import cases_of, duration
 from steward.cli.main import app
 from steward.cli.running import ServerFacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steward.cases.grid.rehearsal import GRID
+from steward.cases.grid.dispatch.rehearsal import GRID
 from steward.testing import check
 
 

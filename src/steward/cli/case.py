@@ -18,7 +18,7 @@ from steward.errors import ContractError
 from steward.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from steward.cases.grid.history import Source
+    from steward.cases.grid.data.history import Source
     from steward.console.console import Case
     from steward.runtime.project import AnyDecision
 
@@ -52,7 +52,7 @@ def cases_of(decisions: Iterable[AnyDecision]) -> list[Case]:
     """Return the pages of the worked cases whose decisions are among those that a project declares."""
     if all(decision.name != _GRID for decision in decisions):
         return []
-    from steward.cases.grid import page  # noqa: PLC0415 - needs the grid extra
+    from steward.cases.grid.screen import page  # noqa: PLC0415 - needs the grid extra
 
     return [page.case()]
 
@@ -89,7 +89,7 @@ def demo(
     known_day_ahead: Known = None,
 ) -> None:
     """Watch a battery being dispatched at high speed: decisions, an approval, outcomes, savings."""
-    from steward.cases.grid import demo as grid  # noqa: PLC0415 - needs the grid extra
+    from steward.cases.grid.live import demo as grid  # noqa: PLC0415 - needs the grid extra
     from steward.cli.running import announced  # noqa: PLC0415
 
     columns = (time_column, zone, price_column, load_column, temperature_column, known_day_ahead)
@@ -125,7 +125,7 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """Run the battery's decision over real history, hour by hour, with nothing known before its time."""
-    from steward.cases.grid import backtest as grid  # noqa: PLC0415 - needs the grid extra
+    from steward.cases.grid.dispatch import backtest as grid  # noqa: PLC0415 - needs the grid extra
 
     columns = (time_column, zone, price_column, load_column, temperature_column, known_day_ahead)
     with output.stages() as advance:
@@ -148,7 +148,7 @@ def backtest(
 
 
 def _source(path: Path, *columns: Any) -> Source:
-    from steward.cases.grid.history import Source  # noqa: PLC0415 - as above
+    from steward.cases.grid.data.history import Source  # noqa: PLC0415 - as above
 
     if not path.is_file():
         raise ContractError(f"there is no file {path}", fix="name a CSV, CSV.gz or Parquet file", field="data")

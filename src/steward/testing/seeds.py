@@ -20,7 +20,7 @@ SCENARIOS: Final = {
     "small": "steward.testing.scenarios.small:SMALL",
     "switching": "steward.testing.scenarios.switching:SWITCHING",
     "rolling": "steward.testing.scenarios.rolling:ROLLING",
-    "grid": "steward.cases.grid.rehearsal:GRID",
+    "grid": "steward.cases.grid.dispatch.rehearsal:GRID",
 }
 """The scenarios that are shipped; any other is named by ``module:attribute``."""
 _COLLECT_EVERY: Final = 100

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steward.cases.grid.generator import COLUMNS, synthetic_region
-from steward.cases.grid.history import History, Source, read_history
-from steward.cases.grid.training import LOAD, PRICE, train
+from steward.cases.grid.data.generator import COLUMNS, synthetic_region
+from steward.cases.grid.data.history import History, Source, read_history
+from steward.cases.grid.forecasting.training import LOAD, PRICE, train
 from steward.clock import SystemClock
 from steward.models.registry import FolderRegistry
 

@@ -1,0 +1,1 @@
+"""The battery's day: plan, decision, yardsticks, backtest."""

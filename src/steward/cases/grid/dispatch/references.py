@@ -1,0 +1,109 @@
+"""What a battery's earnings are compared with: the limit, a plan by the clock, and a naive plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from math import isfinite
+
+import numpy as np
+
+from steward.cases.grid.battery import Battery, earned_eur
+from steward.cases.grid.data.history import Floats, History
+from steward.cases.grid.data.local_days import HOUR
+from steward.cases.grid.dispatch.plan import DispatchProgram, program_for
+
+_DAY = timedelta(days=1)
+_NAIVE_YESTERDAY = (1, 2, 3, 4)
+"""Tuesday to Friday look like the day before; the others like the same day a week before."""
+Guess = Callable[[date], Floats]
+"""A day's hourly prices, guessed from what was known at noon of the day before."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """True prices over the test days, with gaps bridged: what everything is settled at.
+
+    Attributes:
+        history: Hourly.
+        price: Which column.
+        filled: Its values without gaps.
+
+    Example:
+        >>> from datetime import UTC
+        >>> from steward.cases.grid.data.local_days import LocalDays
+        >>> start = datetime(2017, 12, 31, 23, tzinfo=UTC)
+        >>> history = History(LocalDays("Europe/Madrid"), start, HOUR, {"eur": np.tile([20.0] * 12 + [60.0] * 12, 7)})
+        >>> market = Market.of(history, "eur")
+        >>> round(market.limit_eur([date(2018, 1, 1)], Battery()))
+        1434
+    """
+
+    history: History
+    price: str
+    filled: Floats
+
+    @classmethod
+    def of(cls, history: History, price: str) -> Market:
+        """Return the market of an hourly history."""
+        return cls(history, price, history.filled(price))
+
+    def at(self, hour: datetime) -> float:
+        """Return the true price of an hour."""
+        return float(self.filled[self.history.index(hour)])
+
+    def day(self, day: date) -> Floats:
+        """Return the true prices of a local day."""
+        local = self.history.local
+        return self.filled[self.history.index(local.start(day)) : self.history.index(local.start(day + _DAY))]
+
+    def limit_eur(self, days: Sequence[date], battery: Battery) -> float:
+        """Return the most that could be earned over consecutive days with perfect foresight, starting empty."""
+        prices = np.concatenate([self.day(day) for day in days])
+        program = DispatchProgram(battery, tuple(self.history.local.hours(day) for day in days))
+        return float(program.solve(prices, soc_mwh=0.0) @ prices)
+
+    def planned_eur(self, days: Sequence[date], battery: Battery, guess: Guess) -> float:
+        """Return what daily plans made from guessed prices earn at the true ones; the store is carried over."""
+        soc_mwh, earned = 0.0, 0.0
+        for day in days:
+            guessed = guess(day)
+            wanted = program_for(battery, (guessed.size,)).solve(guessed, soc_mwh=soc_mwh)
+            held, soc_mwh = battery.follow_day(wanted.tolist(), soc_mwh)
+            earned += earned_eur(held, self.day(day).tolist())
+        return earned
+
+    def by_the_clock(self, until: date) -> Guess:
+        """Return the guess that prices are the mean of their month, wall hour and weekend before ``until``."""
+        known = self.history.columns[self.price][: max(self.history.index(self.history.local.start(until)), 0)]
+        tz = self.history.local.tz
+        moments = [(self.history.start + row * HOUR).astimezone(tz) for row in range(known.size)]
+        by_month = _means([_key(moment.date(), moment.hour) for moment in moments], known)
+        # A month that training never saw is guessed by all months together.
+        by_hour = _means([_key(moment.date(), moment.hour)[1:] for moment in moments], known)
+
+        def guess(day: date) -> Floats:
+            keys = [_key(day, wall) for wall in self.history.local.wall_hours(day)]
+            return np.array([by_month.get(key, by_hour.get(key[1:], 0.0)) for key in keys])
+
+        return guess
+
+    def naive(self, day: date) -> Floats:
+        """Guess the prices of yesterday (Tuesday to Friday) or of the same day last week, by wall hour."""
+        local, model = self.history.local, day - (_DAY if day.weekday() in _NAIVE_YESTERDAY else 7 * _DAY)
+        hours = local.hours_at_wall(model)
+        values = self.day(model) if self.history.index(local.start(model)) >= 0 else np.zeros(24)
+        return np.array([values[hours[wall]] for wall in local.wall_hours(day)])
+
+
+def _key(day: date, wall_hour: int) -> tuple[int, ...]:
+    return day.month, wall_hour, day.weekday() >= 5
+
+
+def _means(keys: Sequence[tuple[int, ...]], values: Floats) -> dict[tuple[int, ...], float]:
+    totals: dict[tuple[int, ...], list[float]] = {}
+    for key, value in zip(keys, values.tolist(), strict=True):
+        if isfinite(value):
+            totals.setdefault(key, []).append(value)
+    return {key: sum(there) / len(there) for key, there in totals.items()}

@@ -1,0 +1,1 @@
+"""The field: what meters, feeders and batteries say and are told, over the protocols that a utility has."""

@@ -1,0 +1,1 @@
+"""Load and price ahead of time."""

@@ -1,0 +1,1 @@
+"""The demo: a region that lives while somebody looks."""

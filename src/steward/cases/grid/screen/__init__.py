@@ -1,0 +1,1 @@
+"""The case's page in the console, read from the ledger."""
