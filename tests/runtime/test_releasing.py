@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 from msgspec.structs import replace as replaced
-from tests.runtime.rolling import CAUTIOUS, NAME, NOON, House, Paid, Payment, decided, register, version
+from tests.runtime.rolling import CAUTIOUS, NAME, NOON, PAY, House, Paid, Payment, decided, never, register, version
 
 from steward.clock import VirtualClock
 from steward.errors import (
@@ -244,12 +244,61 @@ async def test_a_mode_that_cannot_be_is_refused(wrong: dict[str, str], tmp_path:
         await Runtime.open([], settings=Settings(ledger="memory://", registry=str(tmp_path), **wrong))  # type: ignore[arg-type] # only texts
 
 
-async def test_a_process_that_is_given_a_tampered_model_does_not_start_and_writes_it_down(house: Governed) -> None:
-    [file] = house.registry.show("score", "1").path.glob("model.*")
+def tamper(house: Governed, number: str) -> None:
+    [file] = house.registry.show("score", number).path.glob("model.*")
     file.chmod(0o644)
     file.write_bytes(file.read_bytes()[:-1] + b"x")
+
+
+GREET = replace(PAY, name="pay.greet", predict=None, policy=never, economics=None)
+
+
+async def test_with_a_tampered_model_only_its_decision_is_refused(house: Governed) -> None:
+    """All else goes on: another decision, outcomes, reading, and the way back to a release that is whole."""
+    house.decisions = [PAY, GREET]
+    async with house.opened() as runtime:
+        one = await publish(runtime, runtime.running[NAME])
+        await publish(runtime, runtime.running[GREET.name])
+        two = await version(runtime, "2")
+        await publish(runtime, two)
+        await runtime.rollouts.start(two, by="ana", reason="x", share=0.5)
+        await runtime.rollouts.promote(NAME, by="bo", reason="better")
+        kept = await decided(runtime)
+    tamper(house, "2")
+    async with house.opened() as runtime:
+        error = await refused(decided(runtime))
+        assert (type(error), error.code) == (EngineError, "release-unknown")
+        assert "was changed" in str(error)
+        assert (await runtime.decide(GREET.name, Payment(who="a", amount_eur=1.0))).record.choice == "hold"
+        assert (await runtime.run(kept.decision_id)).record.release == two.release
+        assert await runtime.observe(NAME, Paid(who="ana", kept_eur=1.0), outcome_id="1") == [kept.decision_id]
+        await runtime.rollouts.rollback(NAME, by="bo", reason="somebody changed it")
+        assert runtime.releases.live(NAME).champion == one
+        assert (await decided(runtime)).choice == "pay"
+    entries = await house.memory.read(0, 100, kind="distrusted")
+    assert [(getattr(body, "release", ""), "was changed" in str(body)) for body in map(body_of, entries)] == [
+        (two.release, True)
+    ]
+
+
+async def test_what_is_declared_with_a_tampered_model_is_written_down_and_cannot_be_proposed(house: Governed) -> None:
+    tamper(house, "1")
+    async with house.opened() as runtime:
+        assert list(runtime.lineups.withheld) == [NAME]
+        error = await refused(decided(runtime))
+        assert (error.code, "was changed" in str(error)) == ("release-unknown", True)
+        error = await refused(publish(runtime, runtime.running[NAME]))
+        assert isinstance(error, IntegrityError)
+    entries = await house.memory.read(0, 100, kind="distrusted")
+    assert [(body_of(entry).decision, "was changed" in str(body_of(entry))) for entry in entries] == [(NAME, True)]
+
+
+async def test_in_development_a_process_does_not_start_with_a_tampered_model_and_writes_it_down(
+    house: Governed,
+) -> None:
+    tamper(house, "1")
     with pytest.raises(IntegrityError):
-        async with house.opened():
+        async with house.opened(mode="development", trust=""):
             pass
     entries = await house.memory.read(0, 100, kind="distrusted")
     assert ["was changed" in str(body_of(entry)) for entry in entries] == [True]

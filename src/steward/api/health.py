@@ -70,7 +70,10 @@ async def _views(service: Service) -> str:
 
 
 def _models(service: Service) -> str:
-    # The runtime refuses to open without them, so an open runtime has loaded and verified every one.
+    # All else that an open runtime runs has been loaded and verified.
+    withheld = sorted(service.runtime.lineups.withheld)
+    if withheld:  # the others decide, so it is ready
+        return f"ok: withheld are {', '.join(withheld)}"
     names = {model.name for decision in service.runtime.decisions.values() for model in decision.models}
     return f"ok: {len(names)} loaded"
 

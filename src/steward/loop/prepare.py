@@ -15,6 +15,7 @@ from steward.decision.decision import Decision
 from steward.decision.model import Attribution
 from steward.decision.rules import policy_hash
 from steward.decision.stream import Stream
+from steward.errors import StewardError
 from steward.features.online import OnlineFeatures
 from steward.loop.calibrate import Find, as_recorded, calibrated, through_calibrators, untaught
 from steward.loop.choose import Choose, chooser
@@ -23,7 +24,7 @@ from steward.loop.fallback import Rescue, rescuer, with_fallback
 from steward.loop.featurize import Featurize, featurizer
 from steward.loop.gate import SYSTEM, Weigh, weigher
 from steward.loop.observe import joiner
-from steward.loop.predict import Predict, predictor
+from steward.loop.predict import Predict, Predictions, predictor
 from steward.loop.receive import Receive, receiver
 from steward.models.port import LoadedModel
 from steward.records import Record, RolloutFacts
@@ -84,14 +85,59 @@ def prepare(
     find: Find | None = None,
 ) -> Prepared:
     """Bind a decision to its loaded models, to the runtime's feature state and to what was learnt from outcomes."""
-    contract = decision.contract
-    own = [w.stream for w in decision.windows if Contract.of(w.stream.contract) == contract]
     find = find or untaught(decision).facts
     explained = explaining(decision, models)
     inline = explained.when is Attribution.INLINE
     through = through_calibrators(decision, models)
     predict = with_fallback(decision, predictor(decision, through, inline=inline), through)
     weigh = weigher(decision)
+    return _around(
+        decision,
+        online,
+        models=models,
+        predict=calibrated(decision, predict, find),
+        predict_as=lambda record: calibrated(decision, predict, as_recorded(record, find)),
+        weigh=weigh,
+        rescue=rescuer(decision, weigh),
+        explained=explained,
+    )
+
+
+def withheld(decision: Decision[Any, Any, Any], online: OnlineFeatures, error: StewardError) -> Prepared:
+    """Return a decision whose models or policy may not be used: all of it but its answers, each of which is ``error``.
+
+    Its release is none that anybody can publish, as it is made of no models.
+    """
+
+    async def predict(rows: object) -> Predictions:
+        raise error
+
+    return _around(
+        decision,
+        online,
+        models={},
+        predict=predict,
+        predict_as=lambda record: predict,
+        weigh=weigher(decision),
+        rescue=None,
+        explained=Explaining(),
+    )
+
+
+def _around(
+    decision: Decision[Any, Any, Any],
+    online: OnlineFeatures,
+    *,
+    models: Mapping[str, LoadedModel],
+    predict: Predict,
+    predict_as: Callable[[Record], Predict],
+    weigh: Weigh | None,
+    rescue: Rescue | None,
+    explained: Explaining,
+) -> Prepared:
+    """Put around what predicts all that needs no model."""
+    contract = decision.contract
+    own = [w.stream for w in decision.windows if Contract.of(w.stream.contract) == contract]
     return Prepared(
         decision=decision,
         models=models,
@@ -101,10 +147,10 @@ def prepare(
         contract=contract,
         receive=receiver(contract),
         featurize=featurizer(decision, online),
-        predict=calibrated(decision, predict, find),
-        predict_as=lambda record: calibrated(decision, predict, as_recorded(record, find)),
+        predict=predict,
+        predict_as=predict_as,
         choose=chooser(decision),
-        rescue=rescuer(decision, weigh),
+        rescue=rescue,
         weigh=weigh,
         outcome_key=joiner(decision),
         own_stream=own[0] if own else None,

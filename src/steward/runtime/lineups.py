@@ -22,11 +22,11 @@ from steward.decision.decision import Decision
 from steward.decision.fingerprint import digest, plain
 from steward.decision.model import Model
 from steward.decision.rules import Rules
-from steward.errors import ContractError, DeclarationError, EngineError, NotFound
+from steward.errors import ContractError, DeclarationError, EngineError, IntegrityError, NotFound, StewardError
 from steward.features.online import OnlineFeatures
 from steward.loop.bind import bind
 from steward.loop.calibrate import Find
-from steward.loop.prepare import Prepared, prepare
+from steward.loop.prepare import Prepared, prepare, withheld
 from steward.loop.run import Pick
 from steward.models.port import LoadedModel
 from steward.models.registry import Registry
@@ -74,6 +74,8 @@ class Lineups(Mapping[str, Prepared]):
         own: The release that each decision's own declaration makes now.
         pace: Hears how long decisions took: the decision, the arm, how long, and how many they were.
         shadowed: What is written in the records of the decisions that have shadows, by name.
+        withheld: Why decisions cannot run with what they are declared with, by name; only in governed mode, where all
+            else goes on.
 
     Args:
         declared: The declarations of each decision: the one in the code first, then its challengers.
@@ -87,8 +89,8 @@ class Lineups(Mapping[str, Prepared]):
 
     Raises:
         DeclarationError: A challenger decides something else, or a decision does not fit its model.
-        NotFound: A model is not registered.
-        IntegrityError: A model is not what was registered.
+        NotFound: A model is not registered; not in governed mode.
+        IntegrityError: A model is not what was registered; not in governed mode.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Lineups(Mapping[str, Prepared]):
             for other in others:
                 _check_challenger(first, other)
         self._loaded: dict[str, Prepared] = {}
+        self.withheld: dict[str, StewardError] = {}
         self._lineups = {
             name: Lineup(champion=self._begin(each[0], (pins or {}).get(name, {}))) for name, each in declared.items()
         }
@@ -262,8 +265,16 @@ class Lineups(Mapping[str, Prepared]):
 
     def _begin(self, decision: AnyDecision, pins: Mapping[str, str]) -> Prepared:
         wanted = [_pinned(model, pins.get(model.name, model.version)) for model in decision.models]
-        decision = bind(decision, self._registry, _policy_version(decision, pins))
-        return self._prepared(decision, {model.name: self._load(decision, model) for model in wanted})
+        try:
+            bound = bind(decision, self._registry, _policy_version(decision, pins))
+            return self._prepared(bound, {model.name: self._load(decision, model) for model in wanted})
+        except (IntegrityError, NotFound) as error:
+            if self._development:
+                raise
+            self.withheld[decision.name] = error
+            ready = withheld(decision, self._online, error)
+            self._loaded[ready.release] = ready
+            return ready
 
     def _prepared(self, decision: AnyDecision, models: Mapping[str, LoadedModel]) -> Prepared:
         ready = prepare(decision, models, self._online, self._find(decision))

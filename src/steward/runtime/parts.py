@@ -281,6 +281,9 @@ async def assemble(
             registry=registry,
         )
         await _restore(parts)
+        for name, error in lineups.withheld.items():
+            if not parts.releasing.log.live(name).champion:  # else it is written there, with the release
+                await note_refusal(ledger, error, clock, name)
     except IntegrityError as error:
         await note_refusal(ledger, error, clock)
         await ledger.close()

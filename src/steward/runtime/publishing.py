@@ -70,6 +70,9 @@ class Publishing:
             EngineError: It cannot be written.
         """
         check_words(by, reason)
+        name = ready.decision.name
+        if (held := self._lineups.withheld.get(name)) is not None and ready.release == self._lineups.own[name]:
+            raise held
         document = ready.made_of.document()
 
         def make(live: Live) -> Proposed:
@@ -86,7 +89,7 @@ class Publishing:
             )
 
         if self._vouch is not None:
-            live = self._log.live(ready.decision.name)
+            live = self._log.live(name)
             at = self._log.entry(live, by)["at"]
             self._vouch(Known(release=ready.release, by=by, at=at, document=document, envelope=envelope or UNSET))
         if self._missing is not None and (missing := self._missing(ready.made_of)):
@@ -96,7 +99,7 @@ class Publishing:
                 fix="write the cards and have them validated: steward models card NAME --file FILE --key KEY",
                 code="no-card",
             )
-        return await self._log.step(ready.decision.name, make)
+        return await self._log.step(name, make)
 
     async def approve(self, release: str, *, by: str, reason: str) -> Live:
         """Agree to a release that somebody else proposed; it is published. The first of a decision decides at once.

@@ -218,15 +218,19 @@ class ReleaseLog:
         own = self._lineups.own[name]
         fix = f"steward release propose {name}; then another person: steward release approve {own}"
         known = live.known.get(champion)
-        if known is None:
+        if (held := self._lineups.withheld.get(name)) is not None:
+            fix = f"{held.fix or 'register and sign it again'}; or let another release decide: steward rollout rollback"
+        if known is None and held is not None:
+            why = f"what it is declared with cannot be used: {_told(held)}"
+        elif known is None:
             why = "no release of it was published with the approval of another person"
             if own in live.known:
                 fix = f"let another person than {live.known[own].by} agree: steward release approve {own}"
         elif not known.is_approved:
             why = f"{champion} was published without the approval of another person"
         elif (error := self._lacking.get(champion)) is not None:
-            why = f"{champion} is live and cannot decide here: {error.what}"
-            fix = error.fix or f"steward rollout promote {name} --release {own}"
+            why = f"{champion} is live and cannot decide here: {_told(error)}"
+            fix = fix if held is not None else error.fix or f"steward rollout promote {name} --release {own}"
         else:
             return None
         return EngineError(
@@ -251,6 +255,10 @@ class ReleaseLog:
             except Conflict:
                 await self.read(name)
             live = self._live[name]
+
+
+def _told(error: StewardError) -> str:
+    return f"{error.what} ({error.why})" if error.why else error.what
 
 
 def check_words(by: str, reason: str) -> None:

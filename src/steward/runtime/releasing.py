@@ -15,7 +15,7 @@ from msgspec import UNSET
 from steward.clock import Clock
 from steward.decision.decision import Decision
 from steward.entries import Distrusted as Refused
-from steward.errors import DeclarationError, Distrusted, EngineError, IntegrityError
+from steward.errors import DeclarationError, Distrusted, EngineError, StewardError
 from steward.ledger.port import Commit, Draft, Ledger
 from steward.ledger.run import body_of
 from steward.models.registry import Registry
@@ -112,14 +112,14 @@ async def pins_of(
     return pins
 
 
-async def note_refusal(ledger: Ledger, error: IntegrityError, clock: Clock) -> None:
-    """Write down that a process would not start with what it was given; whoever tampers leaves a trace.
+async def note_refusal(ledger: Ledger, error: StewardError, clock: Clock, decision: str = "*") -> None:
+    """Write down that a process would not decide with what it was given, or not start; whoever tampers leaves a trace.
 
     A ledger that is itself not what was written takes no entry; then its own error is all there is.
     """
     body = Refused(
         decision_id=clock.new_id(),
-        decision="*",
+        decision=decision,
         at=clock.now(),
         release="*",
         code=error.code,
