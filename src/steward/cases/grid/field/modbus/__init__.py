@@ -1,0 +1,1 @@
+"""Modbus TCP: registers of a meter and an inverter, as a declared table."""

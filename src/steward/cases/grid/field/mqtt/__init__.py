@@ -1,0 +1,1 @@
+"""MQTT: readings as JSON or Sparkplug B, at least once."""

@@ -1,0 +1,356 @@
+"""One real server, many clients: most of them unwelcome."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from asyncua import Client, ua
+from tests.cases.grid.field.network import Heard, Line
+from tests.cases.grid.field.test_world import CALM, LAYOUT, MADRID, MIDNIGHT
+from tests.runtime.world import World
+
+from steward import Choice, Decision, Feature, Features, Prediction, Risk, Status
+from steward.cases.grid.battery import Battery
+from steward.cases.grid.data.local_days import HOUR
+from steward.cases.grid.dispatch.decision import interval_start
+from steward.cases.grid.field.opcua.client import OpcUaClient
+from steward.cases.grid.field.opcua.identity import ClientSecurity, Identity, ServerSecurity, TrustList, User
+from steward.cases.grid.field.opcua.server import OpcUaServer
+from steward.cases.grid.field.points import Point
+from steward.cases.grid.field.reading import Quality
+from steward.cases.grid.field.remote import RemotePlant, dispatch_over
+from steward.cases.grid.field.source import Backoff
+from steward.cases.grid.field.world import FieldPlant
+from steward.cases.grid.streams import DispatchDue, Setpoint
+from steward.clock import SystemClock
+from steward.errors import Conflict, ContractError, Denied, EngineError, StewardError
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+LOAD = Point("es.feeder-1", "load_mw")
+SECOND = timedelta(seconds=1)
+SOON = timedelta(milliseconds=20)
+
+
+class Place:
+    """A plant with its server, and clients of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock, self.folder = SystemClock(), folder
+        identities = [Identity.made(folder, name, now=self.clock.now()) for name in ("plant", "bridge", "stranger")]
+        self.identity, self.bridge, self.stranger = identities
+        self.world = self.new_world()
+        self.server = OpcUaServer(
+            LAYOUT,
+            self,
+            security=ServerSecurity(
+                identity=self.identity,
+                trusted=TrustList.of([self.bridge.certificate]),
+                users={"ana": User("s3cret", may_order=True), "ben": User("look"), "nil": User("")},
+            ),
+            clock=self.clock,
+            port=0,
+        )
+
+    def new_world(self) -> FieldPlant:
+        self.world = FieldPlant(
+            LAYOUT, MADRID, Battery(), conditions=lambda at: CALM, start=MIDNIGHT, step=10 * SECOND, seed=1
+        )
+        return self.world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.world, name)
+
+    def security(self, **changes: Any) -> ClientSecurity:
+        usual = ClientSecurity(identity=self.bridge, server=self.identity.certificate, user="ana", password="s3cret")
+        return replace(usual, **changes)
+
+    def client(self, heard: Heard, *, port: int | None = None, **options: Any) -> OpcUaClient:
+        url = self.server.url if port is None else f"opc.tcp://127.0.0.1:{port}/steward/"
+        options = {"security": self.security(), "points": LAYOUT.points, **options}
+        return OpcUaClient(
+            url,
+            options.pop("points"),
+            heard.take,
+            clock=self.clock,
+            on_gap=heard.tell_gap,
+            publishing=SOON,
+            watch=timedelta(seconds=0.2),
+            backoff=Backoff(first=SOON, longest=SOON),
+            **options,
+        )
+
+    @asynccontextmanager
+    async def connected(self, **options: Any) -> AsyncIterator[tuple[OpcUaClient, Heard]]:
+        heard = Heard()
+        async with self.client(heard, **options).running() as client:
+            yield client, heard
+
+    def node(self, point: Point) -> ua.NodeId:
+        return ua.NodeId(point.name, 2)
+
+    def say(self, value: ua.DataValue) -> None:
+        """Let a point say whatever is wanted, also what no server should."""
+        node = self.server._server.iserver.aspace[self.node(LOAD)]
+        node.attributes[ua.AttributeIds.Value].value = value
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    place = Place(tmp_path_factory.mktemp("opcua"))
+    await place.server.start()
+    yield place
+    await place.server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def place(shared: Place) -> Place:
+    await shared.server.publish(shared.new_world().readings())
+    return shared
+
+
+async def test_every_point_is_heard_as_it_was_said(place: Place) -> None:
+    said = place.world.readings()
+    async with place.connected() as (client, heard):
+        await heard.until(lambda: len(heard.readings) == len(said))
+        assert sorted(heard.readings, key=Point.of) == sorted(said, key=Point.of)
+        assert await client.read(LOAD) == said[0]
+
+
+async def test_a_value_that_stays_is_news_if_its_time_moves(place: Place) -> None:
+    weather = Point("es.weather", "temperature_c")
+    async with place.connected(points=(weather,)) as (_, heard):
+        await heard.until(lambda: len(heard.readings) == 1)
+        place.world.advance(MIDNIGHT + 10 * SECOND)
+        await place.server.publish(place.world.readings())
+        await heard.until(lambda: len(heard.readings) == 2)
+    first, second = heard.readings
+    assert first.value == second.value == 10.0
+    assert second.source_time - first.source_time == 10 * SECOND
+
+
+@pytest.mark.parametrize(
+    "variant", [ua.Variant("x" * 200_000), ua.Variant(float("nan")), ua.Variant(True), ua.Variant([1.0, 2.0])]
+)
+async def test_what_is_no_number_is_no_value(place: Place, variant: ua.Variant) -> None:
+    place.say(ua.DataValue(variant, SourceTimestamp=MIDNIGHT, ServerTimestamp=MIDNIGHT))
+    async with place.connected(points=(LOAD,)) as (_, heard):
+        await heard.until(lambda: bool(heard.readings))
+    assert (heard.readings[0].value, heard.readings[0].quality) == (None, Quality.BAD)
+
+
+async def test_a_sensor_that_failed_has_no_value(place: Place) -> None:
+    place.world.faults[LOAD] = Quality.BAD
+    await place.server.publish(place.world.readings())
+    async with place.connected(points=(LOAD,)) as (_, heard):
+        await heard.until(lambda: bool(heard.readings))
+    assert (heard.readings[0].value, heard.readings[0].quality) == (None, Quality.BAD)
+
+
+@pytest.mark.parametrize(
+    ("status", "quality"),
+    [(ua.StatusCodes.UncertainLastUsableValue, Quality.UNCERTAIN), (ua.StatusCodes.BadOutOfService, Quality.BAD)],
+)
+async def test_quality_is_what_the_status_says(place: Place, status: int, quality: Quality) -> None:
+    place.say(ua.DataValue(ua.Variant(4.2), StatusCode=ua.StatusCode(status), SourceTimestamp=MIDNIGHT))
+    async with place.connected(points=(LOAD,)) as (client, heard):
+        await heard.until(lambda: bool(heard.readings))
+        assert (heard.readings[0].quality, heard.readings[0].value) == (quality, 4.2)
+        assert (await client.read(LOAD)).quality is quality
+
+
+async def test_a_set_point_is_written_once_under_its_key_and_read_back(place: Place) -> None:
+    async with place.connected(points=()) as (client, _):
+        plant = RemotePlant(LAYOUT, MADRID, Battery(), client.call)
+        assert await plant.has_control(MIDNIGHT, key="a") is None
+        control = await plant.take_control(MIDNIGHT, key="a")
+        assert await plant.has_control(MIDNIGHT, key="a") == control == place.world.has_control(MIDNIGHT, key="a")
+        receipt = await plant.take(Setpoint(power_mw=-25.0), at=MIDNIGHT, key="a")
+        assert receipt.detail == {"power_mw": "-10.0"}
+        assert await plant.take(Setpoint(power_mw=3.0), at=MIDNIGHT, key="a") == receipt
+        assert await plant.read_back(MIDNIGHT, key="a") == await plant.standing(MIDNIGHT) == receipt
+        assert await plant.read_back(MIDNIGHT, key="b") is None
+        assert (await plant.forget(MIDNIGHT, key="a")).detail == {"power_mw": "0.0"}
+        await plant.release_control(MIDNIGHT, key="a")
+        assert await plant.has_control(MIDNIGHT, key="a") is None
+        place.world.advance(MIDNIGHT + HOUR)
+        assert "is over" in (await plant.obstacle(MIDNIGHT) or "")
+        assert await plant.obstacle(MIDNIGHT + HOUR) is None
+
+
+async def test_what_the_plant_refuses_is_refused_here_and_nothing_is_left_open(place: Place) -> None:
+    place.world.advance(MIDNIGHT + HOUR)
+    later = MIDNIGHT + HOUR
+    refusals: list[tuple[tuple[object, ...], type[StewardError], str]] = [
+        (("TakeControl", MIDNIGHT, "a"), EngineError, "too-late"),
+        (("Take", 1.0, later, "a"), EngineError, "no-control"),
+        (("Forget", later, "a"), Conflict, "not-waiting"),
+        (("Take", "much", later, "a"), ContractError, "contract"),
+        (("Take", float("nan"), later, "a"), ContractError, "contract"),
+        (("Take", float("inf"), later, "a"), ContractError, "contract"),
+        (("Take", True, later, "a"), ContractError, "contract"),
+        (("Take", [1.0, 2.0], later, "a"), ContractError, "contract"),
+        (("Take", 1.0, later, "x" * 100_000), ContractError, "contract"),
+        (("Take", 1.0, later, ""), ContractError, "contract"),
+        (("Take", 1.0, "tomorrow", "a"), ContractError, "contract"),
+        (("Take", 1.0), ContractError, "contract"),
+        (("Take", 1.0, later, "a", "b"), ContractError, "contract"),
+        (("Explode",), EngineError, "opcua-refused"),
+    ]
+    async with place.connected(points=()) as (client, _):
+        for (method, *arguments), error, code in refusals:
+            with pytest.raises(error) as caught:
+                await client.call(str(method), *arguments)
+            assert (caught.value.code, getattr(caught.value, "retryable", False)) == (code, False), method
+    assert place.world.standing(later) is None
+
+
+async def test_who_may_look_may_not_order_and_nobody_writes_what_is_measured(place: Place) -> None:
+    async with place.connected(security=place.security(user="ben", password="look")) as (client, heard):
+        await heard.until(lambda: bool(heard.readings))
+        with pytest.raises(Denied):
+            await client.call("TakeControl", MIDNIGHT, "a")
+        with pytest.raises(Denied):
+            await client.write(LOAD, 1.0)
+    assert place.world.has_control(MIDNIGHT, key="a") is None
+    async with place.connected(points=()) as (client, _):
+        with pytest.raises((Denied, EngineError)):
+            await client.write(LOAD, 1.0)
+        assert (await client.read(LOAD)).value != 1.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"password": "wrong"},
+        {"password": ""},
+        {"user": "nobody"},
+        {"user": "nil", "password": ""},
+        {"user": "admin", "password": "admin"},
+        {"identity": "stranger"},
+    ],
+    ids=str,
+)
+async def test_who_is_not_known_is_refused(place: Place, changes: dict[str, Any]) -> None:
+    if "identity" in changes:
+        changes = {"identity": place.stranger}
+    with pytest.raises(Denied):
+        async with place.connected(security=place.security(**changes)):
+            pass
+
+
+async def test_nobody_is_anonymous_and_nothing_goes_unencrypted(place: Place) -> None:
+    for user, password in ((None, None), ("ana", "s3cret")):
+        client = Client(place.server.url, timeout=2)
+        if user and password:
+            client.set_user(user)
+            client.set_password(password)
+        with pytest.raises(ua.UaError):
+            await client.connect()
+        client.disconnect_socket()
+
+
+async def test_another_server_than_the_one_that_is_known_is_not_talked_to(place: Place) -> None:
+    heard = Heard()
+    client = place.client(heard, security=place.security(server=place.stranger.certificate))
+    run = asyncio.ensure_future(client.run())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(client.wait_connected(), 0.5)
+    with pytest.raises(EngineError, match="no connection") as caught:
+        await client.call("Standing", MIDNIGHT)
+    assert caught.value.retryable
+    run.cancel()
+    assert heard.readings == []
+
+
+async def test_a_point_that_the_server_does_not_have_is_told(place: Place) -> None:
+    client = place.client(Heard(), points=(Point("es.feeder-9", "load_mw"),))
+    run = asyncio.ensure_future(client.run())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(client.wait_connected(), 0.5)
+    with pytest.raises(EngineError, match="feeder-9"):
+        await client.read(LOAD)
+    run.cancel()
+
+
+async def test_what_is_lost_is_set_up_again_and_the_gap_is_told(place: Place) -> None:
+    async with Line().to(place.server._port) as line, place.connected(port=line.port) as (client, heard):
+        await heard.until(lambda: len(heard.readings) == 14)
+        line.cut()
+        await heard.until(lambda: len(heard.gaps) == 1)
+        await heard.until(lambda: len(heard.readings) == 28)
+        assert heard.gaps[0].since <= heard.gaps[0].until
+        assert await client.read(LOAD) == place.world.readings()[0]
+
+
+async def test_a_server_that_is_killed_is_found_again_when_it_is_back(place: Place) -> None:
+    listener = place.server._server.bserver
+    async with place.connected() as (client, heard):
+        await heard.until(lambda: len(heard.readings) == 14)
+        await listener.stop()
+        with pytest.raises(EngineError) as caught:
+            await client.call("Standing", MIDNIGHT)
+        assert (caught.value.code, caught.value.retryable) == ("opcua-unreachable", True)
+        await listener.start()
+        await heard.until(lambda: len(heard.readings) == 28)
+        assert len(heard.gaps) == 1
+        assert await client.call("Standing", MIDNIGHT) == ("", "")
+
+
+async def test_a_connection_that_is_half_open_is_given_up(place: Place) -> None:
+    async with Line().to(place.server._port) as line, place.connected(port=line.port) as (client, heard):
+        await heard.until(lambda: len(heard.readings) == 14)
+        line.mute = True
+        plant = RemotePlant(LAYOUT, MADRID, Battery(), client.call)
+        with pytest.raises(EngineError) as caught:
+            await plant.take_control(MIDNIGHT, key="a")
+        assert caught.value.retryable
+        line.mute = False
+        await heard.until(lambda: len(heard.readings) == 28)
+        # The answer was lost, not the order: whoever reads back finds it done.
+        assert await plant.has_control(MIDNIGHT, key="a") is not None
+
+
+def charge(features: Features, prediction: Prediction[None]) -> Choice[Setpoint]:
+    return Choice(Setpoint(power_mw=-8.0), reasons=("the night is cheap",))
+
+
+async def test_a_decision_reaches_the_plant_and_is_verified(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = World("memory", tmp_path, monkeypatch)
+    loop.clock.set(MIDNIGHT - HOUR / 2)
+    async with place.connected() as (client, heard):
+        plant = RemotePlant(LAYOUT, MADRID, Battery(), client.call)
+        with pytest.raises(EngineError, match="has not said"):
+            plant.due(MIDNIGHT)
+        await heard.until(lambda: len(heard.readings) == 14)
+        for reading in heard.readings:
+            plant.hear(reading)
+        assert plant.due(MIDNIGHT) == place.world.due(MIDNIGHT)
+        decision: Decision[DispatchDue, None, Setpoint] = Decision(
+            name="grid.battery-dispatch", owner="grid-operations", purpose="Charge or discharge the battery",
+            risk=Risk.LOW, event=DispatchDue, features=(Feature(interval_start),), policy=charge,
+            action=dispatch_over(plant),
+        )  # fmt: skip
+        runtime = await loop.open(decision)
+        answer = await runtime.decide(decision.name, plant.due(MIDNIGHT))
+        for _ in range(8):
+            await runtime.advance()
+        run = await runtime.run(answer.record.decision_id)
+    await loop.close()
+    assert run.status is Status.ACTED, run
+    assert [step.step for step in run.stepped] == ["hour_is_ahead", "take_control", "write_setpoint", "setpoint_stands"]
+    standing = place.world.standing(MIDNIGHT)
+    assert standing is not None
+    assert standing.detail == {"power_mw": "-8.0"}
+    assert place.world.advance(MIDNIGHT + HOUR)[0].energy_mwh == pytest.approx(-8.0)
