@@ -38,6 +38,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 LOAD = Point("es.feeder-1", "load_mw")
 SECOND = timedelta(seconds=1)
 SOON = timedelta(milliseconds=20)
+QUICKLY, SELDOM = Backoff(first=SOON, longest=SOON), Backoff(first=30 * SECOND)
 
 
 class Place:
@@ -75,7 +76,7 @@ class Place:
 
     def client(self, heard: Heard, *, port: int | None = None, **options: Any) -> OpcUaClient:
         url = self.server.url if port is None else f"opc.tcp://127.0.0.1:{port}/steward/"
-        options = {"security": self.security(), "points": LAYOUT.points, **options}
+        options = {"security": self.security(), "points": LAYOUT.points, "backoff": QUICKLY, **options}
         return OpcUaClient(
             url,
             options.pop("points"),
@@ -84,7 +85,6 @@ class Place:
             on_gap=heard.tell_gap,
             publishing=SOON,
             watch=timedelta(seconds=0.2),
-            backoff=Backoff(first=SOON, longest=SOON),
             **options,
         )
 
@@ -261,10 +261,10 @@ async def test_nobody_is_anonymous_and_nothing_goes_unencrypted(place: Place) ->
 
 async def test_another_server_than_the_one_that_is_known_is_not_talked_to(place: Place) -> None:
     heard = Heard()
-    client = place.client(heard, security=place.security(server=place.stranger.certificate))
+    client = place.client(heard, security=place.security(server=place.stranger.certificate), backoff=SELDOM)
     run = asyncio.ensure_future(client.run())
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(client.wait_connected(), 0.5)
+        await asyncio.wait_for(client.wait_connected(), 0.3)
     with pytest.raises(EngineError, match="no connection") as caught:
         await client.call("Standing", MIDNIGHT)
     assert caught.value.retryable
@@ -273,10 +273,10 @@ async def test_another_server_than_the_one_that_is_known_is_not_talked_to(place:
 
 
 async def test_a_point_that_the_server_does_not_have_is_told(place: Place) -> None:
-    client = place.client(Heard(), points=(Point("es.feeder-9", "load_mw"),))
+    client = place.client(Heard(), points=(Point("es.feeder-9", "load_mw"),), backoff=SELDOM)
     run = asyncio.ensure_future(client.run())
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(client.wait_connected(), 0.5)
+        await asyncio.wait_for(client.wait_connected(), 0.3)
     with pytest.raises(EngineError, match="feeder-9"):
         await client.read(LOAD)
     run.cancel()

@@ -53,6 +53,9 @@ def orders_of(plant: Orders) -> Mapping[str, Order]:
     def take(power_mw: float, at: datetime, key: str) -> Receipt:
         return plant.take(Setpoint(power_mw=power_mw), at=at, key=key)
 
+    def standing(at: datetime) -> Receipt | None:
+        return plant.standing(at)
+
     return {
         "Obstacle": obstacle,
         "TakeControl": lambda at, key: plant.take_control(at, key=key),
@@ -60,7 +63,7 @@ def orders_of(plant: Orders) -> Mapping[str, Order]:
         "ReleaseControl": lambda at, key: plant.release_control(at, key=key),
         "Take": take,
         "ReadBack": lambda at, key: plant.read_back(at, key=key),
-        "Standing": plant.standing,
+        "Standing": standing,
         "Forget": lambda at, key: plant.forget(at, key=key),
     }
 
