@@ -42,6 +42,7 @@ class Line:
         self.port = 0
         self.mute = self.deaf = False
         self._writers: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[None]] = set()
 
     def cut(self) -> None:
         for writer in list(self._writers):
@@ -53,7 +54,7 @@ class Line:
             while data := await reader.read(65_536):
                 if not (self.mute if back else self.deaf):
                     writer.write(data)
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
             pass
         finally:
             self._writers.discard(writer)
@@ -69,7 +70,8 @@ class Line:
             except OSError:
                 writer.transport.abort()
                 return
-            await asyncio.gather(self._carry(reader, back, back=False), self._carry(there, writer, back=True))
+            for carried in (self._carry(reader, back, back=False), self._carry(there, writer, back=True)):
+                self._carrying.add(asyncio.create_task(carried))
 
         server = await asyncio.start_server(connected, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
@@ -78,4 +80,5 @@ class Line:
         finally:
             server.close()
             self.cut()
+            await asyncio.gather(*self._carrying)
             await server.wait_closed()
