@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.runtime.shop import ECONOMICS, Refund, Settled, refund
@@ -172,15 +173,20 @@ async def test_what_was_seen_is_the_same_after_a_restart(shop: Shop) -> None:
 
 async def test_every_share_counts_apart(shop: Shop) -> None:
     await shop.start(share=0.2, holdout=0.5)
-    await shop.sell(5)
-    await shop.runtime.rollouts.share(NAME, 0.4, by="ana", reason="more of it")
-    await shop.sell(20)
-    seen = shop.trial().seen
-    for entry in await shop.runtime.ledger.read(0, 1_000, kind="decided"):
-        facts = (await shop.runtime.run(entry.run_id)).record.rollout
-        assert isinstance(facts, RolloutFacts)
-        seen.happened(Metric.SLOW, facts)
-    assert {stage.share for stage in seen.evidence().happened[Metric.SLOW]} == {0.4, 0.8}
+    told: set[UUID] = set()
+    changes: list[tuple[int, dict[str, Any]]] = [(5, {"share": 0.4, "holdout": 0.2}), (20, {})]
+    for sold, more in changes:
+        await shop.sell(sold)
+        for entry in await shop.runtime.ledger.read(0, 1_000, kind="decided"):
+            facts = (await shop.runtime.run(entry.run_id)).record.rollout
+            assert isinstance(facts, RolloutFacts)
+            if entry.run_id not in told:
+                shop.trial().seen.happened(Metric.SLOW, facts)
+            told.add(entry.run_id)
+        if more:
+            await shop.runtime.rollouts.share(NAME, by="ana", reason="more of it", **more)
+    stages = shop.trial().seen.evidence().happened[Metric.SLOW]
+    assert {stage.share for stage in stages} == {0.4, 0.5}
 
 
 async def test_a_shadow_is_valued_by_what_came_of_it(shop: Shop) -> None:

@@ -15,7 +15,7 @@ from steward import Attribution, Choice, Features, Prediction
 from steward.clock import VirtualClock
 from steward.entries import decode_body
 from steward.errors import Conflict, ContractError, DeclarationError, IntegrityError, NotFound, StewardError
-from steward.ledger.port import Message
+from steward.ledger.port import Commit, Committed, Message
 from steward.loop.encode import encode
 from steward.records import RolloutFacts
 
@@ -299,3 +299,26 @@ async def test_a_ledger_that_cannot_write_changes_nothing(house: House) -> None:
         runtime.ledger.fault = lambda commit: None  # type: ignore[attr-defined] # as above
         assert (await decided(runtime)).choice == "pay"
         assert not isinstance(await runtime.rollouts.start(two, share=1.0, **ANA), Conflict)
+
+
+async def test_a_change_whose_asker_went_away_is_looked_up_before_anything_decides(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.opened() as runtime:
+        two = await version(runtime, "2")
+        append, written = runtime.ledger.append, asyncio.Event()
+
+        async def never_answered(commit: Commit) -> Committed:
+            committed = await append(commit)
+            if any(draft.kind == "launched" for draft in commit.entries):
+                written.set()
+                await asyncio.Event().wait()
+            return committed
+
+        monkeypatch.setattr(runtime.ledger, "append", never_answered)
+        asking = asyncio.create_task(runtime.rollouts.start(two, share=1.0, **ANA))
+        await written.wait()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await runtime.releases.settle()
+        assert (await decided(runtime)).release == two.release

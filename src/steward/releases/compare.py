@@ -141,6 +141,7 @@ class Comparison:
 
     Attributes:
         rollout: Its name.
+        holdout: The share that no challenger gets now.
         decided: Decisions by arm, those that failed among them.
         values: What a decision saved, by arm.
         shadows: Each shadow beside what was in force, by release.
@@ -154,8 +155,8 @@ class Comparison:
         [Happened(share=0.05, canary=1, champion=0)]
     """
 
-    def __init__(self, rollout: str, *, holdout: float = 0.0) -> None:
-        self.rollout, self.holdout = rollout, holdout
+    def __init__(self, rollout: str) -> None:
+        self.rollout, self.holdout = rollout, 0.0
         self.decided: Counter[Arm] = Counter()
         self.values = dict.fromkeys(Arm, Moments())
         self.shadows: dict[str, Beside] = {}

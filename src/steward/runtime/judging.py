@@ -131,7 +131,7 @@ class Judging:
         if known is not None and known.seen.rollout == stands.name and not known.has_ended:
             return
         decision = self._lineups[name].decision
-        seen = Comparison(stands.name, holdout=stands.holdout)
+        seen = Comparison(stands.name)
         rails = _declared(decision).guardrails
         for metric in (Metric.ERRORS, *([Metric.OVERRIDES] if decision.gate else [])):
             seen.watches(metric)
@@ -175,7 +175,10 @@ class Judging:
         if name not in names:
             return
         seen = self._trials[name].seen
-        if isinstance(body, Record):
+        if isinstance(body, Launched):
+            if body.rollout == seen.rollout:  # its shares have changed
+                seen.holdout = body.holdout
+        elif isinstance(body, Record):
             self._decided(seen, body)
         elif isinstance(body, Failed):
             if isinstance(body.rollout, RolloutFacts) and body.rollout.name == seen.rollout:
@@ -293,7 +296,7 @@ class Judging:
             self._facts.popitem(last=False)
 
 
-_TAKEN: Final = frozenset({"decided", "failed", "valued", "rejected", "changed", "shadowed", "observed"})
+_TAKEN: Final = frozenset({"launched", "decided", "failed", "valued", "rejected", "changed", "shadowed", "observed"})
 
 
 def _declared(decision: Decision[Any, Any, Any]) -> Canary:

@@ -5,6 +5,7 @@ Every change is one entry whose key only one writer can take (:mod:`steward.rele
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -133,6 +134,9 @@ class ReleaseLog:
                 await self.read(name)
                 await self.follow(name)  # whatever this change comes to, that of the others is in force
                 continue
+            except asyncio.CancelledError:
+                self._doubted.add(name)  # whoever asked has gone, but it may be written
+                raise
             except EngineError:
                 self._doubted.add(name)  # it may be written all the same, as when only the answer was lost
                 with suppress(EngineError):

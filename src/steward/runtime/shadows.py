@@ -21,7 +21,7 @@ from msgspec import UNSET
 from steward.clock import Clock
 from steward.decision.feature import Features
 from steward.entries import Shadowed
-from steward.errors import EngineError
+from steward.errors import StewardError
 from steward.ledger.port import Commit, Committed, Draft
 from steward.loop.choose import expected_value
 from steward.loop.encode import draft
@@ -114,8 +114,8 @@ class Shadows:
             try:
                 while await self._work():
                     pass
-            except EngineError:
-                self._dropped += len(self._waiting)  # what cannot write has other worries
+            except StewardError:
+                self._dropped += len(self._waiting)  # it cannot be written, or was by somebody else
                 self._waiting.clear()
             if not self._waiting:
                 self._news.clear()
