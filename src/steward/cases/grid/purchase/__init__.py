@@ -1,0 +1,1 @@
+"""Energy bought in the day above the contracted plan."""
