@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from steward.cases.grid.field.reading import Reading
@@ -20,8 +20,8 @@ class Heard:
         self.gaps: list[Gap] = []
         self._news = asyncio.Event()
 
-    async def take(self, reading: Reading) -> None:
-        self.readings.append(reading)
+    async def take(self, readings: Sequence[Reading]) -> None:
+        self.readings.extend(readings)
         self._news.set()
 
     def tell_gap(self, gap: Gap) -> None:

@@ -1,17 +1,22 @@
-"""What all sources of readings share: where readings go, gaps, and how long to wait before trying again."""
+"""What all sources of readings share: where readings go, gaps, and a connection that is set up again when lost."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NoReturn, Self
 
 from steward.cases.grid.field.reading import Reading
 from steward.clock import Clock
-from steward.errors import DeclarationError
+from steward.errors import DeclarationError, EngineError
 
-Take = Callable[[Reading], Awaitable[None]]
-"""Where readings go; a source waits until it returns, so a slow taker slows its source down."""
+Take = Callable[[Sequence[Reading]], Awaitable[None]]
+"""Where readings go, in the order in which they came. A source that waits for an acknowledgement gives it once this
+returns: whoever takes readings keeps them before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +82,97 @@ class Backoff:
 
 PATIENT = Backoff()
 """From half a second to half a minute."""
+
+
+class Source(ABC):
+    """Something that says readings over a connection, kept for as long as :meth:`run` runs.
+
+    Args:
+        address: Where it is.
+        take: Takes its readings.
+        clock: For times and waits.
+        on_gap: Is told each time readings come again.
+        backoff: How long to wait before another try.
+
+    Example:
+        >>> async def watch(source: Source) -> None:
+        ...     async with source.running():
+        ...         await asyncio.sleep(60)
+    """
+
+    def __init__(
+        self,
+        address: str,
+        take: Take,
+        *,
+        clock: Clock,
+        on_gap: Callable[[Gap], None] = unheard,
+        backoff: Backoff = PATIENT,
+    ) -> None:
+        self.address, self._clock = address, clock
+        self._taker, self._on_gap, self._backoff = take, on_gap, backoff
+        self._connected = asyncio.Event()
+        self._last_heard: datetime | None = None
+        self._why_lost = ""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._connected.is_set()
+
+    async def wait_connected(self) -> None:
+        """Return once there is a connection."""
+        await self._connected.wait()
+
+    async def run(self) -> None:
+        """Connect, and take readings until cancelled; what is lost is set up again after a wait.
+
+        Raises:
+            Denied: Whoever is there refuses who asks; another try would not help.
+        """
+        failures = 0
+        while True:
+            try:
+                await self._listen()
+            except EngineError as lost:
+                failures = 1 if self.is_connected else failures + 1
+                self._why_lost = str(lost)
+            finally:
+                self._connected.clear()
+            await self._clock.sleep_until(self._clock.now() + self._backoff.wait(failures, self._clock))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Run in the background; enter once connected.
+
+        Raises:
+            Denied: As :meth:`run`.
+        """
+        run, connected = asyncio.ensure_future(self.run()), asyncio.ensure_future(self._connected.wait())
+        try:
+            await asyncio.wait((run, connected), return_when=asyncio.FIRST_COMPLETED)
+            if run.done():
+                run.result()
+            yield self
+        finally:
+            connected.cancel()
+            run.cancel()
+            await asyncio.wait((run, connected))
+
+    @abstractmethod
+    async def _listen(self) -> NoReturn:
+        """Connect, say so with :meth:`_up`, and hand over readings with :meth:`_heard` until the connection is lost."""
+
+    def _up(self) -> None:
+        self._connected.set()
+
+    async def _heard(self, readings: Sequence[Reading]) -> None:
+        """Hand readings over; the first ones after a loss end a gap."""
+        now = self._clock.now()
+        if self._why_lost and self._last_heard is not None:
+            self._on_gap(Gap(source=self.address, since=self._last_heard, until=now, why=self._why_lost))
+        self._why_lost, self._last_heard = "", now
+        await self._taker(readings)
+
+    def _lost(self, code: str) -> EngineError:
+        return EngineError(f"there is no connection to {self.address}", why=self._why_lost, retryable=True, code=code)

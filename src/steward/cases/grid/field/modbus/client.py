@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import NoReturn
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
@@ -14,7 +14,7 @@ from pymodbus.pdu import ExceptionResponse, ModbusPDU
 from steward.cases.grid.field.modbus.registers import Register, RegisterMap
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.reading import Quality, Reading
-from steward.cases.grid.field.source import PATIENT, Backoff, Gap, Take, unheard
+from steward.cases.grid.field.source import PATIENT, Backoff, Gap, Source, Take, unheard
 from steward.clock import Clock
 from steward.errors import EngineError
 
@@ -31,8 +31,8 @@ _EXCEPTIONS = {
 _BUSY = {5, 6, 11}
 
 
-class ModbusClient:
-    """Polls devices for as long as :meth:`run` runs.
+class ModbusClient(Source):
+    """Polls the devices of a line.
 
     A request is never repeated by itself. Modbus knows neither times nor qualities: a reading is of the time when it
     was asked for, bad where the device has no value or answers with an exception, good otherwise.
@@ -67,37 +67,10 @@ class ModbusClient:
         on_gap: Callable[[Gap], None] = unheard,
         backoff: Backoff = PATIENT,
     ) -> None:
-        self.address = f"{host}:{port}"
-        self._host, self._port, self._registers, self._take, self._clock = host, port, registers, take, clock
-        self._every, self._answer_within, self._on_gap, self._backoff = every, answer_within, on_gap, backoff
+        super().__init__(f"{host}:{port}", take, clock=clock, on_gap=on_gap, backoff=backoff)
+        self._host, self._port, self._registers = host, port, registers
+        self._every, self._answer_within = every, answer_within
         self._line: AsyncModbusTcpClient | None = None
-        self._connected = asyncio.Event()
-        self._last_heard: datetime | None = None
-        self._why_lost = ""
-
-    async def run(self) -> None:
-        """Connect, and poll until cancelled; what is lost is set up again."""
-        failures = 0
-        while True:
-            try:
-                async with self._connect():
-                    failures = 0
-                    await self._poll()
-            except EngineError as lost:
-                failures += 1
-                self._why_lost = str(lost)
-                await self._clock.sleep_until(self._clock.now() + self._backoff.wait(failures, self._clock))
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[ModbusClient]:
-        """Run in the background; enter once connected."""
-        run = asyncio.ensure_future(self.run())
-        try:
-            await self._connected.wait()
-            yield self
-        finally:
-            run.cancel()
-            await asyncio.wait((run,))
 
     async def read(self, point: Point) -> Reading:
         """Ask for one point now.
@@ -125,23 +98,15 @@ class ModbusClient:
             raise EngineError(f"{point.name} says {said.value} after {value} was written", code="not-held")
         return said
 
-    async def _poll(self) -> None:
+    async def _listen(self) -> NoReturn:
         blocks = list(self._registers.blocks())
-        while True:
-            began = self._clock.now()
-            for block in blocks:
-                for reading in await self._readings(block):
-                    await self._take(reading)
-            self._tell_gap()
-            self._last_heard = self._clock.now()
-            await self._clock.sleep_until(began + self._every)
-
-    def _tell_gap(self) -> None:
-        """Tell that readings come again, once after each loss: devices must have answered, not only the line."""
-        if self._why_lost and self._last_heard is not None:
-            gap = Gap(source=self.address, since=self._last_heard, until=self._clock.now(), why=self._why_lost)
-            self._on_gap(gap)
-        self._why_lost = ""
+        async with self._connect():
+            self._up()
+            while True:
+                began = self._clock.now()
+                for block in blocks:
+                    await self._heard(await self._readings(block))
+                await self._clock.sleep_until(began + self._every)
 
     async def _readings(self, block: Sequence[Register]) -> list[Reading]:
         """Ask for a block; what a device refuses is bad, and what does not answer is lost."""
@@ -193,12 +158,7 @@ class ModbusClient:
 
     def _open_line(self) -> AsyncModbusTcpClient:
         if self._line is None or not self._line.connected:
-            raise EngineError(
-                f"there is no connection to {self.address}",
-                why=self._why_lost,
-                retryable=True,
-                code="modbus-unreachable",
-            )
+            raise self._lost("modbus-unreachable")
         return self._line
 
     @asynccontextmanager
@@ -209,10 +169,8 @@ class ModbusClient:
         if not await line.connect():
             raise EngineError(f"{self.address} does not answer", retryable=True, code="modbus-unreachable")
         self._line = line
-        self._connected.set()
         try:
             yield
         finally:
             self._line = None
-            self._connected.clear()
             line.close()

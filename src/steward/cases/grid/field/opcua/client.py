@@ -16,7 +16,7 @@ from steward.cases.grid.field.opcua.identity import ClientSecurity
 from steward.cases.grid.field.opcua.names import NAMESPACE_INDEX, ORDERS, refuse
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.reading import Quality, Reading
-from steward.cases.grid.field.source import PATIENT, Backoff, Gap, Take, unheard
+from steward.cases.grid.field.source import PATIENT, Backoff, Gap, Source, Take, unheard
 from steward.clock import Clock
 from steward.errors import Denied, EngineError, StewardError
 
@@ -25,8 +25,8 @@ _DENIED = {"BadUserAccessDenied", "BadIdentityTokenRejected", "BadIdentityTokenI
            "BadCertificateTimeInvalid", "BadCertificateUriInvalid", "BadSecurityChecksFailed"}  # fmt: skip
 
 
-class OpcUaClient:
-    """Keeps one session with a server, for as long as :meth:`run` runs.
+class OpcUaClient(Source):
+    """Keeps one session with a server.
 
     A watch dog asks the server for its state every ``watch``: a connection that is half open is found out by that. What
     is lost is set up again after a wait: session and subscription, and the gap is told.
@@ -61,53 +61,10 @@ class OpcUaClient:
         watch: timedelta = timedelta(seconds=1),
         backoff: Backoff = PATIENT,
     ) -> None:
-        self.url = url
+        super().__init__(url, take, clock=clock, on_gap=on_gap, backoff=backoff)
         self._points = {_node_id(point.name).to_string(): point for point in points}
-        self._take, self._security, self._clock, self._on_gap = take, security, clock, on_gap
-        self._publishing, self._watch, self._backoff = publishing, watch, backoff
+        self._security, self._publishing, self._watch = security, publishing, watch
         self._session: Client | None = None
-        self._connected = asyncio.Event()
-        self._last_heard: datetime | None = None
-        self._why_lost = ""
-
-    async def run(self) -> None:
-        """Connect, and take readings until cancelled; whatever is lost is set up again.
-
-        Raises:
-            Denied: The server refuses the certificate, the user or the password; another try would not help.
-        """
-        failures = 0
-        while True:
-            try:
-                async with self._connect() as session, self._subscribe(session) as subscription:
-                    failures = 0
-                    await self._listen(subscription)
-            except EngineError as lost:
-                failures += 1
-                self._why_lost = str(lost)
-                await self._clock.sleep_until(self._clock.now() + self._backoff.wait(failures, self._clock))
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[OpcUaClient]:
-        """Run in the background; enter once connected.
-
-        Raises:
-            Denied: As :meth:`run`.
-        """
-        run, connected = asyncio.ensure_future(self.run()), asyncio.ensure_future(self._connected.wait())
-        try:
-            await asyncio.wait((run, connected), return_when=asyncio.FIRST_COMPLETED)
-            if run.done():
-                run.result()
-            yield self
-        finally:
-            connected.cancel()
-            run.cancel()
-            await asyncio.wait((run,))
-
-    async def wait_connected(self) -> None:
-        """Return once there is a session."""
-        await self._connected.wait()
 
     async def call(self, method: str, *arguments: object) -> tuple[str, str]:
         """Call one of the server's methods; return the reference and the power of its receipt, each maybe empty.
@@ -122,10 +79,12 @@ class OpcUaClient:
         session = self._connected_session()
         given = [ua.Variant(value) for value in arguments]
         parent = session.get_node(_node_id(ORDERS))
-        with _told(self.url):
+        with _told(self.address):
             said = await parent.call_method(_node_id(method), *given)
         if not isinstance(said, list) or len(said) != 2 or not all(isinstance(text, str) for text in said):
-            raise EngineError(f"{self.url} answered {method} with something else than a receipt", code="opcua-failed")
+            raise EngineError(
+                f"{self.address} answered {method} with something else than a receipt", code="opcua-failed"
+            )
         return said[0], said[1]
 
     async def read(self, point: Point) -> Reading:
@@ -135,7 +94,7 @@ class OpcUaClient:
             EngineError: The server is not there, or has no such point.
         """
         session = self._connected_session()
-        with _told(self.url):
+        with _told(self.address):
             value = await session.get_node(_node_id(point.name)).read_data_value(raise_on_bad_status=False)
         return self._reading(point, value)
 
@@ -147,7 +106,7 @@ class OpcUaClient:
             Denied: The user may not write.
         """
         session = self._connected_session()
-        with _told(self.url):
+        with _told(self.address):
             await session.get_node(_node_id(point.name)).write_value(ua.DataValue(ua.Variant(float(value))))
         said = await self.read(point)
         if said.value != value:
@@ -155,17 +114,15 @@ class OpcUaClient:
         return said
 
     def _connected_session(self) -> Client:
-        if self._session is None or not self._connected.is_set():
-            raise EngineError(
-                f"there is no connection to {self.url}", why=self._why_lost, retryable=True, code="opcua-unreachable"
-            )
+        if self._session is None or not self.is_connected:
+            raise self._lost("opcua-unreachable")
         return self._session
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[Client]:
         watch_s = self._watch.total_seconds()
-        session = Client(self.url, timeout=max(4 * watch_s, 0.5), watchdog_intervall=watch_s)
-        with _told(self.url):
+        session = Client(self.address, timeout=max(4 * watch_s, 0.5), watchdog_intervall=watch_s)
+        with _told(self.address):
             await self._secure(session)
             await session.connect()
         self._session = session
@@ -173,7 +130,6 @@ class OpcUaClient:
             yield session
         finally:
             self._session = None
-            self._connected.clear()
             await _hang_up(session)
 
     async def _secure(self, session: Client) -> None:
@@ -195,7 +151,7 @@ class OpcUaClient:
         # Also if only its time has changed: a value that stays is news, too.
         changes = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
         nodes = [session.get_node(node_id) for node_id in self._points]
-        with _told(self.url):
+        with _told(self.address):
             subscription = await session.create_subscription(
                 self._publishing.total_seconds() * 1000, queue_maxsize=_QUEUE, overflow=OverflowPolicy.DISCONNECT
             )
@@ -204,24 +160,28 @@ class OpcUaClient:
             )
         missing = [node for node, status in zip(self._points, made, strict=True) if isinstance(status, ua.StatusCode)]
         if missing:
-            raise EngineError(f"{self.url} has no {', '.join(missing[:3])}", code="opcua-refused")
-        self._tell_gap()
-        self._connected.set()
+            raise EngineError(f"{self.address} has no {', '.join(missing[:3])}", code="opcua-refused")
         yield subscription
 
-    async def _listen(self, subscription: Subscription) -> NoReturn:
+    async def _listen(self) -> NoReturn:
+        async with self._connect() as session, self._subscribe(session) as subscription:
+            self._up()
+            batch = _Batch()
+            collecting = asyncio.ensure_future(batch.collect(self._said(subscription)))
+            try:
+                while readings := await batch.next():
+                    await self._heard(readings)
+            finally:
+                collecting.cancel()
+        raise EngineError(
+            f"the connection to {self.address} is lost", retryable=True, code="opcua-unreachable", why=batch.why_over
+        )
+
+    async def _said(self, subscription: Subscription) -> AsyncIterator[Reading]:
         async for event in subscription:
             if not isinstance(event, DataChangeEvent):
-                break
-            value: ua.DataValue = event.data.monitored_item.Value
-            self._last_heard = self._clock.now()
-            await self._take(self._reading(self._points[event.node.nodeid.to_string()], value))
-        raise EngineError(f"the connection to {self.url} is lost", retryable=True, code="opcua-unreachable")
-
-    def _tell_gap(self) -> None:
-        if self._last_heard is not None:
-            until = self._clock.now()
-            self._on_gap(Gap(source=self.url, since=self._last_heard, until=until, why=self._why_lost))
+                return
+            yield self._reading(self._points[event.node.nodeid.to_string()], event.data.monitored_item.Value)
 
     def _reading(self, point: Point, value: ua.DataValue) -> Reading:
         return point.reading(
@@ -231,6 +191,36 @@ class OpcUaClient:
             server_time=_aware(value.ServerTimestamp),
             now=self._clock.now(),
         )
+
+
+class _Batch:
+    """Collects what comes while what came before is taken."""
+
+    def __init__(self) -> None:
+        self.why_over = ""
+        self._readings: list[Reading] = []
+        self._news = asyncio.Event()
+        self._over = False
+
+    async def collect(self, said: AsyncIterator[Reading]) -> None:
+        try:
+            async for reading in said:
+                self._readings.append(reading)
+                self._news.set()
+                if len(self._readings) >= _QUEUE:
+                    self.why_over = f"{_QUEUE} readings wait to be taken: whoever takes them is too slow"
+                    return
+        finally:
+            self._over = True
+            self._news.set()
+
+    async def next(self) -> list[Reading]:
+        """Return what has come, once something has; nothing if nothing will."""
+        if not self._readings and not self._over:
+            self._news.clear()
+            await self._news.wait()
+        readings, self._readings = self._readings, []
+        return readings
 
 
 def _node_id(name: str) -> ua.NodeId:
