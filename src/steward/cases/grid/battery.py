@@ -13,7 +13,7 @@ _DUST_MWH = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Battery:
-    """A battery that takes the market's price and pays no fees.
+    """A battery that takes the market's price and pays no fees but its wear.
 
     Power is measured at the grid: positive feeds the grid (discharge), negative draws from it (charge).
 
@@ -22,6 +22,9 @@ class Battery:
         energy_mwh: What the store holds.
         round_trip: Energy that comes back of what was drawn (0..1]; each way loses its square root.
         daily_withdrawal_mwh: Most energy taken from the store in one local day.
+        wear_eur_mwh: What each MWh that passes the meter, either way, costs in lifetime.
+        hurdle_eur_mwh: What a plan must expect to earn on each MWh that passes the meter beyond its wear; it is no
+            cost, but keeps the battery from cycles that pay only if the forecast is right to the cent.
 
     Example:
         >>> battery = Battery()
@@ -36,6 +39,8 @@ class Battery:
     energy_mwh: float = 40.0
     round_trip: float = 0.9
     daily_withdrawal_mwh: float = 40.0
+    wear_eur_mwh: float = 0.0
+    hurdle_eur_mwh: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse batteries that cannot exist."""
@@ -43,6 +48,8 @@ class Battery:
             raise DeclarationError(
                 "a battery has positive power and energy and an efficiency in (0, 1]", field="battery"
             )
+        if min(self.wear_eur_mwh, self.hurdle_eur_mwh) < 0:
+            raise DeclarationError("a battery's wear and hurdle are 0 EUR/MWh or more", field="battery")
 
     @property
     def one_way(self) -> float:

@@ -21,9 +21,10 @@ Floats = NDArray[np.float64]
 class DispatchProgram:
     """Earns the most over some local days; built once, solved for many prices and starts.
 
-    Minimise ``sum(price * (charge - discharge))`` with ``store[t] = store[t-1] + e * charge - discharge / e``, where
-    ``e`` is the one-way efficiency, the store within its size, and for each day ``sum(discharge / e)`` within the
-    daily withdrawal. The final state is free.
+    Minimise ``sum((price + toll) * charge - (price - toll) * discharge)`` with
+    ``store[t] = store[t-1] + e * charge - discharge / e``, where ``e`` is the one-way efficiency and the toll is wear
+    and hurdle, the store within its size, and for each day ``sum(discharge / e)`` within the daily withdrawal. The
+    final state is free; what is left in the store may be given a value.
 
     Args:
         battery: Its limits.
@@ -38,10 +39,19 @@ class DispatchProgram:
     def __init__(self, battery: Battery, day_hours: tuple[int, ...]) -> None:
         self.battery, self.day_hours = battery, day_hours
         self.hours = sum(day_hours)
-        self._columns = np.arange(2 * self.hours, dtype=np.int32)
+        self._columns = np.append(np.arange(2 * self.hours), 3 * self.hours - 1).astype(np.int32)
+        """Charging and discharging in each hour, and what is in the store at the end."""
+        self._toll_eur_mwh = battery.wear_eur_mwh + battery.hurdle_eur_mwh
         self._highs = _build(battery, day_hours)
 
-    def solve(self, prices_eur_mwh: Sequence[float] | Floats, *, soc_mwh: float) -> Floats:
+    def solve(
+        self,
+        prices_eur_mwh: Sequence[float] | Floats,
+        *,
+        soc_mwh: float,
+        withdrawn_mwh: float = 0.0,
+        left_eur_mwh: float = 0.0,
+    ) -> Floats:
         """Return the power of each hour (MW, positive feeds the grid).
 
         Where a price is negative the program may burn energy by charging and discharging at once; the power is the
@@ -50,6 +60,8 @@ class DispatchProgram:
         Args:
             prices_eur_mwh: One finite price for each hour.
             soc_mwh: What the store holds at the start.
+            withdrawn_mwh: What was taken from it on the first day before the program's first hour.
+            left_eur_mwh: What energy in the store is worth at the end.
 
         Raises:
             EngineError: There is no optimum, for example as a price is not finite.
@@ -57,11 +69,14 @@ class DispatchProgram:
         prices = np.asarray(prices_eur_mwh, dtype=np.float64)
         if prices.shape != (self.hours,) or not np.isfinite(prices).all():
             raise EngineError(f"a plan over {self.hours} hours needs as many finite prices", code="plan")
-        costs = np.concatenate((prices, -prices))
+        toll = self._toll_eur_mwh
+        costs = np.concatenate((prices + toll, toll - prices, (-left_eur_mwh,)))
+        may_take = max(self.battery.daily_withdrawal_mwh - withdrawn_mwh, 0.0)
         # Several plans may be equally good. From a fresh start the same one is found again, whatever was solved before.
         self._highs.clearSolver()
         self._highs.changeColsCost(costs.size, self._columns, costs)
         self._highs.changeRowBounds(0, soc_mwh, soc_mwh)
+        self._highs.changeRowBounds(self.hours, -self._highs.getInfinity(), may_take)
         self._highs.run()
         status = self._highs.modelStatusToString(self._highs.getModelStatus())
         if status != "Optimal":

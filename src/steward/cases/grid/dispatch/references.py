@@ -9,9 +9,10 @@ from math import isfinite
 
 import numpy as np
 
-from steward.cases.grid.battery import Battery, earned_eur
+from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.history import Floats, History
 from steward.cases.grid.data.local_days import HOUR
+from steward.cases.grid.dispatch.courses import Course
 from steward.cases.grid.dispatch.plan import DispatchProgram, program_for
 
 _DAY = timedelta(days=1)
@@ -19,6 +20,8 @@ _NAIVE_YESTERDAY = (1, 2, 3, 4)
 """Tuesday to Friday look like the day before; the others like the same day a week before."""
 Guess = Callable[[date], Floats]
 """A day's hourly prices, guessed from what was known at noon of the day before."""
+Planner = Callable[[date, float], Floats]
+"""The power wanted in each hour of a day, from what the store holds at its start; fixed at noon of the day before."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +61,32 @@ class Market:
         local = self.history.local
         return self.filled[self.history.index(local.start(day)) : self.history.index(local.start(day + _DAY))]
 
+    def limit(self, days: Sequence[date], battery: Battery) -> Course:
+        """Return what perfect foresight does, solved over all of the consecutive days at once, starting empty."""
+        sizes = [self.history.local.hours(day) for day in days]
+        prices = [self.day(day) for day in days]
+        powers = DispatchProgram(battery, tuple(sizes)).solve(np.concatenate(prices), soc_mwh=0.0)
+        return Course.at(days, np.split(powers, np.cumsum(sizes)[:-1]), prices)
+
     def limit_eur(self, days: Sequence[date], battery: Battery) -> float:
         """Return the most that could be earned over consecutive days with perfect foresight, starting empty."""
-        prices = np.concatenate([self.day(day) for day in days])
-        program = DispatchProgram(battery, tuple(self.history.local.hours(day) for day in days))
-        return float(program.solve(prices, soc_mwh=0.0) @ prices)
+        return self.limit(days, battery).total_eur
+
+    def followed(self, days: Sequence[date], battery: Battery, planner: Planner) -> Course:
+        """Return what a battery does that follows each day's plan as far as it can; the store is carried over."""
+        soc_mwh, powers = 0.0, []
+        for day in days:
+            held, soc_mwh = battery.follow_day(planner(day, soc_mwh).tolist(), soc_mwh)
+            powers.append(held)
+        return Course.at(days, powers, [self.day(day) for day in days])
+
+    def planned(self, days: Sequence[date], battery: Battery, guess: Guess) -> Course:
+        """Return what daily plans made from guessed prices do."""
+        return self.followed(days, battery, planner_of(guess, battery))
 
     def planned_eur(self, days: Sequence[date], battery: Battery, guess: Guess) -> float:
         """Return what daily plans made from guessed prices earn at the true ones; the store is carried over."""
-        soc_mwh, earned = 0.0, 0.0
-        for day in days:
-            guessed = guess(day)
-            wanted = program_for(battery, (guessed.size,)).solve(guessed, soc_mwh=soc_mwh)
-            held, soc_mwh = battery.follow_day(wanted.tolist(), soc_mwh)
-            earned += earned_eur(held, self.day(day).tolist())
-        return earned
+        return self.planned(days, battery, guess).total_eur
 
     def by_the_clock(self, until: date) -> Guess:
         """Return the guess that prices are the mean of their month, wall hour and weekend before ``until``."""
@@ -95,6 +109,16 @@ class Market:
         hours = local.hours_at_wall(model)
         values = self.day(model) if self.history.index(local.start(model)) >= 0 else np.zeros(24)
         return np.array([values[hours[wall]] for wall in local.wall_hours(day)])
+
+
+def planner_of(guess: Guess, battery: Battery) -> Planner:
+    """Return the planner that earns the most on each day if the guessed prices come true."""
+
+    def plan(day: date, soc_mwh: float) -> Floats:
+        prices = guess(day)
+        return program_for(battery, (prices.size,)).solve(prices, soc_mwh=soc_mwh)
+
+    return plan
 
 
 def _key(day: date, wall_hour: int) -> tuple[int, ...]:

@@ -1,0 +1,179 @@
+"""A fair comparison: what several ways to run one battery earned on the same days, with intervals by week blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+
+from steward.cases.grid.battery import Battery
+from steward.cases.grid.data.history import Floats
+from steward.cases.grid.dispatch.courses import Course
+from steward.cases.grid.dispatch.references import Guess, Market
+from steward.errors import ContractError
+
+NO_BATTERY, CLOCK, NAIVE, LIMIT = "no battery", "fixed clock", "naive forecast", "perfect foresight"
+DRAWS, SEED = 2000, 7
+_DAYS_A_YEAR = 365.25
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with the ends of its interval of 90 %.
+
+    Example:
+        >>> print(Estimate(2.5, 1.0, 4.0))
+        2.50 [1.00, 4.00]
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Return it for a table."""
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How one way did beside the others.
+
+    Attributes:
+        name: Which way.
+        eur: What it earned, before wear.
+        net_eur: The same after wear.
+        eur_per_mw_year: The same net of wear, for each MW of the battery and year.
+        cycles: How often the store was emptied.
+        capture_pct: Its share of what perfect foresight earned, both before wear; ``None`` if that earned nothing.
+
+    Example:
+        >>> Standing(name="ours", eur=900.0, net_eur=900.0, eur_per_mw_year=Estimate(9e3, 8e3, 1e4), cycles=1.0,
+        ...          capture_pct=Estimate(90.0, 88.0, 92.0)).capture_pct.value
+        90.0
+    """
+
+    name: str
+    eur: float
+    net_eur: float
+    eur_per_mw_year: Estimate
+    cycles: float
+    capture_pct: Estimate | None
+
+
+class Comparison:
+    """Several ways beside no battery and perfect foresight, on the same consecutive days.
+
+    The intervals resample whole calendar weeks, the same weeks for every way, so that a difference between two ways is
+    known far better than either of them. They say how much another sample of such weeks would scatter, not what
+    another market would do.
+
+    Args:
+        battery: What all of them run.
+        limit: What perfect foresight did, solved over all days at once and then split by day.
+        ways: What the others did, by name.
+        draws: How many times the weeks are resampled.
+        seed: The same seed gives the same intervals.
+
+    Raises:
+        ContractError: They did not run on the same days.
+
+    Example:
+        >>> days = [date(2018, 1, n) for n in range(1, 15)]
+        >>> best = Course.at(days, [[-10.0, 9.0]] * 14, [[20.0, 60.0]] * 14)
+        >>> half = Course.at(days, [[-5.0, 4.5]] * 14, [[20.0, 60.0]] * 14)
+        >>> comparison = Comparison(Battery(), best, {"half": half})
+        >>> print(comparison.standing("half").capture_pct)
+        50.00 [50.00, 50.00]
+        >>> comparison.gain_eur_per_mw_year("half", over="no battery").value
+        6209.25
+    """
+
+    def __init__(
+        self, battery: Battery, limit: Course, ways: Mapping[str, Course], *, draws: int = DRAWS, seed: int = SEED
+    ) -> None:
+        idle = Course.at(limit.days, [np.zeros(power.size) for power in limit.powers_mw], limit.powers_mw)
+        self.battery, self.days = battery, limit.days
+        self.courses: Mapping[str, Course] = {NO_BATTERY: idle, **ways, LIMIT: limit}
+        for name, course in self.courses.items():
+            if course.days != limit.days:
+                raise ContractError(f"{name!r} did not run on the days of the limit", field=name)
+        self._draws, self._seed = draws, seed
+
+    @property
+    def standings(self) -> list[Standing]:
+        """All ways, from no battery to perfect foresight."""
+        return [self.standing(name) for name in self.courses]
+
+    def standing(self, name: str) -> Standing:
+        """Return how one way did."""
+        course, limit = self.courses[name], self.courses[LIMIT]
+        net = course.net_eur(self.battery)
+        return Standing(
+            name=name,
+            eur=course.total_eur,
+            net_eur=float(net.sum()),
+            eur_per_mw_year=self._per_mw_year(net),
+            cycles=course.cycles(self.battery),
+            capture_pct=self._ratio(100 * course.eur, limit.eur) if limit.total_eur > 0 else None,
+        )
+
+    def gain_eur_per_mw_year(self, name: str, *, over: str) -> Estimate:
+        """Return what one way earned more than another, net of wear, on the same days."""
+        more = self.courses[name].net_eur(self.battery) - self.courses[over].net_eur(self.battery)
+        return self._per_mw_year(more)
+
+    def gain_points(self, name: str, *, over: str) -> Estimate:
+        """Return how many percentage points of perfect foresight one way captured more than another."""
+        return self._ratio(100 * (self.courses[name].eur - self.courses[over].eur), self.courses[LIMIT].eur)
+
+    def _per_mw_year(self, eur: Floats) -> Estimate:
+        mw_years = np.full(len(self.days), self.battery.power_mw / _DAYS_A_YEAR)
+        return self._ratio(eur, mw_years)
+
+    def _ratio(self, above: Floats, below: Floats) -> Estimate:
+        return ratio(above, below, self._weights)
+
+    @cached_property
+    def _weights(self) -> Floats:
+        return weights_by_week(self.days, draws=self._draws, seed=self._seed)
+
+
+def compare(
+    market: Market, days: Sequence[date], battery: Battery, guesses: Mapping[str, Guess], *, known_until: date
+) -> Comparison:
+    """Compare the plans made from guessed prices with no battery, the clock, the naive forecast and perfect foresight.
+
+    Args:
+        market: True prices.
+        days: Consecutive local days.
+        battery: What all of them run; it starts empty and carries its store over.
+        guesses: Price forecasts by name, made at noon of the day before.
+        known_until: The first day whose prices the clock's means do not know.
+    """
+    every = {CLOCK: market.by_the_clock(known_until), NAIVE: market.naive, **guesses}
+    ways = {name: market.planned(days, battery, guess) for name, guess in every.items()}
+    return Comparison(battery, market.limit(days, battery), ways)
+
+
+def ratio(above: Floats, below: Floats, weights: Floats) -> Estimate:
+    """Return the ratio of two sums over days, with the interval that resampled days' weights give it."""
+    drawn = (weights @ above) / (weights @ below)
+    low, high = np.quantile(drawn, (0.05, 0.95)).tolist()
+    return Estimate(float(above.sum() / below.sum()), low, high)
+
+
+def weights_by_week(days: Sequence[date], *, draws: int = DRAWS, seed: int = SEED) -> Floats:
+    """Return how often each day is drawn when whole calendar weeks are drawn with replacement, a row for each draw.
+
+    Example:
+        >>> weights_by_week([date(2018, 1, n) for n in range(1, 15)], draws=2, seed=1)[:, ::7].tolist()
+        [[1.0, 1.0], [2.0, 0.0]]
+    """
+    week = np.unique([day.isocalendar()[:2] for day in days], axis=0, return_inverse=True)[1].ravel()
+    count = int(week.max()) + 1
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
+    return drawn[:, week].astype(np.float64)
