@@ -15,6 +15,7 @@ Site = Annotated[str, Meta(min_length=1, max_length=64)]
 Megawatts = Annotated[float, Meta(extra_json_schema={"unit": "MW"})]
 MegawattHours = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "MWh"})]
 Price = Annotated[float, Meta(ge=-10_000, le=10_000, extra_json_schema={"unit": "EUR/MWh"})]
+Toll = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "EUR/MWh"})]
 
 _LATENESS = timedelta(hours=6)
 
@@ -89,6 +90,8 @@ class DispatchDue(Event, contract="grid.dispatch-due"):
         energy_limit_mwh: What it can hold.
         round_trip: Energy that comes back of what was drawn.
         daily_withdrawal_limit_mwh: Most energy taken from the store in a local day.
+        wear_eur_mwh: What each MWh that passes the meter costs in lifetime.
+        hurdle_eur_mwh: What a plan must expect to earn on each of them beyond that.
 
     Example:
         >>> DispatchDue.contract_name
@@ -109,6 +112,8 @@ class DispatchDue(Event, contract="grid.dispatch-due"):
     energy_limit_mwh: MegawattHours
     round_trip: Annotated[float, Meta(gt=0, le=1)]
     daily_withdrawal_limit_mwh: MegawattHours
+    wear_eur_mwh: Toll = 0.0
+    hurdle_eur_mwh: Toll = 0.0
 
 
 class MeteredInterval(Event, contract="grid.metered-interval"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -62,22 +63,34 @@ def test_paired_differences_are_known_better_than_the_ways_themselves(comparison
     assert comparison.gain_points(LIMIT, over=LIMIT).high == 0.0
 
 
-def test_wear_lowers_what_is_left_but_not_the_share(market: Market) -> None:
+def test_wear_is_taken_off_every_way_and_the_limit_knows_it_too(market: Market) -> None:
     worn = compare(market, DAYS, Battery(wear_eur_mwh=5.0), {}, known_until=MONDAY)
-    row = worn.standing(CLOCK)
-    assert row.net_eur == pytest.approx(row.eur - 5.0 * worn.courses[CLOCK].throughput_mwh.sum())
-    assert row.net_eur <= worn.standing(LIMIT).net_eur
+    row, limit = worn.standing(CLOCK), worn.standing(LIMIT)
+    assert row.wear_eur == pytest.approx(5.0 * worn.courses[CLOCK].throughput_mwh.sum())
+    assert row.eur == pytest.approx(worn.courses[CLOCK].gross_eur.sum() - row.wear_eur)
+    assert row.eur < limit.eur < compare(market, DAYS, Battery(), {}, known_until=MONDAY).standing(LIMIT).eur
+
+
+def test_a_hurdle_makes_plans_shy_but_costs_the_limit_nothing(market: Market) -> None:
+    plain, shy = (
+        compare(market, DAYS, Battery(wear_eur_mwh=1.0, hurdle_eur_mwh=hurdle), {}, known_until=MONDAY)
+        for hurdle in (0.0, 15.0)
+    )
+    assert shy.standing(CLOCK).cycles < plain.standing(CLOCK).cycles
+    assert shy.standing(LIMIT).eur == plain.standing(LIMIT).eur
 
 
 def test_no_spread_no_share() -> None:
-    flat = Course.at(DAYS, [np.zeros(24)] * 28, [np.full(24, 50.0)] * 28)
-    assert Comparison(Battery(), flat, {}).standing(LIMIT).capture_pct is None
+    flat = Course.at(Battery(), DAYS, [np.zeros(24)] * 28, [np.full(24, 50.0)] * 28)
+    assert Comparison(flat, {}).standing(LIMIT).capture_pct is None
 
 
-def test_other_days_are_refused(comparison: Comparison) -> None:
-    other = Course.at(DAYS[:7], [np.zeros(24)] * 7, [np.zeros(24)] * 7)
-    with pytest.raises(ContractError, match="days of the limit"):
-        Comparison(Battery(), comparison.courses[LIMIT], {"other": other})
+def test_other_days_and_other_batteries_are_refused(comparison: Comparison) -> None:
+    limit = comparison.courses[LIMIT]
+    fewer = Course.at(Battery(), DAYS[:7], [np.zeros(24)] * 7, [np.zeros(24)] * 7)
+    for other in (fewer, replace(limit, battery=Battery(power_mw=20.0))):
+        with pytest.raises(ContractError, match="of the limit"):
+            Comparison(limit, {"other": other})
 
 
 def test_weeks_are_drawn_whole_and_a_part_of_a_week_is_a_block_of_its_own() -> None:

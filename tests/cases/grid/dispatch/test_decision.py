@@ -31,6 +31,8 @@ def features(**changed: FeatureValue) -> Features:
         "energy_limit_mwh": 40.0,
         "round_trip": 0.9,
         "daily_withdrawal_limit_mwh": 40.0,
+        "wear_eur_mwh": 0.0,
+        "hurdle_eur_mwh": 0.0,
     }
     return Features({**given, **changed})
 
@@ -70,6 +72,20 @@ def test_value_is_energy_at_the_true_price_against_nothing() -> None:
     metered = MeteredInterval(site="es", at=datetime(2018, 1, 1, tzinfo=UTC), energy_mwh=-10.0, price_eur_mwh=33.0)
     assert grid.earned_eur(features(), Setpoint(power_mw=-10.0), metered) == -330.0
     assert grid.no_battery(features(), metered) == 0.0
+
+
+def test_wear_is_part_of_what_is_expected_and_earned_but_not_of_the_money_at_stake() -> None:
+    worn, plan, charge = features(hour_of_day=0, wear_eur_mwh=2.0), Prediction(value=PLAN), Setpoint(power_mw=-10.0)
+    metered = MeteredInterval(site="es", at=datetime(2018, 1, 1, tzinfo=UTC), energy_mwh=-10.0, price_eur_mwh=33.0)
+    assert grid.expected_eur(worn, plan, charge) == -220.0
+    assert grid.earned_eur(worn, charge, metered) == -350.0
+    assert grid.impact_eur(worn, plan, charge) == 200.0
+
+
+def test_the_hurdle_keeps_the_plan_from_cycles_that_hardly_pay() -> None:
+    ahead = DayForecast((30.0, 30.0, 40.0, 40.0))
+    assert grid.plan_battery(features(), ahead).expected_eur > 0
+    assert grid.plan_battery(features(hurdle_eur_mwh=4.0), ahead).power_mw == (0.0,) * 4
 
 
 def test_the_plan_can_be_held_even_where_negative_prices_would_burn_energy() -> None:

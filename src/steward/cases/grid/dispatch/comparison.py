@@ -44,21 +44,21 @@ class Standing:
 
     Attributes:
         name: Which way.
-        eur: What it earned, before wear.
-        net_eur: The same after wear.
-        eur_per_mw_year: The same net of wear, for each MW of the battery and year.
+        eur: What it earned, net of wear.
+        wear_eur: What the wear cost.
+        eur_per_mw_year: What it earned, for each MW of the battery and year.
         cycles: How often the store was emptied.
-        capture_pct: Its share of what perfect foresight earned, both before wear; ``None`` if that earned nothing.
+        capture_pct: Its share of what perfect foresight earned, both net of wear; ``None`` if that earned nothing.
 
     Example:
-        >>> Standing(name="ours", eur=900.0, net_eur=900.0, eur_per_mw_year=Estimate(9e3, 8e3, 1e4), cycles=1.0,
+        >>> Standing(name="ours", eur=900.0, wear_eur=0.0, eur_per_mw_year=Estimate(9e3, 8e3, 1e4), cycles=1.0,
         ...          capture_pct=Estimate(90.0, 88.0, 92.0)).capture_pct.value
         90.0
     """
 
     name: str
     eur: float
-    net_eur: float
+    wear_eur: float
     eur_per_mw_year: Estimate
     cycles: float
     capture_pct: Estimate | None
@@ -72,35 +72,32 @@ class Comparison:
     another market would do.
 
     Args:
-        battery: What all of them run.
         limit: What perfect foresight did, solved over all days at once and then split by day.
         ways: What the others did, by name.
         draws: How many times the weeks are resampled.
         seed: The same seed gives the same intervals.
 
     Raises:
-        ContractError: They did not run on the same days.
+        ContractError: They did not run the same battery on the same days.
 
     Example:
         >>> days = [date(2018, 1, n) for n in range(1, 15)]
-        >>> best = Course.at(days, [[-10.0, 9.0]] * 14, [[20.0, 60.0]] * 14)
-        >>> half = Course.at(days, [[-5.0, 4.5]] * 14, [[20.0, 60.0]] * 14)
-        >>> comparison = Comparison(Battery(), best, {"half": half})
+        >>> best = Course.at(Battery(), days, [[-10.0, 9.0]] * 14, [[20.0, 60.0]] * 14)
+        >>> half = Course.at(Battery(), days, [[-5.0, 4.5]] * 14, [[20.0, 60.0]] * 14)
+        >>> comparison = Comparison(best, {"half": half})
         >>> print(comparison.standing("half").capture_pct)
         50.00 [50.00, 50.00]
         >>> comparison.gain_eur_per_mw_year("half", over="no battery").value
         6209.25
     """
 
-    def __init__(
-        self, battery: Battery, limit: Course, ways: Mapping[str, Course], *, draws: int = DRAWS, seed: int = SEED
-    ) -> None:
-        idle = Course.at(limit.days, [np.zeros(power.size) for power in limit.powers_mw], limit.powers_mw)
-        self.battery, self.days = battery, limit.days
+    def __init__(self, limit: Course, ways: Mapping[str, Course], *, draws: int = DRAWS, seed: int = SEED) -> None:
+        nothing = [np.zeros(power.size) for power in limit.powers_mw]
+        idle = Course.at(limit.battery, limit.days, nothing, nothing)
         self.courses: Mapping[str, Course] = {NO_BATTERY: idle, **ways, LIMIT: limit}
         for name, course in self.courses.items():
-            if course.days != limit.days:
-                raise ContractError(f"{name!r} did not run on the days of the limit", field=name)
+            if (course.days, course.battery) != (limit.days, limit.battery):
+                raise ContractError(f"{name!r} did not run the battery and the days of the limit", field=name)
         self._draws, self._seed = draws, seed
 
     @property
@@ -111,35 +108,33 @@ class Comparison:
     def standing(self, name: str) -> Standing:
         """Return how one way did."""
         course, limit = self.courses[name], self.courses[LIMIT]
-        net = course.net_eur(self.battery)
         return Standing(
             name=name,
             eur=course.total_eur,
-            net_eur=float(net.sum()),
-            eur_per_mw_year=self._per_mw_year(net),
-            cycles=course.cycles(self.battery),
+            wear_eur=float(course.gross_eur.sum()) - course.total_eur,
+            eur_per_mw_year=self._per_mw_year(course.eur),
+            cycles=course.cycles,
             capture_pct=self._ratio(100 * course.eur, limit.eur) if limit.total_eur > 0 else None,
         )
 
     def gain_eur_per_mw_year(self, name: str, *, over: str) -> Estimate:
-        """Return what one way earned more than another, net of wear, on the same days."""
-        more = self.courses[name].net_eur(self.battery) - self.courses[over].net_eur(self.battery)
-        return self._per_mw_year(more)
+        """Return what one way earned more than another on the same days."""
+        return self._per_mw_year(self.courses[name].eur - self.courses[over].eur)
 
     def gain_points(self, name: str, *, over: str) -> Estimate:
         """Return how many percentage points of perfect foresight one way captured more than another."""
         return self._ratio(100 * (self.courses[name].eur - self.courses[over].eur), self.courses[LIMIT].eur)
 
     def _per_mw_year(self, eur: Floats) -> Estimate:
-        mw_years = np.full(len(self.days), self.battery.power_mw / _DAYS_A_YEAR)
-        return self._ratio(eur, mw_years)
+        mw_years = self.courses[LIMIT].battery.power_mw / _DAYS_A_YEAR
+        return self._ratio(eur, np.full(eur.size, mw_years))
 
     def _ratio(self, above: Floats, below: Floats) -> Estimate:
         return ratio(above, below, self._weights)
 
     @cached_property
     def _weights(self) -> Floats:
-        return weights_by_week(self.days, draws=self._draws, seed=self._seed)
+        return weights_by_week(self.courses[LIMIT].days, draws=self._draws, seed=self._seed)
 
 
 def compare(
@@ -156,7 +151,7 @@ def compare(
     """
     every = {CLOCK: market.by_the_clock(known_until), NAIVE: market.naive, **guesses}
     ways = {name: market.planned(days, battery, guess) for name, guess in every.items()}
-    return Comparison(battery, market.limit(days, battery), ways)
+    return Comparison(market.limit(days, battery), ways)
 
 
 def ratio(above: Floats, below: Floats, weights: Floats) -> Estimate:

@@ -42,7 +42,7 @@ AHEAD = "ahead_"
 _PLANS_KEPT = 4
 _ANSWER_WITHIN = minutes(10)
 _DAY_FACTS = ("zone", "local_day", "soc_at_day_start_mwh", "power_limit_mw", "energy_limit_mwh", "round_trip",
-              "daily_withdrawal_limit_mwh")  # fmt: skip
+              "daily_withdrawal_limit_mwh", "wear_eur_mwh", "hurdle_eur_mwh")  # fmt: skip
 
 
 class LoadForecast(Struct, frozen=True):
@@ -75,7 +75,7 @@ class DispatchPlan(Struct, frozen=True, kw_only=True):
         power_mw: Positive feeds the grid.
         price_eur_mwh: Forecast prices.
         load_mw: Forecast loads, if load is known.
-        expected_eur: What the plan earns if the prices come true.
+        expected_eur: What the plan earns after wear if the prices come true.
 
     Example:
         >>> DispatchPlan(power_mw=(-10.0, 9.0), price_eur_mwh=(20.0, 60.0), expected_eur=340.0).expected_eur
@@ -130,7 +130,7 @@ def plan_battery(features: Features, ahead: DayForecast) -> DispatchPlan:
     soc_mwh = min(features.number("soc_at_day_start_mwh"), battery.energy_mwh)
     wanted = program_for(battery, (len(prices),)).solve(prices, soc_mwh=soc_mwh)
     power, _ = battery.follow_day(wanted.tolist(), soc_mwh)
-    earned = sum(p * price for p, price in zip(power, prices, strict=True))
+    earned = sum(p * price - battery.wear_eur_mwh * abs(p) for p, price in zip(power, prices, strict=True))
     return DispatchPlan(
         power_mw=tuple(power), price_eur_mwh=prices, load_mw=ahead.load_mw, expected_eur=round(earned, 2)
     )
@@ -157,17 +157,19 @@ def follow_plan_inside_limits(features: Features, plan: Prediction[DispatchPlan]
 
 def impact_eur(features: Features, plan: Prediction[DispatchPlan], choice: Setpoint) -> float:
     """The money that changes hands in this hour, by the forecast price."""
-    return abs(expected_eur(features, plan, choice))
+    return abs(round(choice.power_mw * _forecast_price(features, plan), 2))
 
 
 def expected_eur(features: Features, plan: Prediction[DispatchPlan], choice: Setpoint) -> float:
-    """What the set-point earns in this hour at the forecast price; charging costs."""
-    return round(choice.power_mw * plan.value.price_eur_mwh[int(features.number("hour_of_day"))], 2)
+    """What the set-point earns in this hour at the forecast price, after wear; charging costs."""
+    wear = features.number("wear_eur_mwh") * abs(choice.power_mw)
+    return round(choice.power_mw * _forecast_price(features, plan) - wear, 2)
 
 
 def earned_eur(features: Features, choice: Setpoint, outcome: MeteredInterval) -> float:
-    """What the meter's energy earned at the true price."""
-    return outcome.energy_mwh * outcome.price_eur_mwh
+    """What the meter's energy earned at the true price, after wear."""
+    wear = features.number("wear_eur_mwh") * abs(outcome.energy_mwh)
+    return outcome.energy_mwh * outcome.price_eur_mwh - wear
 
 
 def no_battery(features: Features, outcome: MeteredInterval) -> float:
@@ -306,12 +308,18 @@ def _dispatch(plant: SimulatedPlant) -> Steps[Setpoint]:
     )
 
 
+def _forecast_price(features: Features, plan: Prediction[DispatchPlan]) -> float:
+    return plan.value.price_eur_mwh[int(features.number("hour_of_day"))]
+
+
 def _battery(features: Features) -> Battery:
     return Battery(
         power_mw=features.number("power_limit_mw"),
         energy_mwh=features.number("energy_limit_mwh"),
         round_trip=features.number("round_trip"),
         daily_withdrawal_mwh=features.number("daily_withdrawal_limit_mwh"),
+        wear_eur_mwh=features.number("wear_eur_mwh"),
+        hurdle_eur_mwh=features.number("hurdle_eur_mwh"),
     )
 
 

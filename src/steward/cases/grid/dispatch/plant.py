@@ -154,6 +154,8 @@ class SimulatedPlant:
             energy_limit_mwh=battery.energy_mwh,
             round_trip=battery.round_trip,
             daily_withdrawal_limit_mwh=battery.daily_withdrawal_mwh,
+            wear_eur_mwh=battery.wear_eur_mwh,
+            hurdle_eur_mwh=battery.hurdle_eur_mwh,
         )
 
     def _refuse_if_over(self, at: datetime) -> None:

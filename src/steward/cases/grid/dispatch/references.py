@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from math import isfinite
 
@@ -65,8 +65,9 @@ class Market:
         """Return what perfect foresight does, solved over all of the consecutive days at once, starting empty."""
         sizes = [self.history.local.hours(day) for day in days]
         prices = [self.day(day) for day in days]
-        powers = DispatchProgram(battery, tuple(sizes)).solve(np.concatenate(prices), soc_mwh=0.0)
-        return Course.at(days, np.split(powers, np.cumsum(sizes)[:-1]), prices)
+        sure = replace(battery, hurdle_eur_mwh=0.0)  # whoever knows every price needs no margin for error
+        powers = DispatchProgram(sure, tuple(sizes)).solve(np.concatenate(prices), soc_mwh=0.0)
+        return Course.at(battery, days, np.split(powers, np.cumsum(sizes)[:-1]), prices)
 
     def limit_eur(self, days: Sequence[date], battery: Battery) -> float:
         """Return the most that could be earned over consecutive days with perfect foresight, starting empty."""
@@ -78,7 +79,7 @@ class Market:
         for day in days:
             held, soc_mwh = battery.follow_day(planner(day, soc_mwh).tolist(), soc_mwh)
             powers.append(held)
-        return Course.at(days, powers, [self.day(day) for day in days])
+        return Course.at(battery, days, powers, [self.day(day) for day in days])
 
     def planned(self, days: Sequence[date], battery: Battery, guess: Guess) -> Course:
         """Return what daily plans made from guessed prices do."""

@@ -86,6 +86,8 @@ class RemotePlant:
             energy_limit_mwh=self._said("energy_limit_mwh"),
             round_trip=self.battery.round_trip,
             daily_withdrawal_limit_mwh=self.battery.daily_withdrawal_mwh,
+            wear_eur_mwh=self.battery.wear_eur_mwh,
+            hurdle_eur_mwh=self.battery.hurdle_eur_mwh,
         )
 
     def _said(self, reading_type: str) -> float:
