@@ -84,35 +84,23 @@ PATIENT = Backoff()
 """From half a second to half a minute."""
 
 
-class Source(ABC):
-    """Something that says readings over a connection, kept for as long as :meth:`run` runs.
+class Connection(ABC):
+    """Something far away that is talked to for as long as :meth:`run` runs.
 
     Args:
         address: Where it is.
-        take: Takes its readings.
         clock: For times and waits.
-        on_gap: Is told each time readings come again.
         backoff: How long to wait before another try.
 
     Example:
-        >>> async def watch(source: Source) -> None:
-        ...     async with source.running():
+        >>> async def watch(connection: Connection) -> None:
+        ...     async with connection.running():
         ...         await asyncio.sleep(60)
     """
 
-    def __init__(
-        self,
-        address: str,
-        take: Take,
-        *,
-        clock: Clock,
-        on_gap: Callable[[Gap], None] = unheard,
-        backoff: Backoff = PATIENT,
-    ) -> None:
-        self.address, self._clock = address, clock
-        self._taker, self._on_gap, self._backoff = take, on_gap, backoff
+    def __init__(self, address: str, *, clock: Clock, backoff: Backoff = PATIENT) -> None:
+        self.address, self._clock, self._backoff = address, clock, backoff
         self._connected = asyncio.Event()
-        self._last_heard: datetime | None = None
         self._why_lost = ""
 
     @property
@@ -125,7 +113,7 @@ class Source(ABC):
         await self._connected.wait()
 
     async def run(self) -> None:
-        """Connect, and take readings until cancelled; what is lost is set up again after a wait.
+        """Connect, and stay so until cancelled; what is lost is set up again after a wait.
 
         Raises:
             Denied: Whoever is there refuses who asks; another try would not help.
@@ -161,10 +149,43 @@ class Source(ABC):
 
     @abstractmethod
     async def _listen(self) -> NoReturn:
-        """Connect, say so with :meth:`_up`, and hand over readings with :meth:`_heard` until the connection is lost."""
+        """Connect, say so with :meth:`_up`, and do what there is to do until the connection is lost."""
 
     def _up(self) -> None:
         self._connected.set()
+
+    def _lost(self, code: str) -> EngineError:
+        return EngineError(f"there is no connection to {self.address}", why=self._why_lost, retryable=True, code=code)
+
+
+class Source(Connection):
+    """A connection over which readings come.
+
+    Args:
+        address: Where it is.
+        take: Takes the readings.
+        clock: For times and waits.
+        on_gap: Is told each time readings come again.
+        backoff: How long to wait before another try.
+
+    Example:
+        >>> async def watch(source: Source) -> None:
+        ...     async with source.running():
+        ...         await asyncio.sleep(60)
+    """
+
+    def __init__(
+        self,
+        address: str,
+        take: Take,
+        *,
+        clock: Clock,
+        on_gap: Callable[[Gap], None] = unheard,
+        backoff: Backoff = PATIENT,
+    ) -> None:
+        super().__init__(address, clock=clock, backoff=backoff)
+        self._taker, self._on_gap = take, on_gap
+        self._last_heard: datetime | None = None
 
     async def _heard(self, readings: Sequence[Reading]) -> None:
         """Hand readings over; the first ones after a loss end a gap."""
@@ -173,6 +194,3 @@ class Source(ABC):
             self._on_gap(Gap(source=self.address, since=self._last_heard, until=now, why=self._why_lost))
         self._why_lost, self._last_heard = "", now
         await self._taker(readings)
-
-    def _lost(self, code: str) -> EngineError:
-        return EngineError(f"there is no connection to {self.address}", why=self._why_lost, retryable=True, code=code)

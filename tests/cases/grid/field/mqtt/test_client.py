@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import aiomqtt
+import pytest
+from msgspec import json
+from tests.cases.grid.field.network import Heard, Line
+from tests.cases.grid.field.test_world import MIDNIGHT, plant
+
+from steward.cases.grid.field.mqtt.broker import LocalBroker
+from steward.cases.grid.field.mqtt.client import Broker, MqttPlant, MqttSource, reading_of, topic_of
+from steward.cases.grid.field.points import Point
+from steward.cases.grid.field.reading import Quality, Reading
+from steward.cases.grid.field.source import Backoff
+from steward.cases.grid.field.world import FieldPlant
+from steward.clock import SystemClock
+from steward.errors import ContractError, EngineError
+
+LOAD = Point("es.feeder-1", "load_mw")
+SOON = timedelta(milliseconds=20)
+QUICKLY = Backoff(first=SOON, longest=SOON)
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    broker = LocalBroker(port=0)
+    await broker.start()
+    yield broker.port
+    await broker.stop()
+
+
+@pytest.fixture
+def world() -> FieldPlant:
+    return plant()
+
+
+class Refused(list[str]):
+    """The topics of messages that were none."""
+
+    def tell(self, topic: str, error: ContractError) -> None:
+        self.append(topic)
+
+
+@asynccontextmanager
+async def hearing(port: int, **options: Any) -> AsyncIterator[tuple[MqttSource, Heard]]:
+    heard = Heard()
+    options = {"take": heard.take, "identifier": "steward", **options}
+    source = MqttSource(
+        Broker(host="127.0.0.1", port=port), options.pop("take"), clock=SystemClock(), on_gap=heard.tell_gap,
+        backoff=QUICKLY, **options,
+    )  # fmt: skip
+    async with source.running():
+        yield source, heard
+
+
+def saying(port: int, world: FieldPlant) -> MqttPlant:
+    broker = Broker(host="127.0.0.1", port=port)
+    return MqttPlant(broker, "es", clock=SystemClock(), now=lambda: world.now, last=world.readings, backoff=QUICKLY)
+
+
+async def test_json_and_sparkplug_say_the_same(port: int, world: FieldPlant) -> None:
+    async with hearing(port, site=None, group="grid") as (_, sparkplug):
+        async with hearing(port, identifier="json") as (_, plain), saying(port, world).running() as said:
+            await sparkplug.until(lambda: len(sparkplug.readings) == 14)
+            assert sparkplug.readings == world.readings()
+            world.advance(MIDNIGHT + timedelta(minutes=1))
+            await said.publish(world.readings())
+            await plain.until(lambda: len(plain.readings) == 14)
+            await sparkplug.until(lambda: len(sparkplug.readings) == 28)
+            assert plain.readings == sparkplug.readings[14:] == world.readings()
+        await sparkplug.until(lambda: len(sparkplug.readings) == 42)  # the node is dead
+    assert {(reading.value, reading.quality) for reading in sparkplug.readings[28:]} == {(None, Quality.BAD)}
+
+
+async def test_a_node_that_is_cut_off_is_dead_and_comes_back_with_a_birth(port: int, world: FieldPlant) -> None:
+    async with (
+        hearing(port, site=None, group="grid") as (_, heard),
+        Line().to(port) as line,
+        saying(line.port, world).running(),
+    ):
+        await heard.until(lambda: len(heard.readings) == 14)
+        line.cut()
+        await heard.until(lambda: len(heard.readings) == 42)
+        values = [reading.value is None for reading in heard.readings]
+    assert values == [False] * 14 + [True] * 14 + [False] * 14
+    assert heard.gaps == []  # the broker was there all the time
+
+
+async def test_a_host_that_comes_late_asks_for_a_birth(port: int, world: FieldPlant) -> None:
+    async with saying(port, world).running() as said, hearing(port, site=None, group="grid") as (_, heard):
+        await said.publish(world.readings())
+        await heard.until(lambda: len(heard.readings) == 14)
+        await said.publish(world.readings())
+        await heard.until(lambda: len(heard.readings) == 28)
+    assert all(reading.is_good for reading in heard.readings)
+
+
+async def test_what_is_no_message_is_told_and_keeps_nobody_from_being_heard(port: int, world: FieldPlant) -> None:
+    refused = Refused()
+    good = world.readings()[0]
+    poison = [
+        b"",
+        b"{}",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        json.encode(good).replace(b"load_mw", b"soc_mwh"),
+        b"x" * 2_000_000,
+    ]
+    async with hearing(port, group="grid", on_refused=refused.tell) as (_, heard):
+        async with aiomqtt.Client("127.0.0.1", port) as client:
+            for payload in poison[:5]:
+                await client.publish(topic_of("es", LOAD), payload, qos=1)
+            await client.publish("spBv1.0/grid/NDATA/es", b"\x12\x7f", qos=1)
+            await client.publish("spBv1.0/grid/WHAT/es", b"", qos=1)
+            await client.publish(topic_of("es", LOAD), json.encode(good), qos=1)
+        await heard.until(lambda: bool(heard.readings))
+    assert heard.readings == [good]
+    assert len(refused) == 7
+    with pytest.raises(ContractError, match="too large"):
+        reading_of(topic_of("es", LOAD), poison[5])
+
+
+class Acknowledged(list[int]):
+    """Stands in for the connection, and counts what is acknowledged."""
+
+    def __init__(self) -> None:
+        self._client = self
+
+    def ack(self, mid: int, qos: int) -> None:
+        self.append(mid)
+
+
+async def test_what_was_not_kept_is_not_acknowledged(world: FieldPlant) -> None:
+    kept: list[Reading] = []
+
+    async def take(readings: Sequence[Reading]) -> None:
+        if not kept:
+            kept.extend(readings)
+            raise EngineError("the ledger is full", retryable=True)
+
+    readings = world.readings()
+    messages: list[Any] = [
+        aiomqtt.Message(topic_of("es", Point.of(said)), json.encode(said), 1, False, mid, None)
+        for mid, said in enumerate(readings)
+    ]
+    source = MqttSource(Broker(host="127.0.0.1"), take, identifier="steward", clock=SystemClock())
+    connection: Any = Acknowledged()
+    with pytest.raises(EngineError, match="full"):
+        await source._take_all(connection, messages)
+    assert (connection, kept) == ([], readings)
+    await source._take_all(connection, [*messages, aiomqtt.Message("steward/es/x/y", b"poison", 1, False, 99, None)])
+    assert connection == [*range(14), 99]  # what is no message would come again for ever
+
+
+async def test_a_lost_connection_is_set_up_again_and_the_gap_is_told(port: int, world: FieldPlant) -> None:
+    async with saying(port, world).running() as said, Line().to(port) as line, hearing(line.port) as (_, heard):
+        await said.publish(world.readings())
+        await heard.until(lambda: len(heard.readings) == 14)
+        line.cut()
+        async with asyncio.timeout(5):
+            while not heard.gaps:
+                await said.publish(world.readings()[:1])
+                await asyncio.sleep(0.02)
+    assert heard.gaps[0].why
+
+
+async def test_a_broker_that_is_not_there_is_told() -> None:
+    world = plant()
+    said = saying(1, world)
+    with pytest.raises(EngineError, match="no connection") as caught:
+        await said.publish(world.readings())
+    assert caught.value.retryable
