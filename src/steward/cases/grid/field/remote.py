@@ -33,7 +33,7 @@ class RemotePlant:
     Args:
         layout: What is measured there.
         local: The zone whose days bound the daily withdrawal.
-        battery: What its maker says of it: efficiency and daily withdrawal. What it can do now it says itself.
+        battery: What its maker says of it: efficiency, daily withdrawal, wear. What it can do now it says itself.
         order: Carries an order there, and its receipt back.
 
     Example:

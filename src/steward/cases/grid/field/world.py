@@ -78,7 +78,8 @@ class Ageing:
 class FieldPlant(SimulatedPlant):
     """A site with a battery that wears, feeders that wander, weather and a meter; the same again for the same seed.
 
-    It takes set-points like every :class:`SimulatedPlant`, and says what it measures. It knows no clock: time passes
+    It takes set-points like every :class:`SimulatedPlant`, and says what it measures. A point can be made to fail, by
+    giving it another quality in ``faults``. It knows no clock: time passes
     when :meth:`advance` is called, in whole steps, and what it does depends neither on how often it is called nor on
     how fast.
 
@@ -129,7 +130,7 @@ class FieldPlant(SimulatedPlant):
         self.power_mw = 0.0
         self.faults: dict[Point, Quality] = {}
         self._as_new, self._conditions, self._ageing, self._seed = battery, conditions, ageing, seed
-        self._hour = start
+        self.hour = start
         self._hour_mwh = self._exported_mwh = self._imported_mwh = 0.0
 
     def advance(self, until: datetime) -> list[MeteredInterval]:
@@ -138,7 +139,7 @@ class FieldPlant(SimulatedPlant):
         while self.now + self.step <= until:
             self._pass(self.step / HOUR)
             self.now += self.step
-            if self.now == self._hour + HOUR:
+            if self.now == self.hour + HOUR:
                 ended.append(self._end_hour())
         return ended
 
@@ -150,7 +151,7 @@ class FieldPlant(SimulatedPlant):
     def _pass(self, hours: float) -> None:
         """Follow the hour's set-point for a while: the energy flows, the battery warms, and it ages."""
         self._enter(self.now)
-        order, rated, ageing = self._orders.get(self._hour), self._as_new, self._ageing
+        order, rated, ageing = self._orders.get(self.hour), self._as_new, self._ageing
         power = self.battery.feasible(order.setpoint.power_mw if order else 0.0, self.state, hours)
         self.state = self.battery.follow(power, self.state, hours)
         self.power_mw, energy = power, power * hours
@@ -173,16 +174,16 @@ class FieldPlant(SimulatedPlant):
         )
 
     def _end_hour(self) -> MeteredInterval:
-        began, energy = self._hour, self._hour_mwh
+        began, energy = self.hour, self._hour_mwh
         self._orders.pop(began, None)
         self._controls.pop(began, None)
-        self._done_until = self._hour = began + HOUR
+        self._done_until = self.hour = began + HOUR
         self._hour_mwh = 0.0
         price = self._conditions(began).price_eur_mwh
         return MeteredInterval(site=self.site, at=began, energy_mwh=round(energy, 6), price_eur_mwh=price)
 
     def _values(self) -> dict[Point, float]:
-        order, conditions, battery = self._orders.get(self._hour), self._conditions(self.now), self.battery
+        order, conditions, battery = self._orders.get(self.hour), self._conditions(self.now), self.battery
         said = (
             *self._loads(conditions.load_mw),
             # The battery

@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from steward.errors import ContractError
@@ -45,7 +46,7 @@ class Identity:
         if not identity.certificate.exists():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             key = rsa.generate_private_key(public_exponent=65_537, key_size=_KEY_BITS)
-            _write_private(identity.key, key)
+            _write_privately(identity.key, _private(key))
             signed = _certificate(name, identity.uri, key, now)
             identity.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         return identity
@@ -136,6 +137,24 @@ class ClientSecurity:
     password: str = field(repr=False)
 
 
+def paired(folder: Path, *, now: datetime, user: str = "steward") -> tuple[ServerSecurity, ClientSecurity]:
+    """Return how a plant and one client on the same machine know each other; keys and password are made at first.
+
+    Args:
+        folder: Where they are kept, readable for its owner only.
+        now: From when on the certificates are valid.
+        user: The client's name.
+    """
+    plant, client = (Identity.made(folder, name, now=now) for name in ("plant", user))
+    secret = folder / f"{user}.password"
+    if not secret.exists():
+        _write_privately(secret, AESGCM.generate_key(bit_length=128).hex().encode())
+    password = secret.read_text(encoding="ascii")
+    trusted = TrustList.of([client.certificate])
+    server = ServerSecurity(identity=plant, trusted=trusted, users={user: User(password, may_order=True)})
+    return server, ClientSecurity(identity=client, server=plant.certificate, user=user, password=password)
+
+
 def certificate_of(path: Path) -> bytes:
     """Return a certificate in a PEM file as DER.
 
@@ -181,9 +200,11 @@ def _certificate(name: str, uri: str, key: rsa.RSAPrivateKey, now: datetime) -> 
     )
 
 
-def _write_private(path: Path, key: rsa.RSAPrivateKey) -> None:
-    data = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+def _private(key: rsa.RSAPrivateKey) -> bytes:
+    plain = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+
+
+def _write_privately(path: Path, data: bytes) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
