@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from asyncua import Client, ua
+from msgspec import structs
 from tests.cases.grid.field.network import Heard, Line
 from tests.cases.grid.field.test_world import CALM, LAYOUT, MADRID, MIDNIGHT
 from tests.runtime.world import World
@@ -21,17 +22,17 @@ from tests.runtime.world import World
 from steward import Choice, Decision, Feature, Features, Prediction, Risk, Status
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.local_days import HOUR
-from steward.cases.grid.dispatch.decision import interval_start
+from steward.cases.grid.field.bridge import Bridge, FieldReading
 from steward.cases.grid.field.opcua.client import OpcUaClient
 from steward.cases.grid.field.opcua.identity import ClientSecurity, Identity, ServerSecurity, TrustList, User
 from steward.cases.grid.field.opcua.server import OpcUaServer
 from steward.cases.grid.field.points import Point
-from steward.cases.grid.field.reading import Quality
+from steward.cases.grid.field.reading import Quality, Reading
 from steward.cases.grid.field.remote import RemotePlant, dispatch_over
 from steward.cases.grid.field.source import Backoff
 from steward.cases.grid.field.world import FieldPlant
-from steward.cases.grid.streams import DispatchDue, Setpoint
-from steward.clock import SystemClock
+from steward.cases.grid.streams import Setpoint
+from steward.clock import EPOCH, SystemClock
 from steward.errors import Conflict, ContractError, Denied, EngineError, StewardError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -320,37 +321,61 @@ async def test_a_connection_that_is_half_open_is_given_up(place: Place) -> None:
         assert await plant.has_control(MIDNIGHT, key="a") is not None
 
 
-def charge(features: Features, prediction: Prediction[None]) -> Choice[Setpoint]:
-    return Choice(Setpoint(power_mw=-8.0), reasons=("the night is cheap",))
+def hour_of_reading(event: FieldReading) -> str:
+    return (event.at - (event.at - EPOCH) % HOUR).isoformat()
 
 
-async def test_a_decision_reaches_the_plant_and_is_verified(
+def relieve(features: Features, prediction: Prediction[None]) -> Choice[Setpoint]:
+    return Choice(Setpoint(power_mw=-8.0 if features.number("value") > 20 else 0.0), reasons=("it was measured",))
+
+
+def relieving(plant: RemotePlant) -> Decision[FieldReading, None, Setpoint]:
+    interval_start: Feature[FieldReading] = Feature(hour_of_reading, name="interval_start")
+    return Decision(
+        name="grid.relieve", owner="grid-operations", purpose="Relieve a feeder", risk=Risk.LOW, event=FieldReading,
+        features=(interval_start, Feature("value")), policy=relieve, action=dispatch_over(plant),
+    )  # fmt: skip
+
+
+async def test_a_reading_becomes_a_decision_and_a_set_point_that_is_verified(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = World("memory", tmp_path, monkeypatch)
-    loop.clock.set(MIDNIGHT - HOUR / 2)
-    async with place.connected() as (client, heard):
-        plant = RemotePlant(LAYOUT, MADRID, Battery(), client.call)
-        with pytest.raises(EngineError, match="has not said"):
-            plant.due(MIDNIGHT)
-        await heard.until(lambda: len(heard.readings) == 14)
-        for reading in heard.readings:
-            plant.hear(reading)
-        assert plant.due(MIDNIGHT) == place.world.due(MIDNIGHT)
-        decision: Decision[DispatchDue, None, Setpoint] = Decision(
-            name="grid.battery-dispatch", owner="grid-operations", purpose="Charge or discharge the battery",
-            risk=Risk.LOW, event=DispatchDue, features=(Feature(interval_start),), policy=charge,
-            action=dispatch_over(plant),
-        )  # fmt: skip
-        runtime = await loop.open(decision)
-        answer = await runtime.decide(decision.name, plant.due(MIDNIGHT))
+    loop.clock.set(MIDNIGHT)
+    heard = Heard()
+    # The client is known before the runtime is, and the plant's orders go over it.
+    client = place.client(heard, points=(LOAD,))
+    runtime = await loop.open(relieving(RemotePlant(LAYOUT, MADRID, Battery(), client.call)))
+    bridge = Bridge(runtime.publish, clock=loop.clock)
+    async with client.running():
+        await heard.until(lambda: len(heard.readings) == 1)
+        await bridge.take(heard.readings)
+        await bridge.take(heard.readings)  # at least once is also twice
         for _ in range(8):
             await runtime.advance()
-        run = await runtime.run(answer.record.decision_id)
+        (decided,) = {entry.run_id for entry in await loop.entries() if entry.kind == "decided"}
+        run = await runtime.run(decided)
     await loop.close()
-    assert run.status is Status.ACTED, run
+    assert run.status is Status.ACTED
     assert [step.step for step in run.stepped] == ["hour_is_ahead", "take_control", "write_setpoint", "setpoint_stands"]
     standing = place.world.standing(MIDNIGHT)
     assert standing is not None
     assert standing.detail == {"power_mw": "-8.0"}
     assert place.world.advance(MIDNIGHT + HOUR)[0].energy_mwh == pytest.approx(-8.0)
+
+
+async def test_a_remote_plant_asks_what_the_plant_itself_would_ask(place: Place) -> None:
+    async with place.connected() as (client, heard):
+        plant = RemotePlant(LAYOUT, MADRID, Battery(), client.call)
+        with pytest.raises(EngineError, match="has not said"):
+            plant.due(MIDNIGHT)
+        await heard.until(lambda: len(heard.readings) == 14)
+    for reading in heard.readings:
+        plant.hear(reading)
+    assert plant.due(MIDNIGHT) == place.world.due(MIDNIGHT)
+    plant.hear(replace_time(heard.readings[5], -10 * SECOND))
+    assert plant.due(MIDNIGHT) == place.world.due(MIDNIGHT)
+
+
+def replace_time(reading: Reading, by: timedelta) -> Reading:
+    return structs.replace(reading, value=99.0, source_time=reading.source_time + by)
