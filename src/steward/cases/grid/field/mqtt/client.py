@@ -187,18 +187,40 @@ class MqttPlant(Connection):
         self._client: aiomqtt.Client | None = None
 
     async def publish(self, readings: Sequence[Reading]) -> None:
-        """Say readings.
+        """Say readings both ways.
 
         Raises:
             EngineError: There is no connection; a birth says the newest once there is one again.
         """
-        if self._client is None or not self.is_connected:
-            raise self._lost("mqtt-unreachable")
+        await self.publish_json(readings)
+        await self.publish_sparkplug(readings)
+
+    async def publish_json(self, readings: Sequence[Reading]) -> None:
+        """Say readings as JSON, each under its own topic and acknowledged.
+
+        Raises:
+            EngineError: As :meth:`publish`.
+        """
+        client = self._open_client()
         with _told(self.address):
             for reading in readings:
                 topic = topic_of(self._site, Point.of(reading))
-                await self._client.publish(topic, json.encode(reading), qos=AT_LEAST_ONCE)
-            await self._client.publish(*self._node.data(readings, now=self._now()))
+                await client.publish(topic, json.encode(reading), qos=AT_LEAST_ONCE)
+
+    async def publish_sparkplug(self, readings: Sequence[Reading]) -> None:
+        """Say readings as data of a node of Sparkplug B, in one message.
+
+        Raises:
+            EngineError: As :meth:`publish`.
+        """
+        client = self._open_client()
+        with _told(self.address):
+            await client.publish(*self._node.data(readings, now=self._now()))
+
+    def _open_client(self) -> aiomqtt.Client:
+        if self._client is None or not self.is_connected:
+            raise self._lost("mqtt-unreachable")
+        return self._client
 
     async def _listen(self) -> NoReturn:
         self._node.connect()
