@@ -13,6 +13,7 @@ from tests.runtime.world import MINUTE, SECOND, Till, World
 
 from steward import Action, Call, Decision, Receipt, Signal, Status, Steps, Wait, seconds
 from steward.bus.deadletters import DEAD_LETTERS
+from steward.decision.fingerprint import describe
 from steward.errors import Conflict, ContractError, EngineError, NotFound
 from steward.records import ActionFacts
 from steward.testing.conformance.site import Plant
@@ -332,3 +333,23 @@ async def test_it_is_told_what_people_can_do_about_a_run(memory: World) -> None:
     assert done.effects.offers(await done.run(paid)).undo
     await done.undo(paid, by="ann", reason="twice")
     assert not done.effects.offers(await done.run(paid)).undo
+
+
+async def test_a_signal_that_has_another_word_goes_on_without_one(memory: World) -> None:
+    plant = Plant()
+    clear = Signal(name="clear", within=MINUTE, otherwise="time is up")
+    runtime = await memory.open(switching(plant, action=Steps(plant.action("open"), clear, name="switch")))
+    run_id = await begun(memory)
+    await memory.later(MINUTE)
+    run = await runtime.run(run_id)
+    assert (run.status, run.stepped[-1].result) == (Status.ACTED, "time is up")
+
+
+def test_what_can_be_said_of_a_signal_since_renames_no_release_that_does_not_say_it() -> None:
+    plain, other = (switching(Plant(), action=_signalling(word)) for word in (None, "time is up"))
+    assert "otherwise" not in str(describe(plain)["action"])
+    assert plain.fingerprint != other.fingerprint
+
+
+def _signalling(otherwise: str | None) -> Steps[str]:
+    return Steps(Plant().action("open"), Signal(name="clear", within=MINUTE, otherwise=otherwise), name="switch")

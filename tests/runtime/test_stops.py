@@ -267,3 +267,19 @@ async def test_a_slow_look_at_the_world_is_followed_by_no_dispatch(memory: World
     await lift(memory)
     await memory.later(MINUTE)
     assert len(done) == 2
+
+
+async def test_a_declared_decision_lifts_what_it_stopped_itself_and_nothing_else(memory: World, till: Till) -> None:
+    await memory.open(refund(till), refund(Till(), name="shop.other"))
+    stops = memory.runtime.stops
+    await stops.stop(NAME, by="shop.other", reason="the till is counted")
+    run_id = await decided(memory)
+    assert isinstance(await refused(stops.release(NAME, by="ana", reason="over")), NotFound)
+    assert await stops.release(NAME, by="shop.other", reason="over")
+    await memory.later()
+    assert (await memory.runtime.run(run_id)).status is Status.ACTED
+    assert not await stops.release(NAME, by="shop.other", reason="over")
+    await stops.stop(NAME, by="shop.other", reason="the till is counted")
+    await stops.stop(NAME, by="ana", reason="smoke")
+    assert not await stops.release(NAME, by="shop.other", reason="over")
+    assert stops.is_stopped(NAME)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from steward.decision.action import Action, Call
 from steward.decision.duration import check_duration
+from steward.decision.fingerprint import ABSENT
 from steward.errors import DeclarationError
 
 C = TypeVar("C")
@@ -40,15 +41,19 @@ class Signal:
 
     Args:
         name: What it is called by those who send it.
-        within: How long it is waited for. When nothing comes, the run fails and what was done is taken back.
+        within: How long it is waited for.
+        otherwise: What is taken as said when nothing comes. Without it the run fails and what was done is taken back.
 
     Example:
         >>> Signal(name="crew-clear", within=timedelta(minutes=30)).name
         'crew-clear'
+        >>> Signal(name="all-clear", within=timedelta(minutes=30), otherwise="time is up").otherwise
+        'time is up'
     """
 
     name: str
     within: timedelta
+    otherwise: str | None = field(default=None, metadata=ABSENT)
 
     def __post_init__(self) -> None:
         """Refuse a signal that could never come."""

@@ -136,6 +136,38 @@ class Stops:
                 return self._standing.get(decision)
         raise Conflict("others change the stops all the time", fix="try again", code="stops-busy")
 
+    async def release(self, decision: str, *, by: str, reason: str) -> bool:
+        """Lift a stop that a declared decision set by itself, as an emergency does; it needs no second person.
+
+        Args:
+            decision: What it stopped.
+            by: The declared decision. A stop that a person set, before or since, is not its own: it stands on.
+            reason: Why.
+
+        Returns:
+            Whether it stood and was lifted.
+
+        Raises:
+            NotFound: ``by`` is no declared decision.
+            ContractError: There is no reason.
+            EngineError: It cannot be written; it stands on.
+        """
+        _check_words(by, reason)
+        if by not in self._decisions:
+            raise NotFound(
+                f"no decision is named {by!r}", why="what people stop takes two people to resume", field="by"
+            )
+        for _ in range(_TRIES):
+            standing = self._standing.get(decision)
+            if standing is None or standing.by != by:
+                return False
+            body = Resumed(
+                decision_id=STOPS_RUN, decision=decision, at=self._clock.now(), by=by, first=by, reason=reason
+            )
+            if await self._append(body):
+                return True
+        raise Conflict("others change the stops all the time", fix="try again", code="stops-busy")
+
     async def _write(self, stop: Stop) -> None:
         body = Stopped(decision_id=STOPS_RUN, decision=stop.decision, at=stop.at, by=stop.by, reason=stop.reason)
         while not await self._append(body):

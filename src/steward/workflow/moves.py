@@ -253,6 +253,8 @@ def _listen(run: Run, step: Signal, position: int, now: datetime) -> Move:
     until, heard = run.since + step.within, run.signals.get(step.name)
     if heard is not None and heard.at <= until:
         return Remember(step.name, position, heard.payload)
+    if now >= until and step.otherwise is not None:
+        return Remember(step.name, position, step.otherwise)
     if now >= until:
         return TurnBack(step.name, "signal-timeout", f"{step.name!r} did not come within {step.within}")
     return AwaitSignal(step.name, until)
