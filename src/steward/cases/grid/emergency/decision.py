@@ -65,7 +65,7 @@ def make_decision(
         >>> grid = SimulatedGrid("es", {"f1": 6.0})
         >>> declared = make_decision(scheme, grid=grid, automation=OwnAutomation(), clock=SystemClock())
         >>> declared.lane.name, len(declared.action.steps)
-        ('EMERGENCY', 9)
+        ('EMERGENCY', 7)
     """
     if own := {NAME, CONFIRMATION, "*"} & set(scheme.freezes):
         raise DeclarationError(f"an emergency cannot freeze {min(own)!r}", why="it would hold itself", field="freezes")

@@ -23,6 +23,7 @@ _QUICKLY = timedelta(milliseconds=20)
 """Before a second try; doubled each time."""
 _PATIENCE = timedelta(seconds=5)
 """How long one try may take."""
+_LOOKS = 3
 _NO_PART = Receipt(reference="no-part")
 _TOLERANCE = 0.05
 """A read-back may differ by this share from what was ordered."""
@@ -53,7 +54,6 @@ class Emergency:
         relieving = [step for means in order for step in self._relieving(means)]
         restoring = [self._restoring(means) for means in reversed(order)]
         return Steps(
-            Check(self.is_due, timeout=_PATIENCE),
             _quick(self.freeze_automation, undo=self.release_automation, verify=self.is_frozen),
             *relieving,
             _quick(self.ask_to_confirm),
@@ -63,14 +63,9 @@ class Emergency:
             name="emergency",
         )
 
-    async def is_due(self, choice: Relief, call: Call) -> str | None:
-        """Look whether there is still an emergency, and time to act."""
-        if not choice.parts:
-            return "nothing can be relieved: every device is silent, protected or used up"
-        return self._why_late(call) or await self._why_not_low()
-
     async def freeze_automation(self, choice: Relief, call: Call) -> Receipt:
-        """Let the scheme's other decisions dispatch nothing."""
+        """Let the scheme's other decisions dispatch nothing, if there still is an emergency and time to act."""
+        await _refuse_if(lambda: self._why_not_due(choice, call))
         freezes = self.scheme.freezes
         await self.automation.freeze(freezes, by=call.decision, reason=f"emergency {call.decision_id}")
         return Receipt(reference="frozen", detail={"decisions": ", ".join(freezes)})
@@ -104,23 +99,24 @@ class Emergency:
         await self.automation.tell(held, key=call.key)
         return Receipt(reference=call.key)
 
-    def _relieving(self, means: Feeder | Store) -> list[Check[Relief] | Action[Relief]]:
-        """Return the interlock, the order and the read-back of one device."""
+    def _relieving(self, means: Feeder | Store) -> list[Action[Relief] | Check[Relief]]:
+        """Return the order to one device, behind its interlock, and what proves it."""
         device, scheme, grid = means.name, self.scheme, self.grid
 
-        async def may_relieve(choice: Relief, call: Call) -> str | None:
-            mw = choice.mw(device)
-            if not mw:
-                return None
+        async def why_not(choice: Relief, call: Call) -> str | None:
             shed_mw = call.features.number("shed_mw") + scheme.shed_mw(choice, before=device)
-            why_not = scheme.obstacle(means, mw, await grid.look(device), shed_mw=shed_mw)
+            reason = scheme.obstacle(means, choice.mw(device), await grid.look(device), shed_mw=shed_mw)
             if device == choice.parts[0].device:
-                why_not = why_not or self._why_late(call) or await self._why_not_low()
-            return why_not or await self.automation.why_not_frozen(scheme.freezes)
+                reason = reason or await self._why_not_due(choice, call)
+            return reason or await self.automation.why_not_frozen(scheme.freezes)
 
         async def relieve(choice: Relief, call: Call) -> Receipt:
             mw = choice.mw(device)
-            return _under(call.key, await grid.relieve(device, mw, key=call.key)) if mw else _NO_PART
+            if not mw:
+                return _NO_PART
+            # Nothing lies between the last look and the order, least of all a wait for the ledger.
+            await _refuse_if(lambda: why_not(choice, call))
+            return _under(call.key, await grid.relieve(device, mw, key=call.key))
 
         async def restore(choice: Relief, call: Call) -> Receipt:
             return await self._restored(device, choice, call.undoes or call.key)
@@ -139,8 +135,7 @@ class Emergency:
             return f"{device} relieves {seen:.2f} MW where {wanted:.2f} MW were ordered"
 
         act = _quick(_named(relieve, f"relieve-{device}"), undo=restore, verify=read_back)
-        before, after = _named(may_relieve, f"may-relieve-{device}"), _named(relieves, f"relieves-{device}")
-        return [Check(before, timeout=_PATIENCE), act, Check(after, timeout=_PATIENCE)]
+        return [act, Check(_named(relieves, f"relieves-{device}"), timeout=_PATIENCE)]
 
     def _restoring(self, means: Feeder | Store) -> Action[Relief]:
         """Return what puts one device back."""
@@ -174,12 +169,30 @@ class Emergency:
             why = f"{back_mw:.1f} MW would come back, and {reserve_mw:.1f} MW are in reserve"
             raise HeldBack(f"{device} is held", why=why, code="no-reserve")
 
-    async def _why_not_low(self) -> str | None:
+    async def _why_not_due(self, choice: Relief, call: Call) -> str | None:
+        if not choice.parts:
+            return "nothing can be relieved: every device is silent, protected or used up"
+        late = self.scheme.why_too_late(_measured_at(call), self.clock.now())
         seen, low = await self.grid.frequency_hz(), self.scheme.low_hz
-        return f"the frequency is {seen:.2f} Hz, not below {low:.2f} Hz any more" if seen >= low else None
+        passed = f"the frequency is {seen:.2f} Hz, not below {low:.2f} Hz any more" if seen >= low else None
+        return late or passed
 
-    def _why_late(self, call: Call) -> str | None:
-        return self.scheme.why_too_late(_measured_at(call), self.clock.now())
+
+async def _refuse_if(why_not: Callable[[], Awaitable[str | None]]) -> None:
+    """Go on only where nothing speaks against it; what does not answer to several looks does.
+
+    Raises:
+        EngineError: Something does; nothing was done.
+    """
+    reason: str | None = None
+    for _ in range(_LOOKS):
+        try:
+            reason = await why_not()
+            break
+        except EngineError as error:
+            reason = str(error)
+    if reason is not None:
+        raise EngineError(reason, code="unsafe")
 
 
 def _quick(
