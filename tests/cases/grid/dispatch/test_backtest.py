@@ -18,6 +18,7 @@ from steward.cases.grid.data.history import Floats, History, Source
 from steward.cases.grid.data.local_days import HOUR, LocalDays
 from steward.cases.grid.dispatch.backtest import BacktestOptions, backtest, run
 from steward.cases.grid.dispatch.decision import DispatchPlan
+from steward.cases.grid.dispatch.ranking import MERIT, SHAPE
 from steward.cases.grid.dispatch.scoring import Decided
 from steward.cases.grid.forecasting.training import LOAD, PRICE
 from steward.errors import Conflict, ContractError, EngineError
@@ -26,7 +27,7 @@ from steward.runtime.engines import ledger_path
 from steward.runtime.settings import Settings
 
 FIRST, DAYS = date(2024, 3, 30), 3  # the clock changes on the second day
-QUICK = (replace(LOAD, rounds=40), replace(PRICE, rounds=40))
+QUICK = tuple(replace(recipe, rounds=40) for recipe in (LOAD, PRICE, SHAPE, MERIT))
 MADRID = LocalDays("Europe/Madrid")
 decode = msgspec.json.Decoder(Decided).decode
 
@@ -159,7 +160,7 @@ def test_without_load_it_dispatches_on_price_alone(region: History, tmp_path: Pa
     result: Any = run(options(path, source=source, test_until=FIRST + timedelta(days=1)))
     assert result["decisions"] == 24
     assert result["load_mape_pct"] is result["naive_load_mape_pct"] is None
-    assert list(result["models"]) == ["grid-price"]
+    assert list(result["models"]) == ["grid-price", "grid-price-shape", "grid-battery-merit"]
 
 
 def test_missing_values_stop_nothing(region: History, tmp_path: Path) -> None:

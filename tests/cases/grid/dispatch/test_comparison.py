@@ -71,13 +71,14 @@ def test_wear_is_taken_off_every_way_and_the_limit_knows_it_too(market: Market) 
     assert row.eur < limit.eur < compare(market, DAYS, Battery(), {}, known_until=MONDAY).standing(LIMIT).eur
 
 
-def test_a_hurdle_makes_plans_shy_but_costs_the_limit_nothing(market: Market) -> None:
-    plain, shy = (
-        compare(market, DAYS, Battery(wear_eur_mwh=1.0, hurdle_eur_mwh=hurdle), {}, known_until=MONDAY)
+def test_a_hurdle_makes_our_plans_shy_but_no_yardstick(market: Market) -> None:
+    bold, shy = (
+        compare(market, DAYS, Battery(hurdle_eur_mwh=hurdle), {"ours": market.naive}, known_until=MONDAY)
         for hurdle in (0.0, 15.0)
     )
-    assert shy.standing(CLOCK).cycles < plain.standing(CLOCK).cycles
-    assert shy.standing(LIMIT).eur == plain.standing(LIMIT).eur
+    assert shy.standing("ours").cycles < bold.standing("ours").cycles
+    for yardstick in (CLOCK, NAIVE, LIMIT):
+        assert shy.standing(yardstick).eur == bold.standing(yardstick).eur
 
 
 def test_no_spread_no_share() -> None:

@@ -88,6 +88,15 @@ def test_the_hurdle_keeps_the_plan_from_cycles_that_hardly_pay() -> None:
     assert grid.plan_battery(features(hurdle_eur_mwh=4.0), ahead).power_mw == (0.0,) * 4
 
 
+def test_the_plan_is_made_at_the_prices_given_and_promises_by_the_forecast() -> None:
+    ahead, tight = DayForecast((20.0, 21.0, 60.0)), features(energy_limit_mwh=5.0, hurdle_eur_mwh=1.0)
+    plain = grid.plan_battery(tight, ahead)
+    ranked = grid.planned_at((22.0, 20.0, 60.0), tight, ahead)
+    assert plain.power_mw[1] == ranked.power_mw[0] == 0.0
+    assert ranked.price_eur_mwh == plain.price_eur_mwh
+    assert ranked.expected_eur < plain.expected_eur
+
+
 def test_the_plan_can_be_held_even_where_negative_prices_would_burn_energy() -> None:
     plan = grid.plan_battery(features(), DayForecast((-50.0, -50.0, -50.0, -50.0, -50.0, -50.0, -50.0, 60.0)))
     held, _ = Battery().follow_day(plan.power_mw, 0.0)
@@ -110,6 +119,9 @@ def test_it_reads_only_the_columns_that_are_known() -> None:
     assert [window.at for window in whole.windows] == ["day_start", "plan_at", "plan_at", "day_end"]
     assert whole.predict is not None
     assert whole.predict.name == "forecast_load > forecast_price_after_load > plan_battery"
+    ranked = make_decision(plant(), has_load=False, ranks=True)
+    assert ranked.predict is not None
+    assert ranked.predict.name == "forecast_price > plan_ranked_hours"
     alone = make_decision(plant(), has_load=False)
     assert [window.name for window in alone.windows] == [grid.PRICE_SERIES]
     assert [model.name for model in alone.models] == ["grid-price"]

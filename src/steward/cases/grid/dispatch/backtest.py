@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from steward.cases.grid.data.history import History, Source, read_history
 from steward.cases.grid.data.local_days import HOUR
 from steward.cases.grid.dispatch.feed import Feed
 from steward.cases.grid.dispatch.plant import SimulatedPlant
+from steward.cases.grid.dispatch.ranking import MERIT, SHAPE
 from steward.cases.grid.dispatch.references import Market
 from steward.cases.grid.dispatch.scoring import Scores, score
 from steward.cases.grid.dispatch.simulation import Answer, Simulation, open_runtime, settings_in
@@ -31,6 +32,8 @@ from steward.runtime.runtime import Runtime
 
 Progress = Callable[[str, int, int], object]
 """Told what is going on, how much of it is done, and of how much."""
+BATTERY = Battery(hurdle_eur_mwh=1.0)
+"""The reference protocol's battery, with the hurdle that served best in the years before the test years."""
 _APPROVER = Answer(agrees=True, by="backtest", reason="the backtest's declared approver agrees at once")
 
 
@@ -46,12 +49,13 @@ class BacktestOptions:
         source: The file and the meaning of its columns.
         train_until: First local day that is not trained on, and first that is tested.
         test_until: First local day that is not tested any more.
-        battery: Its limits; the reference protocol's by default.
+        battery: Its limits; the reference protocol's by default, with a small hurdle for its own plans.
         approve_above_eur: An hour with more money at stake asks the (simulated) grid desk.
         folder: Where ledger and models are kept; a temporary folder by default.
         site: The key of all events.
         seed: Of ids.
-        recipes: How the models are trained; the load model is left out where there is no load.
+        recipes: How the models are trained; the load model is left out where there is no load. With shape and merit
+            the hours are ranked before the plan is made.
         progress: Told how far it is.
         say: Told what a person should see while it runs; standard error by default.
 
@@ -64,12 +68,12 @@ class BacktestOptions:
     source: Source
     train_until: date
     test_until: date
-    battery: Battery = field(default_factory=Battery)
+    battery: Battery = BATTERY
     approve_above_eur: float = 750.0
     folder: Path | None = None
     site: str = "region"
     seed: int = 0
-    recipes: tuple[Recipe, ...] = (LOAD, PRICE)
+    recipes: tuple[Recipe, ...] = (LOAD, PRICE, SHAPE, MERIT)
     progress: Progress = lambda what, done, of: None
     say: Callable[[str], object] = _to_stderr
 
@@ -146,7 +150,9 @@ async def _replay(
     first, end = local.start(days[0]), local.start(days[-1] + timedelta(days=1))
     clock = VirtualClock(first - HOUR, seed=options.seed)
     plant = SimulatedPlant(options.site, local, options.battery)
-    runtime = await open_runtime(folder, plant, columns, clock, approve_above_eur=options.approve_above_eur)
+    runtime = await open_runtime(
+        folder, plant, columns, clock, approve_above_eur=options.approve_above_eur, ranks=_ranks(options)
+    )
     async with runtime:
         feed, market = Feed(options.site, history, columns), Market.of(history, columns.price)
         simulation = Simulation(runtime, clock=clock, plant=plant, feed=feed, market=market)
@@ -165,6 +171,10 @@ async def _replay(
         return scores, asked
 
 
+def _ranks(options: BacktestOptions) -> bool:
+    return {SHAPE.name, MERIT.name} <= {recipe.name for recipe in options.recipes}
+
+
 async def _incomplete(runtime: Runtime, missing: int, hours: int) -> EngineError:
     failed = await runtime.ledger.read(0, 1, kind="failed")
     body = decode_body(failed[0].body) if failed else None
@@ -181,9 +191,10 @@ def _verified(folder: Path) -> tuple[int, bool]:
 
 
 def _figures(options: BacktestOptions, market: Market, days: Sequence[date], scores: Scores) -> dict[str, object]:
-    limit = market.limit_eur(days, options.battery)
-    clock = market.planned_eur(days, options.battery, market.by_the_clock(options.train_until))
-    naive = market.planned_eur(days, options.battery, market.naive)
+    plain = replace(options.battery, hurdle_eur_mwh=0.0)  # the hurdle is a part of our plans, not of the yardsticks
+    limit = market.limit_eur(days, plain)
+    clock = market.planned_eur(days, plain, market.by_the_clock(options.train_until))
+    naive = market.planned_eur(days, plain, market.naive)
 
     def share(earned: float) -> float | None:
         return round(100 * earned / limit, 2) if limit > 0 else None
@@ -217,7 +228,7 @@ def _protocol(options: BacktestOptions, days: Sequence[date]) -> dict[str, objec
         "tested": {"first": days[0].isoformat(), "last": days[-1].isoformat(), "days": len(days)},
         "battery": asdict(options.battery),
         "plan": "each local day, fixed at noon of the day before; no price of the day, load until that noon",
-        "settlement": "true prices, price taker, no fees, store carried over, starts empty, free final state",
+        "settlement": "true prices less wear, price taker, no fees, store carried over, starts empty, final state free",
         "approver": f"asked above {options.approve_above_eur:g} EUR an hour; agrees at once, by 'backtest'",
         "baseline": "no battery: 0 EUR",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
@@ -12,7 +12,7 @@ import numpy as np
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.history import Floats
 from steward.cases.grid.dispatch.courses import Course
-from steward.cases.grid.dispatch.references import Guess, Market
+from steward.cases.grid.dispatch.references import Guess, Market, planner_of
 from steward.errors import ContractError
 
 NO_BATTERY, CLOCK, NAIVE, LIMIT = "no battery", "fixed clock", "naive forecast", "perfect foresight"
@@ -145,12 +145,17 @@ def compare(
     Args:
         market: True prices.
         days: Consecutive local days.
-        battery: What all of them run; it starts empty and carries its store over.
-        guesses: Price forecasts by name, made at noon of the day before.
+        battery: What all of them run; it starts empty and carries its store over. The clock and the naive forecast
+            have no hurdle.
+        guesses: Prices to plan at by name, made at noon of the day before.
         known_until: The first day whose prices the clock's means do not know.
     """
-    every = {CLOCK: market.by_the_clock(known_until), NAIVE: market.naive, **guesses}
-    ways = {name: market.planned(days, battery, guess) for name, guess in every.items()}
+    plain = replace(battery, hurdle_eur_mwh=0.0)
+    yardsticks = {CLOCK: market.by_the_clock(known_until), NAIVE: market.naive}
+    ways = {
+        **{name: market.followed(days, battery, planner_of(guess, plain)) for name, guess in yardsticks.items()},
+        **{name: market.planned(days, battery, guess) for name, guess in guesses.items()},
+    }
     return Comparison(market.limit(days, battery), ways)
 
 

@@ -14,6 +14,7 @@ from steward.cases.grid.data.history import Floats
 from steward.cases.grid.data.local_days import LocalDays
 from steward.cases.grid.dispatch.plan import program_for
 from steward.cases.grid.dispatch.plant import SimulatedPlant, hour_of
+from steward.cases.grid.dispatch.ranking import MERIT_MODEL, SHAPE_MODEL, ranked
 from steward.cases.grid.forecasting import forecast
 from steward.cases.grid.forecasting.forecast import AHEAD_DAYS, PAST_DAYS, KnownThen
 from steward.cases.grid.forecasting.training import LOAD_MODEL, PRICE_MODEL
@@ -24,7 +25,7 @@ from steward.decision.decision import Decision
 from steward.decision.economics import Economics
 from steward.decision.feature import Feature, Features, days, hours, minutes
 from steward.decision.gate import Gate, impact_above
-from steward.decision.model import Models, Pipeline, Skill
+from steward.decision.model import Models, Pipeline, Skill, Then
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every
 from steward.decision.steps import Check, Steps
@@ -39,7 +40,7 @@ PRICE_SERIES, LOAD_SERIES, TEMPERATURE_SERIES = (
 )
 AHEAD = "ahead_"
 """How the names of published series begin."""
-_PLANS_KEPT = 4
+_KEPT = 4
 _ANSWER_WITHIN = minutes(10)
 _DAY_FACTS = ("zone", "local_day", "soc_at_day_start_mwh", "power_limit_mw", "energy_limit_mwh", "round_trip",
               "daily_withdrawal_limit_mwh", "wear_eur_mwh", "hurdle_eur_mwh")  # fmt: skip
@@ -126,10 +127,22 @@ def forecast_price_after_load(features: Features, ahead: LoadForecast, models: M
 
 def plan_battery(features: Features, ahead: DayForecast) -> DispatchPlan:
     """Plan the day that earns the most at the forecast prices, and keep what the battery can hold of it."""
-    battery, prices = _battery(features), ahead.price_eur_mwh
+    return planned_at(ahead.price_eur_mwh, features, ahead)
+
+
+def plan_ranked_hours(features: Features, ahead: DayForecast, models: Models) -> DispatchPlan:
+    """Plan as above, but of hours that cost much the same prefer those that are surer to be worth their energy."""
+    prices = ranked(_known(features), np.array(ahead.price_eur_mwh), models[SHAPE_MODEL], models[MERIT_MODEL])
+    return planned_at(_rounded(prices), features, ahead)
+
+
+def planned_at(prices_eur_mwh: Sequence[float], features: Features, ahead: DayForecast) -> DispatchPlan:
+    """Return the day's best plan at the prices given, with what it earns if the forecast comes true."""
+    battery = _battery(features)
     soc_mwh = min(features.number("soc_at_day_start_mwh"), battery.energy_mwh)
-    wanted = program_for(battery, (len(prices),)).solve(prices, soc_mwh=soc_mwh)
+    wanted = program_for(battery, (len(prices_eur_mwh),)).solve(prices_eur_mwh, soc_mwh=soc_mwh)
     power, _ = battery.follow_day(wanted.tolist(), soc_mwh)
+    prices = ahead.price_eur_mwh
     earned = sum(p * price - battery.wear_eur_mwh * abs(p) for p, price in zip(power, prices, strict=True))
     return DispatchPlan(
         power_mw=tuple(power), price_eur_mwh=prices, load_mw=ahead.load_mw, expected_eur=round(earned, 2)
@@ -183,6 +196,7 @@ def make_decision(
     has_load: bool = True,
     has_temperature: bool = False,
     ahead: Sequence[str] = (),
+    ranks: bool = False,
     approve_above_eur: float = 750.0,
     answer_within: timedelta = _ANSWER_WITHIN,
 ) -> Decision[DispatchDue, DispatchPlan, Setpoint]:
@@ -193,6 +207,7 @@ def make_decision(
         has_load: Whether load is read; without it the case dispatches on price alone.
         has_temperature: Whether temperature is read.
         ahead: Columns that are published a day ahead.
+        ranks: Whether the hours are ranked by models of their own before the plan is made.
         approve_above_eur: An hour with more money at stake needs a person.
         answer_within: How long that person has.
 
@@ -208,7 +223,7 @@ def make_decision(
         risk=Risk.HIGH,
         event=DispatchDue,
         features=(*_windows(has_load=has_load, has_temperature=has_temperature, ahead=ahead), *ROWS),
-        predict=_pipeline(has_load=has_load, has_temperature=has_temperature, ahead=ahead),
+        predict=_pipeline(has_load=has_load, has_temperature=has_temperature, ahead=ahead, ranks=ranks),
         policy=follow_plan_inside_limits,
         gate=Gate(
             needed=impact_above(approve_above_eur),
@@ -256,16 +271,21 @@ def _windows(*, has_load: bool, has_temperature: bool, ahead: Sequence[str]) -> 
     return tuple(windows)
 
 
-def _pipeline(*, has_load: bool, has_temperature: bool, ahead: Sequence[str]) -> Pipeline[DispatchPlan]:
+def _pipeline(*, has_load: bool, has_temperature: bool, ahead: Sequence[str], ranks: bool) -> Pipeline[DispatchPlan]:
     for_price = ("zone", "local_day", PRICE_SERIES, *(AHEAD + column for column in ahead))
     for_load = ("zone", "local_day", LOAD_SERIES, *((TEMPERATURE_SERIES,) if has_temperature else ()))
+    plan: Then[DayForecast, DispatchPlan] = plan_battery
+    if ranks:
+        models, inputs = (SHAPE_MODEL, MERIT_MODEL), (*for_price, *_DAY_FACTS[2:])
+        ranking: Skill[DayForecast, DispatchPlan] = Skill(plan_ranked_hours, models=models, inputs=inputs, reuse=_KEPT)
+        plan = ranking
     if not has_load:
-        alone = Skill(forecast_price, models=(PRICE_MODEL,), inputs=for_price, reuse=_PLANS_KEPT)
-        return Pipeline(alone, plan_battery)
+        alone = Skill(forecast_price, models=(PRICE_MODEL,), inputs=for_price, reuse=_KEPT)
+        return Pipeline(alone, plan)
     return Pipeline(
-        Skill(forecast_load, models=(LOAD_MODEL,), inputs=for_load, reuse=_PLANS_KEPT),
-        Skill(forecast_price_after_load, models=(PRICE_MODEL,), inputs=for_price, reuse=_PLANS_KEPT),
-        plan_battery,
+        Skill(forecast_load, models=(LOAD_MODEL,), inputs=for_load, reuse=_KEPT),
+        Skill(forecast_price_after_load, models=(PRICE_MODEL,), inputs=for_price, reuse=_KEPT),
+        plan,
     )
 
 

@@ -113,9 +113,23 @@ class Simulation:
 
 
 async def open_runtime(
-    folder: Path, plant: SimulatedPlant, columns: Columns, clock: VirtualClock, *, approve_above_eur: float
+    folder: Path,
+    plant: SimulatedPlant,
+    columns: Columns,
+    clock: VirtualClock,
+    *,
+    approve_above_eur: float,
+    ranks: bool = False,
 ) -> Runtime:
     """Open a runtime for the case in a folder that holds its trained models, and make the folder a project.
+
+    Args:
+        folder: Holds the models, and will hold the ledger.
+        plant: Takes the set-points.
+        columns: What is known.
+        clock: The runtime's.
+        approve_above_eur: An hour with more money at stake needs a person.
+        ranks: Whether the models that rank a day's hours are there and used.
 
     Raises:
         Conflict: The folder already holds a ledger.
@@ -132,6 +146,7 @@ async def open_runtime(
         has_load=columns.load is not None,
         has_temperature=columns.temperature is not None and columns.load is not None,
         ahead=columns.ahead,
+        ranks=ranks,
         approve_above_eur=approve_above_eur,
     )
     return await Runtime.open([decision], settings=settings, clock=clock)
