@@ -10,23 +10,23 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.generator import COLUMNS, synthetic_region
 from steward.cases.grid.data.history import Source, read_history
 from steward.cases.grid.data.local_days import HOUR, LocalDays
+from steward.cases.grid.field.modbus.registers import plant_registers
+from steward.cases.grid.field.modbus.server import ModbusServer
+from steward.cases.grid.field.mqtt.broker import LocalBroker
+from steward.cases.grid.field.mqtt.client import Broker, MqttPlant
+from steward.cases.grid.field.opcua.identity import paired
+from steward.cases.grid.field.opcua.server import OpcUaServer
 from steward.cases.grid.field.points import Layout, Point
 from steward.cases.grid.field.world import FieldPlant, conditions_of
 from steward.cases.grid.forecasting.training import Columns
 from steward.cases.grid.streams import Setpoint
 from steward.clock import EPOCH, Clock, SystemClock
 from steward.errors import ContractError, EngineError
-
-if TYPE_CHECKING:
-    from steward.cases.grid.field.modbus.server import ModbusServer
-    from steward.cases.grid.field.mqtt.client import Broker, MqttPlant
-    from steward.cases.grid.field.opcua.server import OpcUaServer
 
 _DAYS = 366
 _SHARE = 0.002
@@ -224,39 +224,29 @@ async def speaking(plant: FieldPlant, options: PlantOptions, clock: Clock) -> As
 
 
 async def _start_opcua(stack: AsyncExitStack, plant: FieldPlant, options: PlantOptions, clock: Clock) -> OpcUaServer:
-    with _extra("OPC UA", "asyncua"):
-        from steward.cases.grid.field.opcua.server import OpcUaServer  # noqa: PLC0415
-    from steward.cases.grid.field.opcua.identity import paired  # noqa: PLC0415
-
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
     security, _ = paired(options.folder, now=clock.now())
-    server = OpcUaServer(
-        plant.layout, plant, security=security, clock=clock, host=options.host, port=options.opcua_port or 0
-    )
+    with _extra("OPC UA", "asyncua"):
+        server = OpcUaServer(
+            plant.layout, plant, security=security, clock=clock, host=options.host, port=options.opcua_port or 0
+        )
     await server.start()
     stack.push_async_callback(server.stop)
     return server
 
 
 async def _start_modbus(stack: AsyncExitStack, plant: FieldPlant, options: PlantOptions) -> ModbusServer:
-    with _extra("Modbus", "pymodbus"):
-        from steward.cases.grid.field.modbus.server import ModbusServer  # noqa: PLC0415
-    from steward.cases.grid.field.modbus.registers import plant_registers  # noqa: PLC0415
-
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     server = ModbusServer(
         plant_registers(plant.layout), _writing(plant), host=options.host, port=options.modbus_port or 0
     )
-    await server.start()
+    with _extra("Modbus", "pymodbus"):
+        await server.start()
     stack.push_async_callback(server.stop)
     return server
 
 
 async def _start_broker(stack: AsyncExitStack, options: PlantOptions) -> Broker:
-    with _extra("MQTT", "aiomqtt"):
-        from steward.cases.grid.field.mqtt.client import Broker  # noqa: PLC0415
-    from steward.cases.grid.field.mqtt.broker import LocalBroker  # noqa: PLC0415
-
     broker = LocalBroker(host=options.host, port=options.mqtt_port or 0)
     await broker.start()
     stack.push_async_callback(broker.stop)
@@ -264,12 +254,11 @@ async def _start_broker(stack: AsyncExitStack, options: PlantOptions) -> Broker:
 
 
 async def _start_mqtt(stack: AsyncExitStack, plant: FieldPlant, broker: Broker, clock: Clock) -> MqttPlant:
-    from steward.cases.grid.field.mqtt.client import MqttPlant  # noqa: PLC0415
-
     said = MqttPlant(broker, plant.site, clock=clock, now=lambda: plant.now, last=plant.readings)
     try:
-        async with asyncio.timeout(_ANSWER_WITHIN_S):
-            return await stack.enter_async_context(said.running())
+        with _extra("MQTT", "aiomqtt"):
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                return await stack.enter_async_context(said.running())
     except TimeoutError as error:
         raise EngineError(
             f"the broker at {broker.address} does not answer", fix="start it, or give --mqtt a port of its own"

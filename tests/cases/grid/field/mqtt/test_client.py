@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import aiomqtt
 import pytest
 from msgspec import json
 from tests.cases.grid.field.network import Heard, Line
 from tests.cases.grid.field.test_world import MIDNIGHT, plant
 
+from steward.cases.grid.field.lazily import lazily
 from steward.cases.grid.field.mqtt.broker import LocalBroker
 from steward.cases.grid.field.mqtt.client import Broker, MqttPlant, MqttSource, reading_of, topic_of
 from steward.cases.grid.field.points import Point
@@ -21,6 +21,7 @@ from steward.cases.grid.field.world import FieldPlant
 from steward.clock import SystemClock
 from steward.errors import ContractError, EngineError
 
+aiomqtt = lazily("aiomqtt")
 LOAD = Point("es.feeder-1", "load_mw")
 SOON = timedelta(milliseconds=20)
 QUICKLY = Backoff(first=SOON, longest=SOON)

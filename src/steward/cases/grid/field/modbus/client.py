@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException
-from pymodbus.pdu import ExceptionResponse, ModbusPDU
-
+from steward.cases.grid.field.lazily import lazily
 from steward.cases.grid.field.modbus.registers import Register, RegisterMap
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.reading import Quality, Reading
 from steward.cases.grid.field.source import PATIENT, Backoff, Gap, Source, Take, unheard
 from steward.clock import Clock
 from steward.errors import EngineError
+
+if TYPE_CHECKING:
+    from pymodbus import client, exceptions, pdu
+else:
+    client, exceptions, pdu = map(lazily, ("pymodbus.client", "pymodbus.exceptions", "pymodbus.pdu"))
 
 _EXCEPTIONS = {
     1: "it does not know this function",
@@ -70,7 +72,7 @@ class ModbusClient(Source):
         super().__init__(f"{host}:{port}", take, clock=clock, on_gap=on_gap, backoff=backoff)
         self._host, self._port, self._registers = host, port, registers
         self._every, self._answer_within = every, answer_within
-        self._line: AsyncModbusTcpClient | None = None
+        self._line: client.AsyncModbusTcpClient | None = None
 
     async def read(self, point: Point) -> Reading:
         """Ask for one point now.
@@ -139,15 +141,15 @@ class ModbusClient(Source):
             for r in block
         ]
 
-    async def _answer(self, request: Awaitable[ModbusPDU], register: Register) -> ModbusPDU:
+    async def _answer(self, request: Awaitable[pdu.ModbusPDU], register: Register) -> pdu.ModbusPDU:
         device = f"unit {register.unit} at {self.address}"
         try:
             said = await request
-        except (ModbusException, OSError) as error:
+        except (exceptions.ModbusException, OSError) as error:
             raise EngineError(
                 f"{device} does not answer", why=str(error), retryable=True, code="modbus-unreachable"
             ) from error
-        if isinstance(said, ExceptionResponse):
+        if isinstance(said, pdu.ExceptionResponse):
             code = said.exception_code
             raise EngineError(
                 f"{device} refuses register {register.address}: {_EXCEPTIONS.get(code, f'exception {code}')}",
@@ -156,14 +158,14 @@ class ModbusClient(Source):
             )
         return said
 
-    def _open_line(self) -> AsyncModbusTcpClient:
+    def _open_line(self) -> client.AsyncModbusTcpClient:
         if self._line is None or not self._line.connected:
             raise self._lost("modbus-unreachable")
         return self._line
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[None]:
-        line = AsyncModbusTcpClient(
+        line = client.AsyncModbusTcpClient(
             self._host, port=self._port, timeout=self._answer_within.total_seconds(), retries=0, reconnect_delay=0
         )
         if not await line.connect():

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pymodbus.constants import ExcCodes
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
-
+from steward.cases.grid.field.lazily import lazily
 from steward.cases.grid.field.modbus.registers import Register, RegisterMap
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.reading import Reading
 from steward.errors import ContractError, EngineError, StewardError
+
+if TYPE_CHECKING:
+    from pymodbus import constants, server, simulator
+else:
+    constants, server, simulator = map(lazily, ("pymodbus.constants", "pymodbus.server", "pymodbus.simulator"))
 
 Write = Callable[[Point, float], float]
 """Takes what was written to a point, and returns what it holds now."""
@@ -48,7 +50,7 @@ class ModbusServer:
             for n, word in enumerate(register.encode(None))
         }
         self._places = {register.point: register for register in registers.registers}
-        self._server: ModbusTcpServer | None = None
+        self._server: server.ModbusTcpServer | None = None
 
     @property
     def address(self) -> str:
@@ -63,14 +65,14 @@ class ModbusServer:
     async def start(self) -> None:
         """Listen."""
         units = sorted({register.unit for register in self.registers.registers})
-        server = ModbusTcpServer([self._device(unit) for unit in units], address=(self._host, self._port))
+        listening = server.ModbusTcpServer([self._device(unit) for unit in units], address=(self._host, self._port))
         try:
-            await server.serve_forever(background=True)
+            await listening.serve_forever(background=True)
         except RuntimeError as error:
             raise EngineError(f"cannot listen on {self.address}", why=str(error), fix="choose another port") from error
-        if isinstance(server.transport, asyncio.Server):
-            self._port = server.transport.sockets[0].getsockname()[1]
-        self._server = server
+        if isinstance(listening.transport, asyncio.Server):
+            self._port = listening.transport.sockets[0].getsockname()[1]
+        self._server = listening
 
     async def stop(self) -> None:
         """Close every connection and listen no more."""
@@ -92,10 +94,10 @@ class ModbusServer:
         for n, word in enumerate(words):
             self._memory[register.unit, register.address + n] = word
 
-    def _device(self, unit: int) -> SimDevice:
+    def _device(self, unit: int) -> simulator.SimDevice:
         mine = [register for register in self.registers.registers if register.unit == unit]
 
-        async def answer(*request: Any) -> ExcCodes | None:
+        async def answer(*request: Any) -> constants.ExcCodes | None:
             _function, start, address, count, held, given = request
             if given is not None:
                 return self._take(mine, address, given)
@@ -105,30 +107,30 @@ class ModbusServer:
             return None
 
         words = [
-            SimData(
+            simulator.SimData(
                 register.address,
                 count=register.kind.registers,
-                datatype=DataType.REGISTERS,
+                datatype=simulator.DataType.REGISTERS,
                 readonly=not register.settable,
             )
             for register in mine
         ]
-        return SimDevice(unit, simdata=words, action=answer)
+        return simulator.SimDevice(unit, simdata=words, action=answer)
 
-    def _take(self, mine: Sequence[Register], address: int, given: list[int]) -> ExcCodes | None:
+    def _take(self, mine: Sequence[Register], address: int, given: list[int]) -> constants.ExcCodes | None:
         """Take a whole set-point, and let the register hold what the plant holds: perhaps less than was written."""
         for register in mine:
             if (register.address, register.kind.registers) == (address, len(given)):
                 break
         else:
-            return ExcCodes.ILLEGAL_ADDRESS
+            return constants.ExcCodes.ILLEGAL_ADDRESS
         value = register.decode(given)
         if value is None:
-            return ExcCodes.ILLEGAL_VALUE
+            return constants.ExcCodes.ILLEGAL_VALUE
         try:
             held = self._write(register.point, value)
         except StewardError:
-            return ExcCodes.DEVICE_FAILURE
+            return constants.ExcCodes.DEVICE_FAILURE
         self._remember(register, held)
         given[:] = register.encode(held)
         return None

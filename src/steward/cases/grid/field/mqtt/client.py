@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import aiomqtt
-from aiomqtt.exceptions import MqttConnectError
 from msgspec import DecodeError, json
 
+from steward.cases.grid.field.lazily import lazily
 from steward.cases.grid.field.mqtt.edge import EdgeNode
 from steward.cases.grid.field.mqtt.host import SparkplugHost
 from steward.cases.grid.field.mqtt.sparkplug import LARGEST_PAYLOAD_BYTES
@@ -22,6 +21,12 @@ from steward.cases.grid.field.reading import Reading
 from steward.cases.grid.field.source import PATIENT, Backoff, Connection, Gap, Source, Take, unheard
 from steward.clock import Clock
 from steward.errors import ContractError, Denied, EngineError
+
+if TYPE_CHECKING:
+    import aiomqtt
+    from aiomqtt import exceptions
+else:
+    aiomqtt, exceptions = lazily("aiomqtt"), lazily("aiomqtt.exceptions")
 
 AT_LEAST_ONCE: Final = 1
 _MOST_AT_ONCE = 500
@@ -305,7 +310,7 @@ def _told(address: str) -> Iterator[None]:
     """Turn what the library raises into errors that say who must act."""
     try:
         yield
-    except MqttConnectError as error:
+    except exceptions.MqttConnectError as error:
         if error.rc in _BAD_LOGIN:
             raise Denied(
                 f"{address} does not let this user in", why=str(error), fix="check user and password"

@@ -8,11 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from asyncua import Client, ua
-from asyncua.common.subscription import DataChangeEvent, OverflowPolicy, Subscription
-from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
-
-from steward.cases.grid.field.opcua.identity import ClientSecurity
+from steward.cases.grid.field.lazily import lazily
+from steward.cases.grid.field.opcua.identity import ClientSecurity, certificate_of
 from steward.cases.grid.field.opcua.names import NAMESPACE_INDEX, ORDERS, refuse
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.reading import Quality, Reading
@@ -20,6 +17,8 @@ from steward.cases.grid.field.source import PATIENT, Backoff, Gap, Source, Take,
 from steward.clock import Clock
 from steward.errors import Denied, EngineError, StewardError
 
+asyncua, ua = lazily("asyncua"), lazily("asyncua.ua")
+subscriptions, policies = lazily("asyncua.common.subscription"), lazily("asyncua.crypto.security_policies")
 _QUEUE = 10_000
 _DENIED = {"BadUserAccessDenied", "BadIdentityTokenRejected", "BadIdentityTokenInvalid", "BadCertificateUntrusted",
            "BadCertificateTimeInvalid", "BadCertificateUriInvalid", "BadSecurityChecksFailed"}  # fmt: skip
@@ -64,7 +63,7 @@ class OpcUaClient(Source):
         super().__init__(url, take, clock=clock, on_gap=on_gap, backoff=backoff)
         self._points = {_node_id(point.name).to_string(): point for point in points}
         self._security, self._publishing, self._watch = security, publishing, watch
-        self._session: Client | None = None
+        self._session: Any = None
 
     async def call(self, method: str, *arguments: object) -> tuple[str, str]:
         """Call one of the server's methods; return the reference and the power of its receipt, each maybe empty.
@@ -113,17 +112,17 @@ class OpcUaClient(Source):
             raise EngineError(f"{point.name} says {said.value} after {value} was written", code="not-held")
         return said
 
-    def _connected_session(self) -> Client:
+    def _connected_session(self) -> Any:
         if self._session is None or not self.is_connected:
             raise self._lost("opcua-unreachable")
         return self._session
 
     @asynccontextmanager
-    async def _connect(self) -> AsyncIterator[Client]:
+    async def _connect(self) -> AsyncIterator[Any]:
         watch_s = self._watch.total_seconds()
-        session = Client(self.address, timeout=max(4 * watch_s, 0.5), watchdog_intervall=watch_s)
+        session = asyncua.Client(self.address, timeout=max(4 * watch_s, 0.5), watchdog_intervall=watch_s)
+        self._secure(session)
         with _told(self.address):
-            await self._secure(session)
             await session.connect()
         self._session = session
         try:
@@ -132,28 +131,29 @@ class OpcUaClient(Source):
             self._session = None
             await _hang_up(session)
 
-    async def _secure(self, session: Client) -> None:
+    def _secure(self, session: Any) -> None:
         if (security := self._security) is None:
             return
         session.application_uri = security.identity.uri
         session.set_user(security.user)
         session.set_password(security.password)
-        await session.set_security(
-            SecurityPolicyBasic256Sha256,
-            certificate=security.identity.certificate,
-            private_key=security.identity.key,
-            server_certificate=str(security.server),
-            mode=ua.MessageSecurityMode.SignAndEncrypt,
+        certificate, key = security.identity.loaded()
+        policy = policies.SecurityPolicyBasic256Sha256(
+            certificate_of(security.server), certificate, key, ua.MessageSecurityMode.SignAndEncrypt
         )
+        session.security_policy = policy
+        session.uaclient.set_security(policy)
 
     @asynccontextmanager
-    async def _subscribe(self, session: Client) -> AsyncIterator[Subscription]:
+    async def _subscribe(self, session: Any) -> AsyncIterator[Any]:
         # Also if only its time has changed: a value that stays is news, too.
         changes = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
         nodes = [session.get_node(node_id) for node_id in self._points]
         with _told(self.address):
             subscription = await session.create_subscription(
-                self._publishing.total_seconds() * 1000, queue_maxsize=_QUEUE, overflow=OverflowPolicy.DISCONNECT
+                self._publishing.total_seconds() * 1000,
+                queue_maxsize=_QUEUE,
+                overflow=subscriptions.OverflowPolicy.DISCONNECT,
             )
             made = (
                 await subscription._subscribe(nodes, ua.AttributeIds.Value, changes, queuesize=_QUEUE) if nodes else ()
@@ -177,13 +177,14 @@ class OpcUaClient(Source):
             f"the connection to {self.address} is lost", retryable=True, code="opcua-unreachable", why=batch.why_over
         )
 
-    async def _said(self, subscription: Subscription) -> AsyncIterator[Reading]:
+    async def _said(self, subscription: Any) -> AsyncIterator[Reading]:
+        change = subscriptions.DataChangeEvent
         async for event in subscription:
-            if not isinstance(event, DataChangeEvent):
+            if not isinstance(event, change):
                 return
             yield self._reading(self._points[event.node.nodeid.to_string()], event.data.monitored_item.Value)
 
-    def _reading(self, point: Point, value: ua.DataValue) -> Reading:
+    def _reading(self, point: Point, value: Any) -> Reading:
         return point.reading(
             value.Value.Value if value.Value is not None else None,
             quality=Quality.of_status(value.StatusCode.value if value.StatusCode is not None else 0),
@@ -223,7 +224,7 @@ class _Batch:
         return readings
 
 
-def _node_id(name: str) -> ua.NodeId:
+def _node_id(name: str) -> Any:
     return ua.NodeId(name, NAMESPACE_INDEX)
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -50,6 +51,18 @@ class Identity:
             signed = _certificate(name, identity.uri, key, now)
             identity.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         return identity
+
+    def loaded(self) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+        """Return certificate and key; they are read again only when the key's file has changed.
+
+        Raises:
+            ContractError: One of them is not there, or something else.
+        """
+        try:
+            changed_ns = self.key.stat().st_mtime_ns
+        except OSError as error:
+            raise ContractError(f"{self.key} cannot be read", why=str(error), fix="give a key in PEM") from error
+        return _loaded(self, changed_ns)
 
 
 @dataclass(frozen=True)
@@ -166,6 +179,18 @@ def certificate_of(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise ContractError(f"{path} is no certificate", why=str(error), fix="give a PEM file") from error
     return read.public_bytes(serialization.Encoding.DER)
+
+
+@lru_cache(maxsize=16)
+def _loaded(identity: Identity, changed_ns: int) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """Read an identity; checking its key takes 40 ms, which a connection that comes and goes should not cost."""
+    try:
+        key = serialization.load_pem_private_key(identity.key.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise ContractError(f"{identity.key} is no key", why=str(error), fix="give a key in PEM") from error
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ContractError(f"{identity.key} is no RSA key", why="OPC UA's Basic256Sha256 needs one")
+    return x509.load_der_x509_certificate(certificate_of(identity.certificate)), key
 
 
 def _certificate(name: str, uri: str, key: rsa.RSAPrivateKey, now: datetime) -> x509.Certificate:

@@ -8,13 +8,10 @@ from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Any
 
-from asyncua import Server, ua
-from asyncua.common.utils import ServiceError
-from asyncua.crypto.permission_rules import USER_TYPES, UserRole
-from asyncua.crypto.permission_rules import User as Session
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from steward.cases.grid.field.lazily import lazily
 from steward.cases.grid.field.opcua.identity import ServerSecurity
 from steward.cases.grid.field.opcua.names import (
     ARGUMENTS,
@@ -32,14 +29,11 @@ from steward.cases.grid.field.reading import Quality, Reading
 from steward.clock import Clock
 from steward.errors import Conflict, EngineError
 
+asyncua, ua, permissions = map(lazily, ("asyncua", "asyncua.ua", "asyncua.crypto.permission_rules"))
 _LARGEST_MESSAGE_BYTES = 1 << 20
-_ORDERING = (ua.ObjectIds.CallRequest_Encoding_DefaultBinary, ua.ObjectIds.WriteRequest_Encoding_DefaultBinary)
-_TYPES = {datetime: ua.VariantType.DateTime, str: ua.VariantType.String, float: ua.VariantType.Double}
-_STATUS = {
-    Quality.GOOD: ua.StatusCodes.Good,
-    Quality.UNCERTAIN: ua.StatusCodes.Uncertain,
-    Quality.BAD: ua.StatusCodes.BadSensorFailure,
-}
+_ORDERING = ("CallRequest", "WriteRequest")
+_TYPES = {datetime: "DateTime", str: "String", float: "Double"}
+_STATUS = {Quality.GOOD: "Good", Quality.UNCERTAIN: "Uncertain", Quality.BAD: "BadSensorFailure"}
 
 
 class OpcUaServer:
@@ -76,8 +70,8 @@ class OpcUaServer:
     ) -> None:
         self._layout, self._orders, self._security, self._clock = layout, orders_of(orders), security, clock
         self._host, self._port = host, port
-        self._server = Server(user_manager=_Users(security))
-        self._nodes: dict[Point, ua.NodeId] = {}
+        self._server = asyncua.Server(user_manager=_Users(security))
+        self._nodes: dict[Point, Any] = {}
 
     @property
     def url(self) -> str:
@@ -134,7 +128,7 @@ class OpcUaServer:
             if point.mrid not in things:
                 things[point.mrid] = await site.add_object(ua.NodeId(point.mrid, index), point.mrid)
             waiting = ua.DataValue(
-                ua.Variant(None, ua.VariantType.Null), StatusCode=ua.StatusCode(ua.StatusCodes.BadWaitingForInitialData)
+                ua.Variant(None, ua.VariantType.Null), StatusCode=_status("BadWaitingForInitialData")
             )
             variable = await things[point.mrid].add_variable(
                 ua.NodeId(point.name, index), point.reading_type, 0.0, varianttype=ua.VariantType.Double
@@ -143,20 +137,20 @@ class OpcUaServer:
             await server.write_attribute_value(variable.nodeid, waiting)
         commands = await site.add_object(ua.NodeId(ORDERS, index), ORDERS)
         for name, arguments in ARGUMENTS.items():
-            inputs = [_argument(argument, _TYPES[kind]) for argument, kind in arguments.items()]
-            outputs = [_argument(output, ua.VariantType.String) for output in ("reference", "power_mw")]
+            inputs = [_argument(argument, kind) for argument, kind in arguments.items()]
+            outputs = [_argument(output, str) for output in ("reference", "power_mw")]
             called = _answering(self._orders[name], tuple(arguments.values()))
             await commands.add_method(ua.NodeId(name, index), name, called, inputs, outputs)
 
-    async def _check_client(self, certificate: x509.Certificate, application: ua.ApplicationDescription) -> None:
+    async def _check_client(self, certificate: x509.Certificate, application: Any) -> None:
         """Refuse a certificate that is not trusted, not valid now, or of another application."""
         if not self._security.trusted.trusts(certificate.public_bytes(Encoding.DER)):
-            raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadCertificateUntrusted)
         if not certificate.not_valid_before_utc <= self._clock.now() <= certificate.not_valid_after_utc:
-            raise ServiceError(ua.StatusCodes.BadCertificateTimeInvalid)
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadCertificateTimeInvalid)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if application.ApplicationUri not in names.get_values_for_type(x509.UniformResourceIdentifier):
-            raise ServiceError(ua.StatusCodes.BadCertificateUriInvalid)
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadCertificateUriInvalid)
 
 
 class _Users:
@@ -167,63 +161,70 @@ class _Users:
 
     def get_user(
         self, iserver: object, username: str | None = None, password: str | None = None, certificate: Any = None
-    ) -> Session | None:
+    ) -> Any:
         if username is None:
-            return Session(UserRole.Anonymous) if self._security.anonymous else None
+            return permissions.User(permissions.UserRole.Anonymous) if self._security.anonymous else None
         known = self._security.users.get(username)
         expected = known.password if known else ""
         right = compare_digest(expected.encode(), (password or "").encode())
         # The channel's own certificate, as a session may be asked for without showing one.
         if known is None or not expected or not right or not self._security.trusted.trusts(certificate):
             return None
-        return Session(UserRole.User if known.may_order else UserRole.Anonymous, name=username)
+        role = permissions.UserRole.User if known.may_order else permissions.UserRole.Anonymous
+        return permissions.User(role, name=username)
 
 
 class _Rights:
     """Everybody who was let in may look; only who gives orders may call and write."""
 
     def __init__(self) -> None:
-        look = {ua.NodeId(id) for id in USER_TYPES if id not in _ORDERING}
-        order = {ua.NodeId(id) for id in _ORDERING}
-        self._may = {UserRole.User: look | order, UserRole.Anonymous: look}
+        ids, roles = ua.ObjectIds, permissions.UserRole
+        every = {ua.NodeId(id) for id in permissions.USER_TYPES}
+        ordering = {ua.NodeId(getattr(ids, f"{name}_Encoding_DefaultBinary")) for name in _ORDERING}
+        self._may = {roles.User: every, roles.Anonymous: every - ordering}
 
-    def check_validity(self, user: Session, action_type: ua.NodeId, body: object) -> bool:
+    def check_validity(self, user: Any, action_type: object, body: object) -> bool:
         return action_type in self._may.get(user.role, ())
 
 
-def data_value(reading: Reading) -> ua.DataValue:
+def data_value(reading: Reading) -> Any:
     """Return a reading as OPC UA says it."""
     value = ua.Variant(None, ua.VariantType.Null) if reading.value is None else ua.Variant(reading.value)
     return ua.DataValue(
         value,
-        StatusCode=ua.StatusCode(_STATUS[reading.quality]),
+        StatusCode=_status(_STATUS[reading.quality]),
         SourceTimestamp=reading.source_time,
         ServerTimestamp=reading.server_time,
     )
 
 
-def _argument(name: str, kind: ua.VariantType) -> ua.Argument:
-    return ua.Argument(Name=name, DataType=ua.NodeId(kind.value), ValueRank=-1, ArrayDimensions=[])
+def _status(name: str) -> Any:
+    return ua.StatusCode(getattr(ua.StatusCodes, name))
+
+
+def _argument(name: str, kind: type) -> Any:
+    data_type = ua.NodeId(ua.VariantType[_TYPES[kind]].value)
+    return ua.Argument(Name=name, DataType=data_type, ValueRank=-1, ArrayDimensions=[])
 
 
 def _answering(order: Order, kinds: tuple[type, ...]) -> Callable[..., Any]:
     """Return a method that checks its arguments, and answers a refusal with its status code."""
 
-    async def answer(parent: ua.NodeId, *given: ua.Variant) -> ua.StatusCode | list[ua.Variant]:
+    async def answer(parent: object, *given: Any) -> Any:
         arguments = [_argument_value(variant, kind) for variant, kind in zip(given, kinds, strict=False)]
         if len(given) != len(kinds) or None in arguments:
-            return ua.StatusCode(ua.StatusCodes.BadInvalidArgument)
+            return _status("BadInvalidArgument")
         try:
             receipt = order(*arguments)
         except (EngineError, Conflict) as refusal:
-            return ua.StatusCode(getattr(ua.StatusCodes, status_of(refusal)))
+            return _status(status_of(refusal))
         reference, detail = ("", {}) if receipt is None else (receipt.reference, receipt.detail)
         return [ua.Variant(text, ua.VariantType.String) for text in (reference, detail.get("power_mw", ""))]
 
     return answer
 
 
-def _argument_value(variant: ua.Variant, kind: type) -> Any:
+def _argument_value(variant: Any, kind: type) -> Any:
     """Return an argument's value if it is of that kind and makes sense."""
     if variant.is_array or not isinstance(variant.Value, kind):
         return None
