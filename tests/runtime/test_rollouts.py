@@ -60,6 +60,19 @@ async def test_a_canary_gets_its_share_and_says_so(house: House) -> None:
         assert runtime.running[NAME].release == champion
 
 
+async def test_decisions_that_depend_on_each_other_fall_into_one_arm(house: House) -> None:
+    assert PAY.economics is not None
+    house.decisions = [replace(PAY, economics=replace(PAY.economics, sticky=("amount_eur",)))]
+    async with house.opened() as runtime:
+        await runtime.rollouts.start(await version(runtime, "2"), share=0.5, **ANA)
+        found = {
+            amount: {(await decided(runtime, f"c{number}", amount)).rollout.arm for number in range(5)}
+            for amount in range(20)
+        }
+        assert all(len(each) == 1 for each in found.values())
+        assert set.union(*found.values()) == {"champion", "canary"}
+
+
 async def test_a_key_stays_where_it_is(house: House) -> None:
     async with house.opened() as runtime:
         await runtime.rollouts.start(await version(runtime, "2"), share=0.5, **ANA)

@@ -380,12 +380,13 @@ def _check_economics(decision: Decision[Any, Any, Any], contract: Contract[Any])
     economics = decision.economics
     if economics is None:
         return
-    for name in economics.key:
+    key, sticky = ("key", "to join the outcome by"), ("sticky", "to share decisions out by")
+    for name, (part, why) in [*((n, key) for n in economics.key), *((n, sticky) for n in economics.sticky or ())]:
         if name not in contract.fields:
             raise DeclarationError(
-                f"the event {contract.name!r} has no field {name!r} to join the outcome by",
+                f"the event {contract.name!r} has no field {name!r} {why}",
                 fix=nearest(name, contract.fields),
-                field="economics.key",
+                field=f"economics.{part}",
             )
     check_arity(economics.value, 3, "economics.value", "features, choice and outcome")
     check_arity(economics.baseline, 2, "economics.baseline", "features and outcome")

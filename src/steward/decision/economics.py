@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from steward.decision.contract import Contract
 from steward.decision.duration import check_duration
 from steward.decision.feature import Features
+from steward.decision.fingerprint import ABSENT
 from steward.errors import DeclarationError
 
 C = TypeVar("C")
@@ -33,6 +34,8 @@ class Economics(Generic[C, O]):
         unit: A currency (ISO 4217).
         expected: What the choice is expected to earn, if that can be told beforehand.
         per_month: How often this decision is taken, for the inventory.
+        sticky: Fields of the event by whose value decisions fall into one arm of a rollout together, where they are
+            not independent: the hours of one battery's day. By default ``key``.
 
     Example:
         >>> from steward.decision.contract import Event
@@ -53,6 +56,7 @@ class Economics(Generic[C, O]):
     unit: str
     expected: Callable[[Features, Any, C], Decimal | float] | None = None
     per_month: float | None = None
+    sticky: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
 
     def __post_init__(self) -> None:
         """Check the outcome's key and window."""
@@ -63,20 +67,25 @@ class Economics(Generic[C, O]):
                 fix="say how long it may take: within=hours(2)",
                 field="economics.within",
             )
-        if isinstance(self.key, str):
-            raise DeclarationError(
-                f"the key {self.key!r} is a text", fix=f"pass a tuple: key=({self.key!r},)", field="economics.key"
-            )
-        fields = Contract.of(self.outcome).fields
+        for name, fields in (("key", self.key), ("sticky", self.sticky)):
+            if isinstance(fields, str):
+                raise DeclarationError(
+                    f"the {name} {fields!r} is a text",
+                    fix=f"pass a tuple: {name}=({fields!r},)",
+                    field=f"economics.{name}",
+                )
+        known = Contract.of(self.outcome).fields
         for name in self.key:
-            if name not in fields:
+            if name not in known:
                 raise DeclarationError(
                     f"the outcome has no field {name!r} to be joined by",
-                    fix=f"choose from {', '.join(fields)}",
+                    fix=f"choose from {', '.join(known)}",
                     field="economics.key",
                 )
         if not self.key:
             raise DeclarationError("an outcome must be joined by something", field="economics.key")
+        if self.sticky == ():
+            raise DeclarationError("arms must be told apart by something", field="economics.sticky")
         if not re.fullmatch("[A-Z]{3}", self.unit):
             raise DeclarationError(
                 f"{self.unit!r} is not a currency", fix="use its ISO 4217 code: EUR", field="economics.unit"

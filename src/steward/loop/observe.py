@@ -22,7 +22,18 @@ def joiner(decision: Decision[Any, Any, Any]) -> Callable[[Any], str] | None:
     """Return what reads the join key out of an event or an outcome; ``None`` without economics."""
     if decision.economics is None:
         return None
-    read = attrgetter(*decision.economics.key)
+    return _reader(decision.economics.key)
+
+
+def sharer(decision: Decision[Any, Any, Any]) -> Callable[[Any], str] | None:
+    """Return what reads out of an event by what it falls into an arm of a rollout; ``None`` without economics."""
+    if decision.economics is None:
+        return None
+    return _reader(decision.economics.sticky or decision.economics.key)
+
+
+def _reader(names: Sequence[str]) -> Callable[[Any], str]:
+    read = attrgetter(*names)
     return lambda source: msgspec.json.encode(read(source)).decode()
 
 

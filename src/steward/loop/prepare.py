@@ -23,7 +23,7 @@ from steward.loop.explain import Explaining, explaining
 from steward.loop.fallback import Rescue, rescuer, with_fallback
 from steward.loop.featurize import Featurize, featurizer
 from steward.loop.gate import SYSTEM, Weigh, weigher
-from steward.loop.observe import joiner
+from steward.loop.observe import joiner, sharer
 from steward.loop.predict import Predict, Predictions, predictor
 from steward.loop.receive import Receive, receiver
 from steward.models.port import LoadedModel
@@ -65,6 +65,7 @@ class Prepared:
     rescue: Rescue | None
     weigh: Weigh | None
     outcome_key: Callable[[Any], str] | None
+    arm_key: Callable[[Any], str] | None
     own_stream: Stream | None
     topics: frozenset[str]
     explaining: Explaining = Explaining()  # noqa: RUF009 - frozen
@@ -153,6 +154,7 @@ def _around(
         rescue=rescue,
         weigh=weigh,
         outcome_key=joiner(decision),
+        arm_key=sharer(decision),
         own_stream=own[0] if own else None,
         topics=frozenset({contract.name, *(stream.name for stream in own)}),
         explaining=explained,

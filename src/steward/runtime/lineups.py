@@ -243,7 +243,7 @@ class Lineups(Mapping[str, Prepared]):
             facts = RolloutFacts(rollout.name, (Arm.CHAMPION if prepared is None else arm).value, share)
             pace = None if self.pace is None else partial(self.pace, live.decision, facts)
             by_arm[arm] = replace(self._signed(prepared or champion, live), rollout=facts, pace=pace)
-        key_of, assign = champion.outcome_key, arms.of
+        key_of, assign = champion.arm_key, arms.of
 
         def pick(event: Any, event_id: str) -> Prepared:
             return by_arm[assign(event_id if key_of is None else key_of(event))]
