@@ -33,6 +33,7 @@ class MemoryLedger:
         self._signer = signer or Signer.generate("steward.local/memory")
         self._entries: list[Entry] = []
         self._by_key: dict[str, Entry] = {}
+        self._by_run: dict[UUID, list[Entry]] = {}
         self._nodes: list[list[bytes]] = []
         self._frontier = Frontier()
         self._topics: dict[str, list[Message]] = {}
@@ -59,6 +60,7 @@ class MemoryLedger:
         for index, draft in enumerate(commit.entries, first):
             entry = Entry(index, draft.kind, draft.run_id, draft.body, draft.key)
             self._entries.append(entry)
+            self._by_run.setdefault(draft.run_id, []).append(entry)
             if draft.key is not None:
                 self._by_key[draft.key] = entry
         made = self._frontier.extend([leaf_hash(draft.body) for draft in commit.entries])
@@ -107,7 +109,7 @@ class MemoryLedger:
     async def of_run(self, run_id: UUID) -> Sequence[Entry]:
         """Return all entries of one run, in order."""
         self._check_open()
-        return [entry for entry in self._entries if entry.run_id == run_id]
+        return list(self._by_run.get(run_id, ()))
 
     async def by_key(self, key: str) -> Entry | None:
         """Return the entry that took ``key``, if any."""

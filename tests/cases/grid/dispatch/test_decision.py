@@ -9,8 +9,16 @@ import pytest
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.local_days import LocalDays
 from steward.cases.grid.dispatch import decision as grid
-from steward.cases.grid.dispatch.decision import DayForecast, DispatchPlan, make_decision
+from steward.cases.grid.dispatch.decision import make_decision
 from steward.cases.grid.dispatch.plant import SimulatedPlant
+from steward.cases.grid.dispatch.skills import (
+    PRICE_SERIES,
+    DayForecast,
+    DispatchPlan,
+    plan_battery,
+    planned_at,
+    ranked_plan,
+)
 from steward.cases.grid.streams import HOLD, MeteredInterval, Setpoint, published, slug
 from steward.decision.choice import Choice
 from steward.decision.feature import Features
@@ -84,21 +92,21 @@ def test_wear_is_part_of_what_is_expected_and_earned_but_not_of_the_money_at_sta
 
 def test_the_hurdle_keeps_the_plan_from_cycles_that_hardly_pay() -> None:
     ahead = DayForecast((30.0, 30.0, 40.0, 40.0))
-    assert grid.plan_battery(features(), ahead).expected_eur > 0
-    assert grid.plan_battery(features(hurdle_eur_mwh=4.0), ahead).power_mw == (0.0,) * 4
+    assert plan_battery(features(), ahead).expected_eur > 0
+    assert plan_battery(features(hurdle_eur_mwh=4.0), ahead).power_mw == (0.0,) * 4
 
 
 def test_the_plan_is_made_at_the_prices_given_and_promises_by_the_forecast() -> None:
     ahead, tight = DayForecast((20.0, 21.0, 60.0)), features(energy_limit_mwh=5.0, hurdle_eur_mwh=1.0)
-    plain = grid.plan_battery(tight, ahead)
-    ranked = grid.planned_at((22.0, 20.0, 60.0), tight, ahead)
+    plain = plan_battery(tight, ahead)
+    ranked = planned_at((22.0, 20.0, 60.0), tight, ahead)
     assert plain.power_mw[1] == ranked.power_mw[0] == 0.0
     assert ranked.price_eur_mwh == plain.price_eur_mwh
     assert ranked.expected_eur < plain.expected_eur
 
 
 def test_the_plan_can_be_held_even_where_negative_prices_would_burn_energy() -> None:
-    plan = grid.plan_battery(features(), DayForecast((-50.0, -50.0, -50.0, -50.0, -50.0, -50.0, -50.0, 60.0)))
+    plan = plan_battery(features(), DayForecast((-50.0, -50.0, -50.0, -50.0, -50.0, -50.0, -50.0, 60.0)))
     held, _ = Battery().follow_day(plan.power_mw, 0.0)
     assert held == list(plan.power_mw)
     assert plan.expected_eur > 2_000
@@ -119,11 +127,11 @@ def test_it_reads_only_the_columns_that_are_known() -> None:
     assert [window.at for window in whole.windows] == ["day_start", "plan_at", "plan_at", "day_end"]
     assert whole.predict is not None
     assert whole.predict.name == "forecast_load > forecast_price_after_load > plan_battery"
-    ranked = make_decision(plant(), has_load=False, ranks=True)
+    ranked = make_decision(plant(), has_load=False, plan=ranked_plan(()))
     assert ranked.predict is not None
     assert ranked.predict.name == "forecast_price > plan_ranked_hours"
     alone = make_decision(plant(), has_load=False)
-    assert [window.name for window in alone.windows] == [grid.PRICE_SERIES]
+    assert [window.name for window in alone.windows] == [PRICE_SERIES]
     assert [model.name for model in alone.models] == ["grid-price"]
 
 
