@@ -158,6 +158,40 @@ async def test_what_was_not_kept_is_not_acknowledged(world: FieldPlant) -> None:
     assert connection == [*range(14), 99]  # what is no message would come again for ever
 
 
+async def test_a_message_is_acknowledged_once_it_is_kept(world: FieldPlant) -> None:
+    said = world.readings()[0]
+    topic, payload = topic_of("es", Point.of(said)).encode(), json.encode(said)
+    kept, acknowledged, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Say what MQTT 3.1.1 wants to hear: that it is connected and subscribed, and then one message."""
+        await reader.read(1_000)
+        writer.write(b"\x20\x02\x00\x00")
+        subscribe = await reader.read(1_000)
+        writer.write(b"\x90\x03" + subscribe[2:4] + b"\x01")
+        body = len(topic).to_bytes(2, "big") + topic + b"\x00\x07" + payload
+        writer.write(b"\x32" + bytes([len(body) % 128 | 128, len(body) // 128]) + body)
+        assert await reader.read(1_000) == b"\x40\x02\x00\x07"
+        acknowledged.set()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        over.set()
+
+    async def take(readings: Sequence[Reading]) -> None:
+        await asyncio.sleep(0.05)  # an acknowledgement would be there long before
+        assert not acknowledged.is_set()
+        kept.set()
+
+    server = await asyncio.start_server(broker, "127.0.0.1", 0)
+    async with hearing(server.sockets[0].getsockname()[1], take=take), asyncio.timeout(5):
+        await kept.wait()
+        await acknowledged.wait()
+    await over.wait()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_lost_connection_is_set_up_again_and_the_gap_is_told(port: int, world: FieldPlant) -> None:
     async with saying(port, world).running() as said, Line().to(port) as line, hearing(line.port) as (_, heard):
         await said.publish(world.readings())

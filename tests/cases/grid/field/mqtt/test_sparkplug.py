@@ -133,7 +133,7 @@ def test_a_payload_that_was_cut_or_changed_never_breaks_the_reader(payload: Payl
 @pytest.mark.parametrize(
     "data",
     [
-        b"\x12\x05ab",  # a metric of 5 bytes, of which 2 came
+        b"\x2a\x05ab",  # a body of 5 bytes, of which 2 came
         b"\x18\x80\x02",  # sequence number 256
         b"\x08" + b"\xff" * 11,  # a number without end
         b"\x08" + b"\xff" * 9 + b"\x7f",  # a number of 70 bits

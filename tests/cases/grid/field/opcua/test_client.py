@@ -5,104 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import pytest_asyncio
 from msgspec import structs
 from tests.cases.grid.field.network import Heard, Line
-from tests.cases.grid.field.test_world import CALM, LAYOUT, MADRID, MIDNIGHT
+from tests.cases.grid.field.opcua.place import LOAD, SECOND, SELDOM, Place, asyncua, ua
+from tests.cases.grid.field.test_world import LAYOUT, MADRID, MIDNIGHT
 from tests.runtime.world import World
 
 from steward import Choice, Decision, Feature, Features, Prediction, Risk, Status
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.local_days import HOUR
 from steward.cases.grid.field.bridge import Bridge, FieldReading
-from steward.cases.grid.field.lazily import lazily
-from steward.cases.grid.field.opcua.client import OpcUaClient
-from steward.cases.grid.field.opcua.identity import ClientSecurity, Identity, ServerSecurity, TrustList, User
-from steward.cases.grid.field.opcua.server import OpcUaServer
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.reading import Quality, Reading
 from steward.cases.grid.field.remote import RemotePlant, dispatch_over
-from steward.cases.grid.field.source import Backoff
-from steward.cases.grid.field.world import FieldPlant
 from steward.cases.grid.streams import Setpoint
-from steward.clock import EPOCH, SystemClock
+from steward.clock import EPOCH
 from steward.errors import Conflict, ContractError, Denied, EngineError, StewardError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-asyncua, ua = lazily("asyncua"), lazily("asyncua.ua")
-LOAD = Point("es.feeder-1", "load_mw")
-SECOND = timedelta(seconds=1)
-SOON = timedelta(milliseconds=20)
-QUICKLY, SELDOM = Backoff(first=SOON, longest=SOON), Backoff(first=30 * SECOND)
-
-
-class Place:
-    """A plant with its server, and clients of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock, self.folder = SystemClock(), folder
-        identities = [Identity.made(folder, name, now=self.clock.now()) for name in ("plant", "bridge", "stranger")]
-        self.identity, self.bridge, self.stranger = identities
-        self.world = self.new_world()
-        self.server = OpcUaServer(
-            LAYOUT,
-            self,
-            security=ServerSecurity(
-                identity=self.identity,
-                trusted=TrustList.of([self.bridge.certificate]),
-                users={"ana": User("s3cret", may_order=True), "ben": User("look"), "nil": User("")},
-            ),
-            clock=self.clock,
-            port=0,
-        )
-
-    def new_world(self) -> FieldPlant:
-        self.world = FieldPlant(
-            LAYOUT, MADRID, Battery(), conditions=lambda at: CALM, start=MIDNIGHT, step=10 * SECOND, seed=1
-        )
-        return self.world
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.world, name)
-
-    def security(self, **changes: Any) -> ClientSecurity:
-        usual = ClientSecurity(identity=self.bridge, server=self.identity.certificate, user="ana", password="s3cret")
-        return replace(usual, **changes)
-
-    def client(self, heard: Heard, *, port: int | None = None, **options: Any) -> OpcUaClient:
-        url = self.server.url if port is None else f"opc.tcp://127.0.0.1:{port}/steward/"
-        options = {"security": self.security(), "points": LAYOUT.points, "backoff": QUICKLY, **options}
-        return OpcUaClient(
-            url,
-            options.pop("points"),
-            heard.take,
-            clock=self.clock,
-            on_gap=heard.tell_gap,
-            publishing=SOON,
-            watch=timedelta(seconds=0.2),
-            **options,
-        )
-
-    @asynccontextmanager
-    async def connected(self, **options: Any) -> AsyncIterator[tuple[OpcUaClient, Heard]]:
-        heard = Heard()
-        async with self.client(heard, **options).running() as client:
-            yield client, heard
-
-    def node(self, point: Point) -> Any:
-        return ua.NodeId(point.name, 2)
-
-    def say(self, value: Any) -> None:
-        """Let a point say whatever is wanted, also what no server should."""
-        node = self.server._server.iserver.aspace[self.node(LOAD)]
-        node.attributes[ua.AttributeIds.Value].value = value
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -231,6 +159,21 @@ async def test_who_may_look_may_not_order_and_nobody_writes_what_is_measured(pla
         assert (await client.read(LOAD)).value != 1.0
 
 
+async def test_a_variable_of_another_server_is_written_and_looked_at(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = place.server._server.get_node(place.node(LOAD))
+    await node.set_writable()
+    async with place.connected(points=()) as (client, _):
+        assert (await client.write(LOAD, 3.0)).value == 3.0
+        held = await client.read(LOAD)
+        monkeypatch.setattr(client, "read", AsyncMock(return_value=held))
+        with pytest.raises(EngineError) as caught:
+            await client.write(LOAD, 2.0)
+        assert caught.value.code == "not-held"
+    await node.set_writable(False)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -240,12 +183,16 @@ async def test_who_may_look_may_not_order_and_nobody_writes_what_is_measured(pla
         {"user": "nil", "password": ""},
         {"user": "admin", "password": "admin"},
         {"identity": "stranger"},
+        {"identity": "expired"},
+        {"identity": "bridge under another name"},
     ],
     ids=str,
 )
 async def test_who_is_not_known_is_refused(place: Place, changes: dict[str, Any]) -> None:
     if "identity" in changes:
-        changes = {"identity": place.stranger}
+        renamed = replace(place.bridge, uri="urn:steward:other")
+        identities = {"stranger": place.stranger, "expired": place.expired}
+        changes = {"identity": identities.get(changes["identity"], renamed)}
     with pytest.raises(Denied):
         async with place.connected(security=place.security(**changes)):
             pass
@@ -332,6 +279,7 @@ async def test_a_connection_that_is_half_open_is_given_up(place: Place) -> None:
         assert caught.value.retryable
         line.mute = False
         await heard.until(lambda: len(heard.readings) == 28)
+        assert len(heard.gaps) == 1  # the watch dog found it out
         # The answer was lost, not the order: whoever reads back finds it done.
         assert await plant.has_control(MIDNIGHT, key="a") is not None
 

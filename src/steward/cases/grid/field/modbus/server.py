@@ -132,5 +132,4 @@ class ModbusServer:
         except StewardError:
             return constants.ExcCodes.DEVICE_FAILURE
         self._remember(register, held)
-        given[:] = register.encode(held)
         return None

@@ -86,8 +86,6 @@ class OpcUaServer:
         await server.set_application_uri(identity.uri)
         server.set_endpoint(self.url)
         server.iserver.allow_remote_admin = False
-        # The readings' own times stand: a virtual world has its own clock.
-        server.set_force_server_timestamp(False)
         server.limits.max_message_size = _LARGEST_MESSAGE_BYTES
         policies, tokens = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt], [ua.UserNameIdentityToken]
         if self._security.anonymous:
