@@ -28,7 +28,7 @@ class Source:
         time_column: Holds the START of the interval. Times with an offset or ``Z`` are absolute, others local to
             ``zone``; an hour that comes twice when clocks go back is taken in the order of the file.
         zone: The IANA name of the zone whose days the market trades.
-        price_column: EUR/MWh, published a day ahead.
+        price_column: EUR/MWh, published a day ahead; empty where only load is of interest.
         load_column: MW, known when the interval is over.
         temperature_column: Degrees Celsius, known when the interval is over.
         known_day_ahead: Columns whose values for a day are known at noon of the day before.
@@ -41,7 +41,7 @@ class Source:
     path: Path
     time_column: str
     zone: str
-    price_column: str
+    price_column: str = ""
     load_column: str | None = None
     temperature_column: str | None = None
     known_day_ahead: tuple[str, ...] = ()

@@ -86,7 +86,7 @@ def _units(history: History, source: Source) -> Iterator[Found]:
     expected = [(source.price_column, -200.0, 1_000.0, "EUR/MWh"), (source.load_column, 1.0, 1e6, "MW")]
     expected.append((source.temperature_column, -40.0, 45.0, "degrees Celsius"))
     for name, low, high, unit in expected:
-        if name is None:
+        if not name:
             continue
         values = history.columns[name]
         there = values[np.isfinite(values)]
