@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-NOT_BENCHMARKS = {"__init__", "__main__", "report", "series", "workload", "overload_servers"}
+NOT_BENCHMARKS = {"__init__", "benchmarks", "peers", "__main__", "report", "series", "workload", "overload_servers"}
 WITHIN_OTHERS = {"console_streams", "overload", "stop_switch"}
 """Benchmarks that ``reliability`` or ``console`` runs."""
 
@@ -22,7 +22,9 @@ WITHIN_OTHERS = {"console_streams", "overload", "stop_switch"}
 def names() -> list[str]:
     """Return the benchmarks to run: those named, or all that have a ``main``."""
     asked = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
-    found = [p.stem for p in sorted(FOLDER.glob("*.py")) if "\ndef main(" in p.read_text(encoding="utf-8")]
+    files = [*FOLDER.glob("*.py"), *FOLDER.glob("*/__main__.py")]
+    named = {file.parent.name if file.stem == "__main__" else file.stem: file for file in files}
+    found = sorted(name for name, file in named.items() if "\ndef main(" in file.read_text(encoding="utf-8"))
     return asked or [name for name in found if name not in NOT_BENCHMARKS | WITHIN_OTHERS]
 
 
