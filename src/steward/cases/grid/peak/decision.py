@@ -14,7 +14,7 @@ from steward.cases.grid.battery import Battery, State
 from steward.cases.grid.data.local_days import HOUR, LocalDays
 from steward.cases.grid.forecasting.quantiles import Quantiles
 from steward.cases.grid.peak.nearest_days import PAST, nearest_days
-from steward.cases.grid.peak.shaving import Shaving, ShavingPlan, Standing
+from steward.cases.grid.peak.shaving import TUNED, Shaving, ShavingPlan, Standing
 from steward.cases.grid.peak.site import HALF_HOUR, MeteredSite
 from steward.cases.grid.peak.streams import MeteredDemand, ShavingDue
 from steward.cases.grid.streams import HOLD, Setpoint
@@ -130,7 +130,7 @@ def _worth(eur_per_mw_month: float) -> Economics[Setpoint, MeteredDemand]:
 def make_decision(
     site: MeteredSite,
     *,
-    rules: Shaving = Shaving(),
+    rules: Shaving = TUNED,
     eur_per_kw_year: float = EUR_PER_KW_YEAR,
     ask_above_eur: float = 25_000.0,
 ) -> Decision[ShavingDue, ShavingPlan, Setpoint]:

