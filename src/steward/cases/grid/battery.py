@@ -76,9 +76,11 @@ class Battery:
         left = state.soc_mwh - taken
         return State(soc_mwh=left if left > _DUST_MWH else 0.0, withdrawn_mwh=state.withdrawn_mwh + taken)
 
-    def follow_day(self, powers_mw: Iterable[float], soc_mwh: float) -> tuple[list[float], float]:
-        """Follow a whole local day as far as feasible; return the powers held and the store's content at its end."""
-        state, held = State(soc_mwh=soc_mwh), []
+    def follow_day(
+        self, powers_mw: Iterable[float], soc_mwh: float, *, withdrawn_mwh: float = 0.0
+    ) -> tuple[list[float], float]:
+        """Follow a local day, or the rest of one, as far as feasible; return the powers held and what is left."""
+        state, held = State(soc_mwh=soc_mwh, withdrawn_mwh=withdrawn_mwh), []
         for wanted in powers_mw:
             power = self.feasible(wanted, state)
             state = self.follow(power, state)

@@ -17,9 +17,9 @@ from tests.cases.grid.conftest import exchange_days_and_months, shared_file
 from steward.cases.grid.data.history import Floats, History, Source
 from steward.cases.grid.data.local_days import HOUR, LocalDays
 from steward.cases.grid.dispatch.backtest import BacktestOptions, backtest, run
-from steward.cases.grid.dispatch.decision import DispatchPlan
 from steward.cases.grid.dispatch.ranking import MERIT, SHAPE
 from steward.cases.grid.dispatch.scoring import Decided
+from steward.cases.grid.dispatch.skills import DispatchPlan
 from steward.cases.grid.forecasting.training import LOAD, PRICE
 from steward.errors import Conflict, ContractError, EngineError
 from steward.ledger.verify import verify_store
@@ -220,7 +220,7 @@ def test_an_hour_that_fails_ends_the_backtest(region: History, tmp_path: Path, m
     def fail(*_: object) -> None:
         raise ValueError("no plan today")
 
-    monkeypatch.setattr("steward.cases.grid.dispatch.decision.program_for", fail)
+    monkeypatch.setattr("steward.cases.grid.dispatch.skills.program_for", fail)
     path = write(region, tmp_path / "region.csv")
     with pytest.raises(EngineError, match=r"24 of 24 hours were not decided.*no plan today"):
         run(options(path, test_until=FIRST + timedelta(days=1)))

@@ -21,6 +21,7 @@ from steward.cases.grid.dispatch.ranking import MERIT, SHAPE
 from steward.cases.grid.dispatch.references import Market
 from steward.cases.grid.dispatch.scoring import Scores, score
 from steward.cases.grid.dispatch.simulation import Answer, Simulation, open_runtime, settings_in
+from steward.cases.grid.dispatch.skills import plan_battery, ranked_plan
 from steward.cases.grid.forecasting.training import LOAD, PRICE, Columns, Recipe, columns_of, train
 from steward.clock import SystemClock, VirtualClock
 from steward.entries import Failed, decode_body
@@ -150,9 +151,8 @@ async def _replay(
     first, end = local.start(days[0]), local.start(days[-1] + timedelta(days=1))
     clock = VirtualClock(first - HOUR, seed=options.seed)
     plant = SimulatedPlant(options.site, local, options.battery)
-    runtime = await open_runtime(
-        folder, plant, columns, clock, approve_above_eur=options.approve_above_eur, ranks=_ranks(options)
-    )
+    plan = ranked_plan(columns.ahead) if _ranks(options) else plan_battery
+    runtime = await open_runtime(folder, plant, columns, clock, approve_above_eur=options.approve_above_eur, plan=plan)
     async with runtime:
         feed, market = Feed(options.site, history, columns), Market.of(history, columns.price)
         simulation = Simulation(runtime, clock=clock, plant=plant, feed=feed, market=market)

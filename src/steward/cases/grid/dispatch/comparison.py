@@ -151,7 +151,7 @@ def compare(
         known_until: The first day whose prices the clock's means do not know.
     """
     plain = replace(battery, hurdle_eur_mwh=0.0)
-    yardsticks = {CLOCK: market.by_the_clock(known_until), NAIVE: market.naive}
+    yardsticks: Mapping[str, Guess] = {CLOCK: market.by_the_clock(known_until), NAIVE: market.naive}
     ways = {
         **{name: market.followed(days, battery, planner_of(guess, plain)) for name, guess in yardsticks.items()},
         **{name: market.planned(days, battery, guess) for name, guess in guesses.items()},

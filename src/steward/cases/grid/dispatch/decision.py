@@ -128,6 +128,8 @@ def make_decision(
         answer_within: How long that person has.
 
     Example:
+        >>> from steward.cases.grid.battery import Battery
+        >>> from steward.cases.grid.data.local_days import LocalDays
         >>> plant = SimulatedPlant("es", LocalDays("Europe/Madrid"), Battery())
         >>> make_decision(plant, has_load=False).predict.name
         'forecast_price > plan_battery'

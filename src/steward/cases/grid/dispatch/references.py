@@ -11,17 +11,42 @@ import numpy as np
 
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.history import Floats, History
-from steward.cases.grid.data.local_days import HOUR
+from steward.cases.grid.data.local_days import HOUR, LocalDays
 from steward.cases.grid.dispatch.courses import Course
 from steward.cases.grid.dispatch.plan import DispatchProgram, program_for
 
 _DAY = timedelta(days=1)
 _NAIVE_YESTERDAY = (1, 2, 3, 4)
 """Tuesday to Friday look like the day before; the others like the same day a week before."""
+_SATURDAY = 5
 Guess = Callable[[date], Floats]
 """A day's hourly prices, guessed from what was known at noon of the day before."""
 Planner = Callable[[date, float], Floats]
 """The power wanted in each hour of a day, from what the store holds at its start; fixed at noon of the day before."""
+
+
+@dataclass(frozen=True)
+class ClockMeans:
+    """A guess of prices by month, weekend and wall hour: what a fixed timetable is made from.
+
+    Attributes:
+        local: The zone whose days count.
+        eur_mwh: The mean price, month after month; in each the 24 hours of its weekdays, then of its weekends.
+
+    Example:
+        >>> from steward.cases.grid.data.local_days import LocalDays
+        >>> means = ClockMeans(LocalDays("Europe/Madrid"), tuple(float(n) for n in range(576)))
+        >>> means(date(2018, 2, 3))[:2].tolist()  # a Saturday
+        [72.0, 73.0]
+    """
+
+    local: LocalDays
+    eur_mwh: tuple[float, ...]
+
+    def __call__(self, day: date) -> Floats:
+        """Return the mean prices of a day's hours."""
+        first = ((day.month - 1) * 2 + (day.weekday() >= _SATURDAY)) * 24
+        return np.array([self.eur_mwh[first + wall] for wall in self.local.wall_hours(day)])
 
 
 @dataclass(frozen=True)
@@ -89,7 +114,7 @@ class Market:
         """Return what daily plans made from guessed prices earn at the true ones; the store is carried over."""
         return self.planned(days, battery, guess).total_eur
 
-    def by_the_clock(self, until: date) -> Guess:
+    def by_the_clock(self, until: date) -> ClockMeans:
         """Return the guess that prices are the mean of their month, wall hour and weekend before ``until``."""
         known = self.history.columns[self.price][: max(self.history.index(self.history.local.start(until)), 0)]
         tz = self.history.local.tz
@@ -97,12 +122,9 @@ class Market:
         by_month = _means([_key(moment.date(), moment.hour) for moment in moments], known)
         # A month that training never saw is guessed by all months together.
         by_hour = _means([_key(moment.date(), moment.hour)[1:] for moment in moments], known)
-
-        def guess(day: date) -> Floats:
-            keys = [_key(day, wall) for wall in self.history.local.wall_hours(day)]
-            return np.array([by_month.get(key, by_hour.get(key[1:], 0.0)) for key in keys])
-
-        return guess
+        keys = [(month, hour, free) for month in range(1, 13) for free in (False, True) for hour in range(24)]
+        means = (by_month.get(key, by_hour.get(key[1:], 0.0)) for key in keys)
+        return ClockMeans(self.history.local, tuple(means))
 
     def naive(self, day: date) -> Floats:
         """Guess the prices of yesterday (Tuesday to Friday) or of the same day last week, by wall hour."""
@@ -123,7 +145,7 @@ def planner_of(guess: Guess, battery: Battery) -> Planner:
 
 
 def _key(day: date, wall_hour: int) -> tuple[int, ...]:
-    return day.month, wall_hour, day.weekday() >= 5
+    return day.month, wall_hour, day.weekday() >= _SATURDAY
 
 
 def _means(keys: Sequence[tuple[int, ...]], values: Floats) -> dict[tuple[int, ...], float]:

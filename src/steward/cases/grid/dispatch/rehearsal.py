@@ -12,8 +12,9 @@ from typing import Any, Final
 from steward.bus.port import Accepted
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.local_days import HOUR, LocalDays
-from steward.cases.grid.dispatch.decision import ROWS, DispatchPlan, make_decision
+from steward.cases.grid.dispatch.decision import ROWS, make_decision
 from steward.cases.grid.dispatch.plant import SimulatedPlant
+from steward.cases.grid.dispatch.skills import DispatchPlan
 from steward.cases.grid.streams import MeteredInterval
 from steward.decision.contract import Contract
 from steward.decision.decision import Decision

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from steward.cases.grid.data.history import Floats, History
 from steward.cases.grid.data.local_days import HOUR
-from steward.cases.grid.dispatch.decision import NAME, DispatchPlan
+from steward.cases.grid.dispatch.decision import NAME
+from steward.cases.grid.dispatch.skills import DispatchPlan
 from steward.cases.grid.forecasting.training import Columns
 from steward.cases.grid.streams import Setpoint
 from steward.runtime.runtime import Runtime

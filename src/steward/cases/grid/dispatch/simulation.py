@@ -12,6 +12,7 @@ from steward.cases.grid.dispatch.decision import make_decision
 from steward.cases.grid.dispatch.feed import Feed
 from steward.cases.grid.dispatch.plant import SimulatedPlant
 from steward.cases.grid.dispatch.references import Market
+from steward.cases.grid.dispatch.skills import Plan, plan_battery
 from steward.cases.grid.forecasting.forecast import PAST_DAYS
 from steward.cases.grid.forecasting.training import Columns
 from steward.cases.grid.streams import MeteredInterval
@@ -119,7 +120,7 @@ async def open_runtime(
     clock: VirtualClock,
     *,
     approve_above_eur: float,
-    ranks: bool = False,
+    plan: Plan = plan_battery,
 ) -> Runtime:
     """Open a runtime for the case in a folder that holds its trained models, and make the folder a project.
 
@@ -129,7 +130,7 @@ async def open_runtime(
         columns: What is known.
         clock: The runtime's.
         approve_above_eur: An hour with more money at stake needs a person.
-        ranks: Whether the models that rank a day's hours are there and used.
+        plan: How the battery is planned once the price is forecast.
 
     Raises:
         Conflict: The folder already holds a ledger.
@@ -146,7 +147,7 @@ async def open_runtime(
         has_load=columns.load is not None,
         has_temperature=columns.temperature is not None and columns.load is not None,
         ahead=columns.ahead,
-        ranks=ranks,
+        plan=plan,
         approve_above_eur=approve_above_eur,
     )
     return await Runtime.open([decision], settings=settings, clock=clock)

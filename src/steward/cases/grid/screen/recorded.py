@@ -16,7 +16,8 @@ from msgspec import Struct
 from steward.cases.grid import streams
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.local_days import DAY, HOUR, LocalDays
-from steward.cases.grid.dispatch.decision import NAME, DispatchPlan
+from steward.cases.grid.dispatch.decision import NAME
+from steward.cases.grid.dispatch.skills import DispatchPlan
 from steward.cases.grid.streams import LoadReading, PriceReading, Setpoint
 from steward.clock import EPOCH, uuid_of
 from steward.insight.rows import RunRow
