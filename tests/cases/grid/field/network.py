@@ -17,6 +17,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.readings: list[Reading] = []
+        self.lost: list[Gap] = []
         self.gaps: list[Gap] = []
         self._news = asyncio.Event()
 
@@ -25,7 +26,7 @@ class Heard:
         self._news.set()
 
     def tell_gap(self, gap: Gap) -> None:
-        self.gaps.append(gap)
+        (self.lost if gap.until is None else self.gaps).append(gap)
         self._news.set()
 
     async def until(self, true: Callable[[], bool]) -> None:

@@ -16,7 +16,7 @@ from steward.cases.grid.data.local_days import HOUR, LocalDays
 from steward.cases.grid.field.modbus.client import ModbusClient
 from steward.cases.grid.field.modbus.registers import plant_registers
 from steward.cases.grid.field.mqtt.client import Broker, MqttSource
-from steward.cases.grid.field.opcua.identity import TrustList, certificate_of, paired
+from steward.cases.grid.field.opcua.identity import Identity, TrustList, certificate_of, paired
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.remote import RemotePlant
 from steward.cases.grid.field.serve import Addresses, PlantOptions, make_plant, serve, speaking
@@ -137,6 +137,22 @@ def test_keys_and_password_are_made_once_and_for_their_owner_only(tmp_path: Path
         assert secret.stat().st_mode & 0o077 == 0
     with pytest.raises(ContractError, match="no certificate"):
         TrustList.of([client.identity.key])
+
+
+def test_a_key_that_was_changed_is_read_again(tmp_path: Path) -> None:
+    now = SystemClock().now()
+    one, other = (Identity.made(tmp_path, name, now=now) for name in ("one", "other"))
+    certificate, key = one.loaded()
+    assert one.loaded()[1] is key
+    one.key.write_bytes(other.key.read_bytes())
+    one.certificate.write_bytes(other.certificate.read_bytes())
+    assert one.loaded()[0] == other.loaded()[0] != certificate
+    one.key.write_text("no key")
+    with pytest.raises(ContractError, match="no key"):
+        one.loaded()
+    one.key.unlink()
+    with pytest.raises(ContractError, match="cannot be read"):
+        one.loaded()
 
 
 async def test_a_refusal_ends_a_connection_and_a_loss_does_not() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NoReturn, Self
 
@@ -26,7 +27,7 @@ class Gap:
     Attributes:
         source: Which.
         since: When the last reading came before it.
-        until: When readings come again.
+        until: When readings came again; ``None`` while they do not.
         why: What happened.
 
     Example:
@@ -38,13 +39,13 @@ class Gap:
 
     source: str
     since: datetime
-    until: datetime
+    until: datetime | None = None
     why: str
 
     @property
-    def lasted(self) -> timedelta:
-        """How long it was."""
-        return self.until - self.since
+    def lasted(self) -> timedelta | None:
+        """How long it was; ``None`` while it is not over."""
+        return None if self.until is None else self.until - self.since
 
 
 def unheard(gap: Gap) -> None:
@@ -123,8 +124,11 @@ class Connection(ABC):
             try:
                 await self._listen()
             except EngineError as lost:
-                failures = 1 if self.is_connected else failures + 1
                 self._why_lost = str(lost)
+                failures += 1
+                if self.is_connected:
+                    failures = 1
+                    self._gone()
             finally:
                 self._connected.clear()
             await self._clock.sleep_until(self._clock.now() + self._backoff.wait(failures, self._clock))
@@ -154,6 +158,10 @@ class Connection(ABC):
     def _up(self) -> None:
         self._connected.set()
 
+    def _gone(self) -> None:
+        """Say that a connection was lost."""
+        logging.getLogger(__name__).warning("%s", self._why_lost)
+
     def _lost(self, code: str) -> EngineError:
         return EngineError(f"there is no connection to {self.address}", why=self._why_lost, retryable=True, code=code)
 
@@ -165,7 +173,7 @@ class Source(Connection):
         address: Where it is.
         take: Takes the readings.
         clock: For times and waits.
-        on_gap: Is told each time readings come again.
+        on_gap: Is told when the connection is lost, and when readings come again.
         backoff: How long to wait before another try.
 
     Example:
@@ -186,11 +194,18 @@ class Source(Connection):
         super().__init__(address, clock=clock, backoff=backoff)
         self._taker, self._on_gap = take, on_gap
         self._last_heard: datetime | None = None
+        self._gap: Gap | None = None
 
     async def _heard(self, readings: Sequence[Reading]) -> None:
         """Hand readings over; the first ones after a loss end a gap."""
-        now = self._clock.now()
-        if self._why_lost and self._last_heard is not None:
-            self._on_gap(Gap(source=self.address, since=self._last_heard, until=now, why=self._why_lost))
-        self._why_lost, self._last_heard = "", now
+        self._last_heard = now = self._clock.now()
+        if self._gap is not None:
+            self._on_gap(replace(self._gap, until=now))
+            self._gap = None
         await self._taker(readings)
+
+    def _gone(self) -> None:
+        if self._gap is None:
+            since = self._last_heard or self._clock.now()
+            self._gap = Gap(source=self.address, since=since, why=self._why_lost)
+            self._on_gap(self._gap)

@@ -251,7 +251,10 @@ async def test_what_is_lost_is_set_up_again_and_the_gap_is_told(place: Place) ->
         line.cut()
         await heard.until(lambda: len(heard.gaps) == 1)
         await heard.until(lambda: len(heard.readings) == 28)
-        assert heard.gaps[0].since <= heard.gaps[0].until
+        ((lost,), (gap,)) = heard.lost, heard.gaps
+        assert (lost.since, lost.why, lost.lasted) == (gap.since, gap.why, None)
+        assert gap.lasted is not None
+        assert timedelta(0) < gap.lasted < 5 * SECOND
         assert await client.read(LOAD) == place.world.readings()[0]
 
 
@@ -279,9 +282,15 @@ async def test_a_connection_that_is_half_open_is_given_up(place: Place) -> None:
         assert caught.value.retryable
         line.mute = False
         await heard.until(lambda: len(heard.readings) == 28)
-        assert len(heard.gaps) == 1  # the watch dog found it out
         # The answer was lost, not the order: whoever reads back finds it done.
         assert await plant.has_control(MIDNIGHT, key="a") is not None
+
+
+async def test_a_watch_dog_finds_out_that_nobody_is_there(place: Place) -> None:
+    async with Line().to(place.server._port) as line, place.connected(points=(LOAD,), port=line.port) as (_, heard):
+        await heard.until(lambda: bool(heard.readings))
+        line.mute = True
+        await asyncio.wait_for(heard.until(lambda: bool(heard.lost)), 3)
 
 
 def hour_of_reading(event: FieldReading) -> str:

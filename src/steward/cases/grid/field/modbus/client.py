@@ -47,7 +47,7 @@ class ModbusClient(Source):
         clock: For times and waits.
         every: How often each device is asked.
         answer_within: How long an answer may take.
-        on_gap: Is told each time readings come again.
+        on_gap: Is told when the connection is lost, and when readings come again.
         backoff: How long to wait before another try to connect.
 
     Example:

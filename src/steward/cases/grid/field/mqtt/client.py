@@ -88,7 +88,7 @@ class MqttSource(Source):
         site: Whose JSON is heard; ``+`` is everybody's.
         group: Whose Sparkplug B is heard; ``None`` is nobody's.
         clock: For times and waits.
-        on_gap: Is told each time readings come again after the connection was lost.
+        on_gap: Is told when the connection is lost, and when readings come again.
         on_refused: Is told of each message that is none, with its topic.
         backoff: How long to wait before another try to connect.
 

@@ -36,7 +36,7 @@ class OpcUaClient(Source):
         take: Takes each reading.
         security: How to log in; ``None`` only looks, without encryption, where a server allows that.
         clock: For times and waits.
-        on_gap: Is told each time readings come again.
+        on_gap: Is told when the connection is lost, and when readings come again.
         publishing: How often the server sends what has changed.
         watch: How often the server's state is asked for, and how long an answer may take.
         backoff: How long to wait before another try.
