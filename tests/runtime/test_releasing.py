@@ -12,6 +12,7 @@ from msgspec import UNSET
 from msgspec.structs import replace as replaced
 from tests.runtime.rolling import CAUTIOUS, NAME, NOON, PAY, House, Paid, Payment, decided, never, register, version
 
+from steward import Model
 from steward.clock import VirtualClock
 from steward.errors import (
     Conflict,
@@ -302,3 +303,22 @@ async def test_in_development_a_process_does_not_start_with_a_tampered_model_and
             pass
     entries = await house.memory.read(0, 100, kind="distrusted")
     assert ["was changed" in str(body_of(entry)) for entry in entries] == [True]
+
+
+async def test_in_development_too_a_tampered_champion_is_replaced_by_a_person_only(house: Governed) -> None:
+    house.decisions = [replace(PAY, predict=Model("score", inputs=("amount_eur",)))]
+    development = {"mode": "development", "trust": ""}
+    async with house.opened(**development) as runtime:
+        newest = runtime.running[NAME].release
+        two = await version(runtime, "2")
+        await runtime.rollouts.start(two, by="ana", reason="x", share=0.5)
+        await runtime.rollouts.promote(NAME, by="bo", reason="better")
+        assert (await decided(runtime)).choice == "hold"
+    tamper(house, "2")
+    async with house.opened(**development) as runtime:
+        assert runtime.running[NAME].release == newest
+        error = await refused(decided(runtime))
+        assert (error.code, "was changed" in str(error)) == ("release-unknown", True)
+        assert f"steward models rollback {NAME}" in (error.fix or "")
+        await runtime.rollouts.rollback(NAME, by="bo", reason="somebody changed it")
+        assert (await decided(runtime)).choice == "pay"

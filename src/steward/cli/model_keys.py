@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import typer
 
@@ -22,6 +22,8 @@ Key = Annotated[
     str | None, typer.Option("--key", help="A key of yours by its name, or a file; the only one you have without it.")
 ]
 Owner = Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is, as others will read it.")]
+
+_MAKE: Final = "steward models keys new NAME makes one"
 
 
 def add_to(models: typer.Typer) -> None:
@@ -54,13 +56,16 @@ def private_key(settings: Settings, named: str | None) -> PrivateKey:
     from steward.models.signing.keys import PrivateKey  # noqa: PLC0415 - as above
 
     folder = _own_folder(settings)
-    if named is not None:
-        path = Path(named) if "/" in named or Path(named).suffix in {".key", ".pem"} else folder / f"{named}.key"
-        return PrivateKey.read(path)
     own = sorted(folder.glob("*.key")) if folder.is_dir() else []
+    if named is not None:
+        places = (folder / f"{named}.key", folder / named, Path(named))
+        found = next((path for path in places if path.is_file()), None)
+        if found is None:
+            fix = f"use one of yours: {', '.join(path.stem for path in own)}" if own else _MAKE
+            raise NotFound(f"no key is named {named!r}, and no file", fix=fix, field="key")
+        return PrivateKey.read(found)
     if not own:
-        fix = "steward models keys new NAME makes one"
-        raise NotFound("you have no key to sign with", fix=fix, field="key")
+        raise NotFound("you have no key to sign with", fix=_MAKE, field="key")
     if len(own) > 1:
         raise Conflict("you have several keys", fix=f"choose one: --key {' or --key '.join(p.stem for p in own)}")
     return PrivateKey.read(own[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import UnsetType
 
 from steward.cli import output
 from steward.cli.exits import Exit
@@ -16,6 +17,7 @@ from steward.errors import ContractError, IntegrityError, NotFound
 
 if TYPE_CHECKING:
     from steward.models.artefact import Artefact
+    from steward.models.manifest import Manifest
     from steward.models.registry import FolderRegistry
     from steward.models.signing.trust import Trust, TrustedKey
 
@@ -56,11 +58,22 @@ def show(context: typer.Context, name: Name, *, version: Version = "latest", as_
         ("kind", f"{made.kind}, {made.task}"),
         ("inputs", ", ".join(made.inputs)),
         ("registered", f"{made.created_at:%Y-%m-%d %H:%M} UTC"),
+        *((f"metric {metric}", f"{value:g}") for metric, value in sorted(made.metrics.items())),
+        *_checked(made),
         *((f"file {file}", f"{facts.size_bytes:,} bytes, {facts.media_type}") for file, facts in made.files.items()),
         *stated.items(),
         *(("not to be published", why) for why in missing),
     ]
     output.table(("field", "value"), rows)
+
+
+def _checked(made: Manifest) -> list[tuple[str, str]]:
+    """Return what was found when a model was registered."""
+    found = made.checked
+    if isinstance(found, UnsetType):
+        return []
+    far = f"at most {found.largest_difference:.3g} from {found.against}" if found.against else "not compared"
+    return [("checked", f"{found.engine}, {far}"), ("speed", f"{found.p50_us:g} µs a row, {found.p99_us:g} µs at p99")]
 
 
 def sign(

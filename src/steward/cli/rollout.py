@@ -76,7 +76,8 @@ def compare(context: typer.Context, name: Name, *, as_json: Json = False) -> Non
         output.as_json(found)
         return
     seen: dict[str, Any] = msgspec.json.decode(found)
-    output.say(f"{seen.get('rollout', name)}: {seen['reason'] or 'the ledger is being read'}")
+    ended = " (ended)" if seen["has_ended"] else ""
+    output.say(f"{seen.get('rollout', name)}{ended}: {seen['reason'] or 'there is no canary to be judged'}")
     if seen["findings"]:
         rows = [
             (each["metric"], each["state"], *(_told(each.get(key)) for key in ("champion", "canary", "low", "high")))

@@ -21,7 +21,7 @@ from steward.access.directory import Directory
 from steward.clock import EPOCH, Clock
 from steward.decision.decision import Decision
 from steward.decision.model import Attribution
-from steward.errors import StewardError
+from steward.errors import IntegrityError, StewardError
 from steward.ledger.verify import verify_entry
 from steward.loop.explain import explaining
 from steward.models.registry import FolderRegistry
@@ -289,11 +289,17 @@ async def _key(patient: _Patient) -> list[Check]:
 
 async def _models(patient: _Patient) -> list[Check]:
     registry = patient.settings.path(patient.settings.registry)
-    names = FolderRegistry(registry).names() if registry.is_dir() else ()
-    return [
-        *_ok("models", f"{len(names)} registered in {registry}: {', '.join(names) or 'none'}"),
-        *_trust(patient.settings),
-    ]
+    models = FolderRegistry(registry)
+    names = models.names() if registry.is_dir() else ()
+    changed: list[Check] = []
+    for name in names:
+        for each in models.versions(name):
+            try:
+                models.read(name, each)
+            except IntegrityError as error:
+                changed += _fail("models", f"{name} version {each}: {error.what}", why=error.why, fix=error.fix)
+    whole = _ok("models", f"{len(names)} registered in {registry}: {', '.join(names) or 'none'}; all as registered")
+    return [*(changed or whole), *_trust(patient.settings)]
 
 
 def _trust(settings: Settings) -> list[Check]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec import UNSET
 
 from steward.entries import Promoted, Proposed, Published
-from steward.errors import Conflict, Denied
+from steward.errors import Conflict, Denied, IntegrityError
 from steward.loop.gate import SYSTEM
 from steward.loop.prepare import Prepared
 from steward.releases.live import Known, Live
@@ -43,7 +43,8 @@ class Publishing:
         """Restore what is live from the ledger, and let it decide if it may and can.
 
         In development mode new code is published and in service at once, unless a rollout stands; and where the code of
-        the champion is gone, what the process was started with takes its place, which is written down.
+        the champion is gone, what the process was started with takes its place, which is written down. Where a model of
+        the champion is not what was registered, a person has to say what shall decide.
         """
         for name in self._lineups:
             await self._log.read(name)
@@ -168,7 +169,10 @@ class Publishing:
 
     async def _put_into_service(self, name: str) -> None:
         own, live = self._lineups[name], self._log.live(name)
-        is_runnable = bool(live.champion) and await self._log.load(name, live.champion) is None
+        error = await self._log.load(name, live.champion) if live.champion else None
+        if isinstance(error, IntegrityError):
+            return  # whoever changed a model shall not choose by that what decides instead
+        is_runnable = bool(live.champion) and error is None
         known = live.known.get(own.release)
         if known is None or not known.is_published:
             if not is_runnable or live.rollout is None:  # what is being compared stays what it is

@@ -207,7 +207,7 @@ class ReleaseLog:
         return {"decision_id": run_of(live.decision), "decision": live.decision, "at": self._clock.now(), "by": by}
 
     def _refusal(self, live: Live) -> EngineError | None:
-        """Return why nothing may be decided here; in development mode anything may that is known to be live."""
+        """Return why nothing may be decided here; in development mode anything may that is live and was not changed."""
         if live.decision in self._doubted:
             return EngineError(
                 f"nobody knows what is live for {live.decision!r}",
@@ -216,30 +216,35 @@ class ReleaseLog:
                 code="releases-in-doubt",
                 retryable=True,
             )
-        if not self.is_governed:
+        lacking = self._lacking.get(live.champion)
+        if not self.is_governed and not isinstance(lacking, IntegrityError):
             return None
-        name, champion = live.decision, live.champion
-        own = self._lineups.own[name]
-        fix = f"steward release propose {name}; then another person: steward release approve {own}"
-        known = live.known.get(champion)
-        if (held := self._lineups.withheld.get(name)) is not None:
-            fix = f"{held.fix or 'register and sign it again'}; or let another release decide: steward rollout rollback"
-        if known is None and held is not None:
-            why = f"what it is declared with cannot be used: {_told(held)}"
-        elif known is None:
-            why = "no release of it was published with the approval of another person"
-            if own in live.known:
-                fix = f"let another person than {live.known[own].by} agree: steward release approve {own}"
-        elif not known.is_approved:
-            why = f"{champion} was published without the approval of another person"
-        elif (error := self._lacking.get(champion)) is not None:
-            why = f"{champion} is live and cannot decide here: {_told(error)}"
-            fix = fix if held is not None else error.fix or f"steward rollout promote {name} --release {own}"
-        else:
+        against = self._against(live, lacking)
+        if against is None:
             return None
-        return EngineError(
-            f"{name!r} is governed, and may not be decided", why=why, fix=fix, code="release-unknown", retryable=True
-        )
+        what, (why, fix) = f"{live.decision!r} may not be decided", against
+        return EngineError(what, why=why, fix=fix, code="release-unknown", retryable=True)
+
+    def _against(self, live: Live, lacking: StewardError | None) -> tuple[str, str] | None:
+        """Return why what is live may not decide here, and what to do about it."""
+        name, champion, own = live.decision, live.champion, self._lineups.own[live.decision]
+        known, withheld = live.known.get(champion), self._lineups.withheld.get(name)
+        propose = f"steward release propose {name}; then another person: steward release approve {own}"
+        if known is None and withheld is not None:
+            return f"what it is declared with cannot be used: {_told(withheld)}", withheld.fix or "register it again"
+        if known is None:
+            waits = live.known.get(own)
+            agree = None if waits is None else f"steward release approve {own}, by another person than {waits.by}"
+            return "no release of it was published with the approval of another person", agree or propose
+        if self.is_governed and not known.is_approved:
+            return f"{champion} was published without the approval of another person", propose
+        if lacking is None:
+            return None
+        instead = "" if own == champion or withheld is not None else f"steward rollout promote {name} --release {own}"
+        if live.former:
+            instead = f"let the one before decide: steward models rollback {name} --reason WHY"
+        fix = "; or ".join(each for each in (lacking.fix, instead) if each)
+        return f"{champion} is live and cannot decide here: {_told(lacking)}", fix or propose
 
     async def _distrust(self, name: str, release: str, error: StewardError) -> None:
         """Write down that a release was refused, once for each reason."""

@@ -110,7 +110,7 @@ class Trust:
             raise DeclarationError(
                 f"there is no folder {folder} of trusted keys",
                 why="the setting trust names it, so nothing can be believed without it",
-                fix="make it and put the public keys there, or set trust to nothing to work without signatures",
+                fix="steward models keys trust NAME FILE makes it, or set trust to nothing to work without signatures",
                 field="trust",
             ) from error
         except OSError as error:
