@@ -23,7 +23,7 @@ from steward.cases.grid.field.serve import Addresses, PlantOptions, make_plant, 
 from steward.cases.grid.field.source import Backoff, Connection
 from steward.cases.grid.streams import Setpoint
 from steward.clock import SystemClock
-from steward.errors import ContractError, EngineError
+from steward.errors import ContractError, Denied, EngineError
 
 SETPOINT = Point("es.battery", "setpoint_mw")
 
@@ -139,6 +139,16 @@ def test_keys_and_password_are_made_once_and_for_their_owner_only(tmp_path: Path
         TrustList.of([client.identity.key])
 
 
+def test_a_certificate_that_is_no_longer_valid_is_made_anew(tmp_path: Path) -> None:
+    now = SystemClock().now()
+    made = Identity.made(tmp_path, "plant", now=now)
+    first = certificate_of(made.certificate)
+    Identity.made(tmp_path, "plant", now=now + timedelta(days=800))
+    assert certificate_of(made.certificate) == first
+    Identity.made(tmp_path, "plant", now=now + timedelta(days=900))
+    assert certificate_of(made.certificate) != first
+
+
 def test_a_key_that_was_changed_is_read_again(tmp_path: Path) -> None:
     now = SystemClock().now()
     one, other = (Identity.made(tmp_path, name, now=now) for name in ("one", "other"))
@@ -185,3 +195,21 @@ async def test_a_plant_speaks_opcua(options: PlantOptions) -> None:
             far = RemotePlant(LAYOUT, world.local, Battery(), source.call)
             await far.take_control(MIDNIGHT, key="a")
             assert (await far.take(Setpoint(power_mw=-8.0), at=MIDNIGHT, key="a")).detail == {"power_mw": "-8.0"}
+
+
+@pytest.mark.deep
+async def test_who_is_anonymous_may_look_where_that_is_configured_and_never_order(tmp_path: Path) -> None:
+    from steward.cases.grid.field.opcua.client import OpcUaClient
+    from steward.cases.grid.field.opcua.server import OpcUaServer
+
+    clock, world, heard = SystemClock(), plant(), Heard()
+    security, _ = paired(tmp_path, now=clock.now())
+    server = OpcUaServer(LAYOUT, world, security=replace(security, anonymous=True), clock=clock, port=0)
+    await server.start()
+    await server.publish(world.readings())
+    async with OpcUaClient(server.url, LAYOUT.points, heard.take, security=None, clock=clock).running() as client:
+        await heard.until(lambda: len(heard.readings) == 14)
+        with pytest.raises(Denied):
+            await client.call("TakeControl", MIDNIGHT, "a")
+    await server.stop()
+    assert world.has_control(MIDNIGHT, key="a") is None

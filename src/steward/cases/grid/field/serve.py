@@ -200,6 +200,11 @@ def make_plant(options: PlantOptions, *, now: datetime) -> FieldPlant:
 async def speaking(plant: FieldPlant, options: PlantOptions, clock: Clock) -> AsyncIterator[Voices]:
     """Let a plant speak all the protocols of the options; whoever enters lets its time pass, and publishes.
 
+    Args:
+        plant: In its own time.
+        options: What it speaks; how fast it lives is not looked at.
+        clock: The machine's, for certificates and waits.
+
     Raises:
         EngineError: An extra is not installed, or it cannot listen.
     """

@@ -67,13 +67,13 @@ class Place:
 
     def client(self, heard: Heard, *, port: int | None = None, **options: Any) -> OpcUaClient:
         url = self.server.url if port is None else f"opc.tcp://127.0.0.1:{port}/steward/"
-        options = {"security": self.security(), "points": LAYOUT.points, "backoff": QUICKLY, **options}
+        usual = {"security": self.security(), "points": LAYOUT.points, "backoff": QUICKLY, "take": heard.take}
+        options = {**usual, "on_gap": heard.tell_gap, **options}
         return OpcUaClient(
             url,
             options.pop("points"),
-            heard.take,
+            options.pop("take"),
             clock=self.clock,
-            on_gap=heard.tell_gap,
             publishing=SOON,
             watch=timedelta(seconds=0.2),
             **options,

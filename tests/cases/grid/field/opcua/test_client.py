@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -291,6 +291,26 @@ async def test_a_watch_dog_finds_out_that_nobody_is_there(place: Place) -> None:
         await heard.until(lambda: bool(heard.readings))
         line.mute = True
         await asyncio.wait_for(heard.until(lambda: bool(heard.lost)), 3)
+
+
+async def test_who_falls_too_far_behind_starts_anew_and_tells_the_gap(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steward.cases.grid.field.opcua.client._QUEUE", 20)
+    slow, heard = asyncio.Event(), Heard()
+
+    async def take(readings: Sequence[Reading]) -> None:
+        await slow.wait()
+        await heard.take(readings)
+
+    client = place.client(Heard(), take=take, on_gap=heard.tell_gap)
+    async with client.running():
+        for second in range(1, 4):
+            place.world.advance(MIDNIGHT + 10 * second * SECOND)
+            await place.server.publish(place.world.readings())
+        slow.set()
+        await heard.until(lambda: bool(heard.lost) and bool(heard.gaps))
+    assert "too slow" in heard.lost[0].why
 
 
 def hour_of_reading(event: FieldReading) -> str:

@@ -42,9 +42,13 @@ class Identity:
 
     @classmethod
     def made(cls, folder: Path, name: str, *, now: datetime) -> Identity:
-        """Return the identity of that name in a folder; it is made, and signs itself, if it is not there yet."""
+        """Return the identity of that name in a folder; it is made, and signs itself, unless a valid one is there.
+
+        Raises:
+            ContractError: Its file is there, but is no certificate.
+        """
         identity = cls(f"urn:steward:{name}", folder / f"{name}.pem", folder / f"{name}.key.pem")
-        if not identity.certificate.exists():
+        if not (identity.certificate.exists() and _is_valid(identity.certificate, now)):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             key = rsa.generate_private_key(public_exponent=65_537, key_size=_KEY_BITS)
             _write_privately(identity.key, _private(key))
@@ -179,6 +183,11 @@ def certificate_of(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise ContractError(f"{path} is no certificate", why=str(error), fix="give a PEM file") from error
     return read.public_bytes(serialization.Encoding.DER)
+
+
+def _is_valid(path: Path, now: datetime) -> bool:
+    certificate = x509.load_der_x509_certificate(certificate_of(path))
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
 @lru_cache(maxsize=16)
