@@ -10,6 +10,7 @@ from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.history import History
 from steward.cases.grid.dispatch.comparison import (
     CLOCK,
+    KNOWN_DAY,
     LIMIT,
     NAIVE,
     NO_BATTERY,
@@ -40,7 +41,7 @@ def test_the_ways_are_in_their_order_and_their_money_is_that_of_the_market(
     comparison: Comparison, market: Market
 ) -> None:
     rows = {row.name: row for row in comparison.standings}
-    assert list(rows) == [NO_BATTERY, CLOCK, NAIVE, "knows the day", LIMIT]
+    assert list(rows) == [NO_BATTERY, "knows the day", CLOCK, NAIVE, KNOWN_DAY, LIMIT]
     assert rows[NO_BATTERY].eur == 0.0
     assert rows[CLOCK].eur == market.planned_eur(DAYS, Battery(), market.by_the_clock(MONDAY))
     assert rows[LIMIT].eur == market.limit_eur(DAYS, Battery())
@@ -61,6 +62,15 @@ def test_paired_differences_are_known_better_than_the_ways_themselves(comparison
     assert gain.low < gain.value < gain.high
     assert gain.high - gain.low < alone.high - alone.low
     assert comparison.gain_points(LIMIT, over=LIMIT).high == 0.0
+
+
+def test_a_plan_of_a_day_that_does_better_than_knowing_the_day_is_a_leak(
+    comparison: Comparison, market: Market
+) -> None:
+    assert comparison.leaks == []
+    limit = comparison.courses[LIMIT]
+    seen = {KNOWN_DAY: comparison.courses[KNOWN_DAY], "seen": replace(limit, gross_eur=limit.gross_eur - 1.0)}
+    assert Comparison(limit, seen).leaks == ["seen"]
 
 
 def test_wear_is_taken_off_every_way_and_the_limit_knows_it_too(market: Market) -> None:

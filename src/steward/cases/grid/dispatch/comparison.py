@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -16,6 +16,8 @@ from steward.cases.grid.dispatch.references import Guess, Market, planner_of
 from steward.errors import ContractError
 
 NO_BATTERY, CLOCK, NAIVE, LIMIT = "no battery", "fixed clock", "naive forecast", "perfect foresight"
+KNOWN_DAY = "every price of the day"
+"""The best that a plan of one day can do; a plan made at noon of the day before that does better has seen the day."""
 DRAWS, SEED = 2000, 7
 _DAYS_A_YEAR = 365.25
 
@@ -121,6 +123,12 @@ class Comparison:
         """Return what one way earned more than another on the same days."""
         return self._per_mw_year(self.courses[name].eur - self.courses[over].eur)
 
+    @property
+    def leaks(self) -> list[str]:
+        """The ways that earned more than plans of one day can that know its prices; empty if that was not compared."""
+        most = self.courses[KNOWN_DAY].total_eur if KNOWN_DAY in self.courses else float("inf")
+        return [name for name, course in self.courses.items() if course.total_eur > most and name != LIMIT]
+
     def gain_points(self, name: str, *, over: str) -> Estimate:
         """Return how many percentage points of perfect foresight one way captured more than another."""
         return self._ratio(100 * (self.courses[name].eur - self.courses[over].eur), self.courses[LIMIT].eur)
@@ -151,19 +159,32 @@ def compare(
         known_until: The first day whose prices the clock's means do not know.
     """
     plain = replace(battery, hurdle_eur_mwh=0.0)
-    yardsticks: Mapping[str, Guess] = {CLOCK: market.by_the_clock(known_until), NAIVE: market.naive}
+    yardsticks: Mapping[str, Guess] = {
+        CLOCK: market.by_the_clock(known_until),
+        NAIVE: market.naive,
+        KNOWN_DAY: market.day,
+    }
     ways = {
-        **{name: market.followed(days, battery, planner_of(guess, plain)) for name, guess in yardsticks.items()},
-        **{name: market.planned(days, battery, guess) for name, guess in guesses.items()},
+        name: market.followed(days, battery, planner_of(guess, plain if name in yardsticks else battery))
+        for name, guess in {**guesses, **yardsticks}.items()
     }
     return Comparison(market.limit(days, battery), ways)
 
 
 def ratio(above: Floats, below: Floats, weights: Floats) -> Estimate:
     """Return the ratio of two sums over days, with the interval that resampled days' weights give it."""
-    drawn = (weights @ above) / (weights @ below)
-    low, high = np.quantile(drawn, (0.05, 0.95)).tolist()
-    return Estimate(float(above.sum() / below.sum()), low, high)
+    return estimate(lambda drawn: np.asarray((drawn @ above) / (drawn @ below)), weights)
+
+
+def estimate(figure: Callable[[Floats], Floats], weights: Floats) -> Estimate:
+    """Return a figure of all days, with the interval of the same figure of resampled ones.
+
+    Args:
+        figure: Makes it of the days' weights, one for each row of them.
+        weights: As :func:`weights_by_week` makes them.
+    """
+    low, high = np.quantile(figure(weights), (0.05, 0.95)).tolist()
+    return Estimate(float(figure(np.ones((1, weights.shape[1])))[0]), low, high)
 
 
 def weights_by_week(days: Sequence[date], *, draws: int = DRAWS, seed: int = SEED) -> Floats:

@@ -121,6 +121,7 @@ async def open_runtime(
     *,
     approve_above_eur: float,
     plan: Plan = plan_battery,
+    challenger: Plan | None = None,
 ) -> Runtime:
     """Open a runtime for the case in a folder that holds its trained models, and make the folder a project.
 
@@ -131,6 +132,7 @@ async def open_runtime(
         clock: The runtime's.
         approve_above_eur: An hour with more money at stake needs a person.
         plan: How the battery is planned once the price is forecast.
+        challenger: Another way, which may be given a share of the days.
 
     Raises:
         Conflict: The folder already holds a ledger.
@@ -142,15 +144,19 @@ async def open_runtime(
         )
     if not (folder / FILE_NAME).exists():
         (folder / FILE_NAME).write_text(f'{_NOTE}zone = "{settings.zone}"\n', encoding="utf-8")
-    decision = make_decision(
-        plant,
-        has_load=columns.load is not None,
-        has_temperature=columns.temperature is not None and columns.load is not None,
-        ahead=columns.ahead,
-        plan=plan,
-        approve_above_eur=approve_above_eur,
-    )
-    return await Runtime.open([decision], settings=settings, clock=clock)
+    declared = [
+        make_decision(
+            plant,
+            has_load=columns.load is not None,
+            has_temperature=columns.temperature is not None and columns.load is not None,
+            ahead=columns.ahead,
+            plan=each,
+            approve_above_eur=approve_above_eur,
+        )
+        for each in (plan, challenger)
+        if each is not None
+    ]
+    return await Runtime.open(declared[:1], settings=settings, clock=clock, challengers=declared[1:])
 
 
 def settings_in(folder: Path, zone: str = "UTC") -> Settings:
