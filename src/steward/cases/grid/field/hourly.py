@@ -41,9 +41,9 @@ class HourlyMeans:
     """Publishes the site's load and temperature of each hour, once the hour is over.
 
     Only good readings count. An hour is over when something was measured in a later one. The load is that of all
-    feeders together: an hour in which one of them said nothing good has no load, and none is made up. What comes for an
-    hour that was published changes nothing. A device whose clock is ahead would end an hour too early: times are for the
-    checks of readings to judge, before.
+    feeders together: an hour in which one of them said nothing good has no load, and none is made up. What comes for
+    an hour that was published changes nothing. A device whose clock is ahead would end an hour too early: times are for
+    the checks of readings to judge, before.
 
     Args:
         layout: The site.
