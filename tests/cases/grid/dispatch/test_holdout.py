@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from math import sin
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,12 +17,14 @@ from steward.cases.grid.dispatch.feed import Feed
 from steward.cases.grid.dispatch.holdout import DrivenDay, driven_days, hold_out, proven
 from steward.cases.grid.dispatch.plant import SimulatedPlant
 from steward.cases.grid.dispatch.references import Market
+from steward.cases.grid.dispatch.scoring import Decided
 from steward.cases.grid.dispatch.simulation import Answer, Simulation, open_runtime
-from steward.cases.grid.dispatch.skills import clock_plan, plan_battery
+from steward.cases.grid.dispatch.skills import clock_plan, replan
 from steward.clock import VirtualClock
 from steward.errors import ContractError
 
-FIRST, DAYS = date(2024, 3, 4), 4
+decode = msgspec.json.Decoder(Decided).decode
+FIRST, DAYS = date(2024, 3, 5), 2
 
 
 async def test_whole_days_are_drawn_and_the_ledger_says_who_drove(
@@ -40,7 +43,7 @@ async def test_whole_days_are_drawn_and_the_ledger_says_who_drove(
         clock,
         approve_above_eur=1e9,
         plan=clock_plan(means),
-        challenger=plan_battery,
+        challenger=replan(),
     )
     async with runtime:
         await hold_out(runtime, share=0.5, by="ana", reason="prove what it saves")
@@ -56,12 +59,14 @@ async def test_whole_days_are_drawn_and_the_ledger_says_who_drove(
             earned[local.day_of(at)] = earned.get(local.day_of(at), 0.0) + metered.energy_mwh * metered.price_eur_mwh
         await simulation.finish(start + 24 * DAYS * HOUR)
         days = await driven_days(runtime)
+        records = [decode(entry.body) for entry in await runtime.ledger.read(0, 100, kind="decided")]
     assert [day.day for day in days] == [FIRST + timedelta(days=n) for n in range(DAYS)]  # each in one arm only
     assert {day.is_automated for day in days} == {True, False}
     assert [day.eur for day in days] == pytest.approx([earned[day.day] for day in days], abs=0.2)
-    first = next(day for day in days if not day.is_automated)
-    if first.day == FIRST:  # with the same store, the rule earns what it earns without a rollout
-        assert first.eur == pytest.approx(market.planned_eur([FIRST], Battery(), means), abs=0.2)
+    for record in records:
+        hour = (record.event.at - record.event.day_start) // HOUR
+        known = record.prediction.price_eur_mwh[:hour] == tuple(market.day(record.event.day)[:hour].round(4).tolist())
+        assert known == (hour == 0 or {day.day: day.is_automated for day in days}[record.event.day])
 
 
 def drawn(saved_eur: float, count: int = 364) -> list[DrivenDay]:

@@ -61,23 +61,23 @@ def test_the_rest_of_a_day_remembers_what_was_given_already() -> None:
 
 
 def test_at_the_days_start_it_is_the_plan_of_the_day() -> None:
-    whole, fresh = plan_battery(features(0, []), AHEAD), plan_rest_of_day(features(0, []), AHEAD)
+    whole, fresh = plan_battery(features(0, []), AHEAD), plan_rest_of_day(features(0, []), AHEAD, {})
     assert fresh == whole
 
 
 def test_what_was_missed_changes_the_plan_of_the_hours_left() -> None:
-    dear = plan_rest_of_day(features(2, [20.0, 130.0], soc_mwh=19.0), AHEAD)
+    dear = plan_rest_of_day(features(2, [20.0, 130.0], soc_mwh=19.0), AHEAD, {})
     assert dear.power_mw[:2] == (0.0, 0.0)
     assert dear.price_eur_mwh[:2] == (20.0, 130.0)
     assert dear.price_eur_mwh[2] == pytest.approx(40.0 + 100.0 * 0.95)
-    as_foreseen = plan_rest_of_day(features(2, [20.0, 30.0], soc_mwh=19.0), AHEAD)
+    as_foreseen = plan_rest_of_day(features(2, [20.0, 30.0], soc_mwh=19.0), AHEAD, {})
     assert as_foreseen.price_eur_mwh == AHEAD.price_eur_mwh
-    unknown = plan_rest_of_day(features(2, [20.0, None], soc_mwh=19.0), AHEAD)
+    unknown = plan_rest_of_day(features(2, [20.0, None], soc_mwh=19.0), AHEAD, {})
     assert unknown.price_eur_mwh == AHEAD.price_eur_mwh
 
 
 def test_a_plan_made_anew_starts_from_the_meter() -> None:
-    empty, full = (plan_rest_of_day(features(3, [20.0, 30.0, 40.0], soc_mwh=soc), AHEAD) for soc in (0.0, 40.0))
+    empty, full = (plan_rest_of_day(features(3, [20.0, 30.0, 40.0], soc_mwh=soc), AHEAD, {}) for soc in (0.0, 40.0))
     assert empty.power_mw[3] == 0.0
     assert full.power_mw[3] == 10.0
 
@@ -117,9 +117,10 @@ def test_no_hour_knows_its_own_price_or_a_later_one(market: Market) -> None:
 def test_it_is_the_same_decision_with_another_pipeline() -> None:
     plant = SimulatedPlant("es", LocalDays("Europe/Madrid"), Battery())
     day_ahead = make_decision(plant, ahead=COLUMNS.ahead)
-    anew = make_decision(plant, ahead=COLUMNS.ahead, plan=ranked_replan(COLUMNS.ahead), newest_prices=True)
+    anew = make_decision(plant, ahead=COLUMNS.ahead, plan=ranked_replan(COLUMNS.ahead))
     assert anew.predict is not None
     assert anew.predict.name.endswith("> plan_ranked_rest")
     assert (anew.name, anew.event, anew.economics) == (day_ahead.name, day_ahead.event, day_ahead.economics)
+    assert NEWEST_SERIES not in {window.name for window in day_ahead.windows}
     newest = {window.name: window.at for window in anew.windows}[NEWEST_SERIES]
     assert newest == "at"

@@ -111,7 +111,6 @@ def make_decision(
     has_temperature: bool = False,
     ahead: Sequence[str] = (),
     plan: Plan = plan_battery,
-    newest_prices: bool = False,
     approve_above_eur: float = 750.0,
     answer_within: timedelta = _ANSWER_WITHIN,
 ) -> Decision[DispatchDue, DispatchPlan, Setpoint]:
@@ -122,8 +121,8 @@ def make_decision(
         has_load: Whether load is read; without it the case dispatches on price alone.
         has_temperature: Whether temperature is read.
         ahead: Columns that are published a day ahead.
-        plan: How the battery is planned once the price is forecast; see :mod:`steward.cases.grid.dispatch.skills`.
-        newest_prices: Whether the prices of the day so far are read, which a plan that is made anew each hour needs.
+        plan: How the battery is planned once the price is forecast; see :mod:`steward.cases.grid.dispatch.skills`. The
+            prices of the day so far are read if it names them among its inputs.
         approve_above_eur: An hour with more money at stake needs a person.
         answer_within: How long that person has.
 
@@ -142,7 +141,7 @@ def make_decision(
         event=DispatchDue,
         features=(
             *_windows(has_load=has_load, has_temperature=has_temperature, ahead=ahead),
-            *((NEWEST,) if newest_prices else ()),
+            *((NEWEST,) if isinstance(plan, Skill) and NEWEST_SERIES in plan.inputs else ()),
             *ROWS,
         ),
         predict=_pipeline(has_load=has_load, has_temperature=has_temperature, ahead=ahead, plan=plan),

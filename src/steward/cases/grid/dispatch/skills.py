@@ -32,6 +32,7 @@ AHEAD: Final = "ahead_"
 """How the names of published series begin."""
 DAY_FACTS: Final = ("soc_at_day_start_mwh", "power_limit_mw", "energy_limit_mwh", "round_trip",
                     "daily_withdrawal_limit_mwh", "wear_eur_mwh", "hurdle_eur_mwh")  # fmt: skip
+_NOW: Final = (*DAY_FACTS, NEWEST_SERIES, "hour_of_day", "soc_mwh", "withdrawn_mwh")
 KEPT: Final = 4
 """How many results of a skill are kept for equal inputs: they are the same all day."""
 
@@ -116,8 +117,12 @@ def ranked_plan(ahead: Sequence[str]) -> Skill[DayForecast, DispatchPlan]:
 
 def ranked_replan(ahead: Sequence[str]) -> Skill[DayForecast, DispatchPlan]:
     """Return the plan that ranks the hours and is made anew in each of them."""
-    inputs = (*inputs_of_price(ahead), *DAY_FACTS, NEWEST_SERIES, "hour_of_day", "soc_mwh", "withdrawn_mwh")
-    return Skill(plan_ranked_rest, models=(SHAPE_MODEL, MERIT_MODEL), inputs=inputs)
+    return Skill(plan_ranked_rest, models=(SHAPE_MODEL, MERIT_MODEL), inputs=(*inputs_of_price(ahead), *_NOW))
+
+
+def replan() -> Skill[DayForecast, DispatchPlan]:
+    """Return the plan that is made anew each hour."""
+    return Skill(plan_rest_of_day, inputs=_NOW)
 
 
 def clock_plan(means: ClockMeans) -> Plan:
@@ -135,7 +140,7 @@ def plan_ranked_hours(features: Features, ahead: DayForecast, models: Models) ->
     return planned_at(_rounded(_ranked(features, ahead, models)), features, ahead)
 
 
-def plan_rest_of_day(features: Features, ahead: DayForecast) -> DispatchPlan:
+def plan_rest_of_day(features: Features, ahead: DayForecast, models: Models) -> DispatchPlan:
     """Plan the hours that are left, from what the meter said last and the newest prices that are known."""
     return rest_planned_at(np.array(ahead.price_eur_mwh), features, ahead)
 
