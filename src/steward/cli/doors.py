@@ -49,6 +49,7 @@ COMMANDS: Final[Mapping[str, CommandDoor]] = {
     "init": _OWN,
     "demo": _OWN,
     "case grid backtest": _OWN,
+    "case grid plant": _OWN,
     "serve": CommandDoor(_P.ADMINISTER, _FILES),
     "doctor": CommandDoor(_P.READ, _FILES),
     "decide": CommandDoor(_P.INVOKE, _API),
