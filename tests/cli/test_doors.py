@@ -41,5 +41,5 @@ def test_what_the_api_asks_is_what_the_command_says() -> None:
         if door.asks is Asks.API:
             assert door.permission in asked, words
         assert (door.permission is None) <= (
-            words in {"init", "demo", "case grid backtest", "models keys new"} or words.startswith("access")
+            words in {"init", "demo", "models keys new"} or words.startswith(("access", "case grid"))
         )
