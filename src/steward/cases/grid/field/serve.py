@@ -130,7 +130,10 @@ async def serve(options: PlantOptions, *, clock: Clock | None = None) -> FieldPl
     loop = asyncio.get_running_loop()
     async with speaking(plant, options, clock) as voices:
         with _told_to_stop() as stop:
-            print(f"{voices.addresses}\n{options.speed:g} times as fast as the clock; Ctrl-C ends it.", flush=True)
+            print(voices.addresses)
+            if voices.opcua is not None:
+                print(f"Certificates and the password of the user 'steward' are in {options.folder}.")
+            print(f"{options.speed:g} times as fast as the clock; Ctrl-C ends it.", flush=True)
             options.ready(voices.addresses)
             began, start = loop.time(), plant.now
             ends = None if options.run_for is None else began + options.run_for.total_seconds()
