@@ -153,7 +153,7 @@ def train(
             fix=f"start the history at least {_FEWEST_DAYS + PAST_DAYS + 1} days before --train-until",
             field="train-until",
         )
-    text = _boost(recipe, inputs, targets)
+    text = boost(recipe, inputs, targets)
     seen = hashlib.sha256(inputs.tobytes() + targets.tobytes()).hexdigest()
     return registry.register(
         recipe.name,
@@ -193,7 +193,12 @@ def _examples(
     return names, x[usable], y[usable], days
 
 
-def _boost(recipe: Recipe, inputs: Floats, targets: Floats) -> str:
+def boost(recipe: Recipe, inputs: Floats, targets: Floats) -> str:
+    """Train a recipe's trees on finite targets, and return them as LightGBM's text; the same bits each time.
+
+    Raises:
+        EngineError: LightGBM is not installed.
+    """
     try:
         import lightgbm  # noqa: PLC0415 - an extra, loaded when a model is trained
     except ImportError as error:
