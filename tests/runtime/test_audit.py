@@ -209,15 +209,26 @@ async def test_every_entry_is_proven_and_none_beyond(kind: str, kept: SqliteLedg
             await audit.prove(index)
 
 
+AUTOGROUP = Path("/proc/self/autogroup")
+
+
 async def test_the_process_gives_way(kept: SqliteLedger) -> None:
     code = (
         "import os; from steward.runtime.audit_process import give_way; give_way(); "
-        "print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_IDLE)"
+        "print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_IDLE); "
+        f"print(*open({str(AUTOGROUP)!r})) if {AUTOGROUP.exists()} else None"
     )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
-    told, _ = await process.communicate()
-    assert told.split()[0] == b"19"
+    own = os.getsid(0), AUTOGROUP.read_text() if AUTOGROUP.exists() else ""
+    for session in (False, True):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, start_new_session=session
+        )
+        told, _ = await process.communicate()
+        assert told.split()[0] == b"19"
+        # Among sessions it gives way, too; but only where the session is its own.
+        assert not AUTOGROUP.exists() or told.strip().endswith(b"nice 19") is session
     assert hasattr(os, "SCHED_IDLE")
+    assert own == (os.getsid(0), AUTOGROUP.read_text() if AUTOGROUP.exists() else "")
 
 
 def test_how_often_is_a_setting() -> None:

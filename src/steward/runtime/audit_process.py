@@ -10,6 +10,7 @@ import os
 import sqlite3
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ from steward.ledger.verify_store import Report
 
 _STDOUT: Final = 1
 _LOWEST: Final = 19
+_SESSION: Final = Path("/proc/self/autogroup")
 
 
 class Checked(Struct, frozen=True, tag="checked"):
@@ -55,6 +57,10 @@ def give_way() -> None:
     if hasattr(os, "SCHED_IDLE"):
         with suppress(OSError):  # some containers do not allow it; being nice is allowed everywhere
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    # Linux shares its cores among sessions first, so that what is nice in a session of its own gives way to nobody.
+    if os.getsid(0) == os.getpid() and _SESSION.exists():
+        with suppress(OSError):
+            _SESSION.write_text(str(_LOWEST))
 
 
 def _say(line: Line) -> None:

@@ -43,11 +43,15 @@ def test_weekday_and_season_agree(seed: int, first: date) -> None:
         assert min(apart, 365 - apart) <= 21 + 60
 
 
-def test_blocks_are_as_long_as_declared() -> None:
-    for block_days in (4.0, 10.0):
-        drawn = source(block_days).draw(calendar(date(2017, 1, 1), 700), np.random.default_rng(3))
-        joins = sum(after != before + DAY for before, after in pairwise(drawn))
-        assert 700 / joins == pytest.approx(block_days, rel=0.25)
+@pytest.mark.parametrize("block_days", [4.0, 10.0])
+def test_blocks_are_as_long_as_declared(block_days: float) -> None:
+    lengths = []
+    for seed in range(5):
+        drawn = source(block_days).draw(calendar(date(2017, 1, 1), 700), np.random.default_rng(seed))
+        lengths.append(700 / sum(after != before + DAY for before, after in pairwise(drawn)))
+    # A little longer, as the block that comes next may happen to go on where this one ends.
+    assert block_days <= np.mean(lengths) * 1.1
+    assert np.mean(lengths) <= block_days * 1.3
 
 
 def test_weather_goes_on_where_blocks_are_joined() -> None:

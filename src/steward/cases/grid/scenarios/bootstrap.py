@@ -86,14 +86,14 @@ class Bootstrap:
 
     def _begin(self, day: date, following: int | None, chance: np.random.Generator) -> int:
         """Return where the next block begins; the weather is given up before the season."""
-        weekday, season = self._weekdays == day.weekday(), self._near(day)
-        among = np.flatnonzero(weekday & season)
+        # The day that would have followed is none of them: the old block would only go on.
+        season = self._near(day) & (np.arange(len(self.days)) != following)
+        weekday = season & (self._weekdays == day.weekday())
+        alike = weekday
         if following is not None and following < len(self.days):
-            alike = np.flatnonzero(weekday & season & (self._weathers == self._weathers[following]))
-            among = alike if alike.size else among
-        if not among.size:
-            among = np.flatnonzero(season)
-        return int(chance.choice(among))
+            alike = weekday & (self._weathers == self._weathers[following])
+        among = next((each for each in (alike, weekday, season) if each.any()), self._near(day))
+        return int(chance.choice(np.flatnonzero(among)))
 
     def _near(self, day: date) -> NDArray[np.bool_]:
         apart = np.abs(self._days_of_year - day.timetuple().tm_yday)
