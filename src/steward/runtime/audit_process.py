@@ -58,7 +58,7 @@ def give_way() -> None:
         with suppress(OSError):  # some containers do not allow it; being nice is allowed everywhere
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     # Linux shares its cores among sessions first, so that what is nice in a session of its own gives way to nobody.
-    if os.getsid(0) == os.getpid() and _SESSION.exists():
+    if _SESSION.exists() and os.getsid(0) == os.getpid():
         with suppress(OSError):
             _SESSION.write_text(str(_LOWEST))
 
