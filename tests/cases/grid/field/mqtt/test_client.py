@@ -19,7 +19,7 @@ from steward.cases.grid.field.reading import Quality, Reading
 from steward.cases.grid.field.source import Backoff
 from steward.cases.grid.field.world import FieldPlant
 from steward.clock import SystemClock
-from steward.errors import ContractError, EngineError
+from steward.errors import ContractError, Denied, EngineError
 
 aiomqtt = lazily("aiomqtt")
 LOAD = Point("es.feeder-1", "load_mw")
@@ -187,6 +187,28 @@ async def test_a_message_is_acknowledged_once_it_is_kept(world: FieldPlant) -> N
     async with hearing(server.sockets[0].getsockname()[1], take=take), asyncio.timeout(5):
         await kept.wait()
         await acknowledged.wait()
+    await over.wait()
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize(("code", "error"), [(4, Denied), (5, Denied), (3, EngineError)])
+async def test_a_broker_that_refuses_is_told_from_one_that_is_ill(code: int, error: type[Exception]) -> None:
+    over = asyncio.Event()
+
+    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1_000)
+        writer.write(b"\x20\x02\x00" + bytes([code]))
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        over.set()
+
+    server = await asyncio.start_server(broker, "127.0.0.1", 0)
+    there = Broker(host="127.0.0.1", port=server.sockets[0].getsockname()[1], user="ana", password="wrong")
+    source = MqttSource(there, Heard().take, identifier="steward", clock=SystemClock())
+    with pytest.raises(error):
+        await source._listen()
     await over.wait()
     server.close()
     await server.wait_closed()

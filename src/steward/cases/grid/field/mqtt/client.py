@@ -30,7 +30,8 @@ else:
 
 AT_LEAST_ONCE: Final = 1
 _MOST_AT_ONCE = 500
-_BAD_LOGIN = {4, 5}
+_BAD_LOGIN = {134, 135}
+"""Wrong user or password, and not authorised, as MQTT 5 numbers them; the library translates older answers."""
 _decoder = json.Decoder(Reading)
 
 
@@ -311,7 +312,7 @@ def _told(address: str) -> Iterator[None]:
     try:
         yield
     except exceptions.MqttConnectError as error:
-        if error.rc in _BAD_LOGIN:
+        if getattr(error.rc, "value", None) in _BAD_LOGIN:
             raise Denied(
                 f"{address} does not let this user in", why=str(error), fix="check user and password"
             ) from error
