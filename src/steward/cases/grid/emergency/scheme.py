@@ -44,7 +44,7 @@ class Feeder:
 
 @dataclass(frozen=True)
 class Store:
-    """A battery that may feed the grid, as long as ``least_soc_mwh`` stays in it.
+    """A battery that may feed the grid, with as much as it can for the longest hold and ``least_soc_mwh`` still in it.
 
     Example:
         >>> Store("battery", least_soc_mwh=4.0).name
@@ -119,7 +119,9 @@ class Scheme:
             device = there.get(means.name)
             if device is None or missing_mw <= _DUST_MW:
                 continue
-            mw = device.can_relieve_mw if isinstance(means, Feeder) else min(device.can_relieve_mw, missing_mw)
+            mw = device.can_relieve_mw
+            if isinstance(means, Store):
+                mw = min(mw, missing_mw, self._lasting_mw(means, device))
             if mw <= _DUST_MW or self.obstacle(means, mw, device, shed_mw=shed_mw) is not None:
                 continue
             parts.append(Part(means.name, mw))
@@ -137,7 +139,7 @@ class Scheme:
             shed_mw: What customers go without already.
         """
         if isinstance(means, Store):
-            return self._too_empty(means, device)
+            return self._too_empty(means, mw, device)
         if device.is_priority or means.name in self.protected:
             return f"{means.name} is a priority feeder and is never shed"
         if shed_mw + mw > self.most_shed_mw + _DUST_MW:
@@ -165,8 +167,12 @@ class Scheme:
         """Return what the shed load is worth to those who miss it, until the latest end."""
         return round(self.shed_mw(relief) * (self.hold_at_most / _HOUR) * self.lost_load_eur_mwh, 2)
 
-    def _too_empty(self, store: Store, device: Device) -> str | None:
-        soc_mwh = device.soc_mwh or 0.0
-        if soc_mwh > store.least_soc_mwh:
+    def _lasting_mw(self, store: Store, device: Device) -> float:
+        """Return what a store can feed for the longest hold, and still keep what must stay in it."""
+        return max((device.soc_mwh or 0.0) - store.least_soc_mwh, 0.0) / (self.hold_at_most / _HOUR)
+
+    def _too_empty(self, store: Store, mw: float, device: Device) -> str | None:
+        if mw <= self._lasting_mw(store, device) + _DUST_MW:
             return None
-        return f"{store.name} holds {soc_mwh:.1f} MWh, of which {store.least_soc_mwh:.1f} MWh stay"
+        holds, stays = device.soc_mwh or 0.0, store.least_soc_mwh
+        return f"{store.name} holds {holds:.1f} MWh, of which {stays:.1f} MWh stay: too little for {mw:.1f} MW"
