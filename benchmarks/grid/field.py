@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import sys
 import tempfile
 import time
@@ -267,8 +266,6 @@ def _ms(seconds: Sequence[float], percentile: float) -> float:
 
 
 async def _measure(folder: Path, *, quick: bool) -> list[Figure]:
-    for name in ("asyncua", "pymodbus", "amqtt"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     rounds = 20 if quick else 100
     figures = await deadline(folder, 50 if quick else 300)
     json, sparkplug = await by_mqtt(rounds // 4)

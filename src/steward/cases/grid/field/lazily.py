@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import Any
 
@@ -14,6 +15,14 @@ def lazily(name: str) -> Any:
         (0.0, 0.5, 1.0)
     """
     return _Module(name)
+
+
+def quiet(*libraries: str) -> None:
+    """Let libraries log nothing that is raised as an error as well, unless somebody has set their level."""
+    for library in libraries:
+        logger = logging.getLogger(library)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.CRITICAL)
 
 
 class _Module:

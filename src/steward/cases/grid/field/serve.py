@@ -232,7 +232,6 @@ async def speaking(plant: FieldPlant, options: PlantOptions, clock: Clock) -> As
 
 
 async def _start_opcua(stack: AsyncExitStack, plant: FieldPlant, options: PlantOptions, clock: Clock) -> OpcUaServer:
-    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
     security, _ = paired(options.folder, now=clock.now())
     with _extra("OPC UA", "asyncua"):
         server = OpcUaServer(
@@ -244,7 +243,6 @@ async def _start_opcua(stack: AsyncExitStack, plant: FieldPlant, options: PlantO
 
 
 async def _start_modbus(stack: AsyncExitStack, plant: FieldPlant, options: PlantOptions) -> ModbusServer:
-    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     server = ModbusServer(
         plant_registers(plant.layout), _writing(plant), host=options.host, port=options.modbus_port or 0
     )

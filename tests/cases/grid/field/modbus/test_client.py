@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -41,11 +40,6 @@ class Inverter:
             raise EngineError("the inverter is off")
         self.written.append(value)
         return max(min(value, 10.0), -10.0)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> None:
-    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from tests.cases.grid.field.test_world import MIDNIGHT, plant
 from steward.cases.grid.field.lazily import lazily
 from steward.cases.grid.field.mqtt.broker import LocalBroker
 from steward.cases.grid.field.mqtt.client import Broker, MqttPlant, MqttSource, reading_of, topic_of
+from steward.cases.grid.field.opcua.identity import Identity
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.reading import Quality, Reading
 from steward.cases.grid.field.source import Backoff
@@ -212,6 +216,41 @@ async def test_a_broker_that_refuses_is_told_from_one_that_is_ill(code: int, err
     await over.wait()
     server.close()
     await server.wait_closed()
+
+
+def test_a_password_is_not_told_to_everybody(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="unencrypted"):
+        Broker(host="broker.example", user="ana", password="s3cret")
+    broker = Broker(host="broker.example", user="ana", password="s3cret", authority=tmp_path / "ca.pem")
+    assert "s3cret" not in repr(broker)
+    Broker(host="broker.example")
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
+async def test_a_broker_is_believed_if_its_certificate_is_vouched_for(tmp_path: Path) -> None:
+    now = SystemClock().now()
+    ours, other = (Identity.made(tmp_path, name, now=now) for name in ("broker", "other"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(ours.certificate, ours.key)
+    asked: list[bytes] = []
+
+    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1_000))
+        writer.write(b"\x20\x02\x00\x05")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(broker, "localhost", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    for authority, error in ((ours.certificate, Denied), (other.certificate, EngineError)):
+        there = Broker(host="localhost", port=port, user="ana", password="s3cret", authority=authority)
+        source = MqttSource(there, Heard().take, identifier="steward", clock=SystemClock())
+        with pytest.raises(error):
+            await source._listen()
+    assert [b"s3cret" in said for said in asked] == [True]
+    server.close()
+    await server.wait_closed()
+    gc.collect()  # paho leaves the socket of a failed handshake to the collector
 
 
 async def test_a_lost_connection_is_set_up_again_and_the_gap_is_told(port: int, world: FieldPlant) -> None:

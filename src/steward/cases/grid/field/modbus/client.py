@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
 
-from steward.cases.grid.field.lazily import lazily
+from steward.cases.grid.field.lazily import lazily, quiet
 from steward.cases.grid.field.modbus.registers import Register, RegisterMap
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.reading import Quality, Reading
@@ -69,6 +69,7 @@ class ModbusClient(Source):
         on_gap: Callable[[Gap], None] = unheard,
         backoff: Backoff = PATIENT,
     ) -> None:
+        quiet("pymodbus")
         super().__init__(f"{host}:{port}", take, clock=clock, on_gap=on_gap, backoff=backoff)
         self._host, self._port, self._registers = host, port, registers
         self._every, self._answer_within = every, answer_within

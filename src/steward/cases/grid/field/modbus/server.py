@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from steward.cases.grid.field.lazily import lazily
+from steward.cases.grid.field.lazily import lazily, quiet
 from steward.cases.grid.field.modbus.registers import Register, RegisterMap
 from steward.cases.grid.field.points import Point
 from steward.cases.grid.field.reading import Reading
@@ -49,6 +49,7 @@ class ModbusServer:
             for register in registers.registers
             for n, word in enumerate(register.encode(None))
         }
+        quiet("pymodbus")
         self._places = {register.point: register for register in registers.registers}
         self._server: server.ModbusTcpServer | None = None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
+from steward.cases.grid.field.lazily import quiet
 from steward.errors import EngineError
 
 
@@ -47,8 +47,7 @@ class LocalBroker:
                 fix="pip install amqtt, or name a broker that runs",
                 code="mqtt-no-broker",
             ) from error
-        logging.getLogger("amqtt").setLevel(logging.CRITICAL)
-        logging.getLogger("transitions").setLevel(logging.CRITICAL)
+        quiet("amqtt", "transitions")
         settings: Mapping[str, Any] = {
             "listeners": {"default": {"type": "tcp", "bind": f"{self._host}:{self._port}"}},
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},

@@ -30,6 +30,7 @@ else:
 
 AT_LEAST_ONCE: Final = 1
 _MOST_AT_ONCE = 500
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 _BAD_LOGIN = {134, 135}
 """Wrong user or password, and not authorised, as MQTT 5 numbers them; the library translates older answers."""
 _decoder = json.Decoder(Reading)
@@ -46,6 +47,9 @@ class Broker:
         password: Their password.
         authority: The certificate (PEM) that vouches for it; without it nothing is encrypted.
 
+    Raises:
+        ContractError: A password would cross a network unencrypted.
+
     Example:
         >>> Broker(host="127.0.0.1").address
         '127.0.0.1:1883'
@@ -56,6 +60,15 @@ class Broker:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     authority: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse to tell everybody a password."""
+        if self.password is not None and self.authority is None and self.host not in _THIS_MACHINE:
+            raise ContractError(
+                f"the password for {self.host} would cross the network unencrypted",
+                fix="give the certificate that vouches for the broker",
+                field="authority",
+            )
 
     @property
     def address(self) -> str:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from steward.cases.grid.field.lazily import lazily
+from steward.cases.grid.field.lazily import lazily, quiet
 from steward.cases.grid.field.opcua.identity import ClientSecurity, certificate_of
 from steward.cases.grid.field.opcua.names import NAMESPACE_INDEX, ORDERS, refuse
 from steward.cases.grid.field.points import Point
@@ -60,6 +60,7 @@ class OpcUaClient(Source):
         watch: timedelta = timedelta(seconds=1),
         backoff: Backoff = PATIENT,
     ) -> None:
+        quiet("asyncua")
         super().__init__(url, take, clock=clock, on_gap=on_gap, backoff=backoff)
         self._points = {_node_id(point.name).to_string(): point for point in points}
         self._security, self._publishing, self._watch = security, publishing, watch

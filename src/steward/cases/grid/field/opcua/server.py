@@ -11,7 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from steward.cases.grid.field.lazily import lazily
+from steward.cases.grid.field.lazily import lazily, quiet
 from steward.cases.grid.field.opcua.identity import ServerSecurity
 from steward.cases.grid.field.opcua.names import (
     ARGUMENTS,
@@ -70,6 +70,7 @@ class OpcUaServer:
     ) -> None:
         self._layout, self._orders, self._security, self._clock = layout, orders_of(orders), security, clock
         self._host, self._port = host, port
+        quiet("asyncua")
         self._server = asyncua.Server(user_manager=_Users(security))
         self._nodes: dict[Point, Any] = {}
 
