@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from tests.cases.grid.field.network import Heard
@@ -165,20 +166,42 @@ def test_a_key_that_was_changed_is_read_again(tmp_path: Path) -> None:
         one.loaded()
 
 
-async def test_a_refusal_ends_a_connection_and_a_loss_does_not() -> None:
-    class Failing(Connection):
-        tries = 0
+class Failing(Connection):
+    """Is lost three times, and then refused."""
 
-        async def _listen(self) -> None:  # type: ignore[override] # it comes back once
-            self.tries += 1
-            self._up()
-            raise EngineError("lost", retryable=True) if self.tries < 4 else ContractError("refused")
+    tries = 0
 
+    async def _listen(self) -> NoReturn:
+        self.tries += 1
+        self._up()
+        await asyncio.sleep(0)
+        raise EngineError("lost", retryable=True) if self.tries < 4 else Denied("refused")
+
+
+async def test_a_refusal_ends_a_connection_and_a_loss_does_not(caplog: pytest.LogCaptureFixture) -> None:
     soon = Backoff(first=timedelta(milliseconds=1), longest=timedelta(milliseconds=1))
     failing = Failing("there", clock=SystemClock(), backoff=soon)
-    with pytest.raises(ContractError):
+    with pytest.raises(Denied):
         await failing.run()
     assert failing.tries == 4
+    assert [record.message for record in caplog.records] == ["lost", "lost", "lost", "refused"]
+    assert not failing.is_connected
+
+
+async def test_a_refusal_that_comes_later_is_told_on_leaving() -> None:
+    soon = Backoff(first=timedelta(milliseconds=1), longest=timedelta(milliseconds=1))
+    failing = Failing("there", clock=SystemClock(), backoff=soon)
+    entered = []
+
+    async def enter() -> None:
+        async with failing.running(), asyncio.timeout(5):
+            entered.append(failing.tries)
+            while failing.tries < 4 or failing.is_connected:  # noqa: ASYNC110 - it only counts
+                await asyncio.sleep(0.005)
+
+    with pytest.raises(Denied):
+        await enter()
+    assert entered == [1]
 
 
 @pytest.mark.deep

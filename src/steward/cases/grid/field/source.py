@@ -13,7 +13,7 @@ from typing import NoReturn, Self
 
 from steward.cases.grid.field.reading import Reading
 from steward.clock import Clock
-from steward.errors import DeclarationError, EngineError
+from steward.errors import DeclarationError, EngineError, StewardError
 
 Take = Callable[[Sequence[Reading]], Awaitable[None]]
 """Where readings go, in the order in which they came. A source that waits for an acknowledgement gives it once this
@@ -123,12 +123,14 @@ class Connection(ABC):
         while True:
             try:
                 await self._listen()
-            except EngineError as lost:
+            except StewardError as lost:
                 self._why_lost = str(lost)
                 failures += 1
                 if self.is_connected:
                     failures = 1
                     self._gone()
+                if not isinstance(lost, EngineError):
+                    raise
             finally:
                 self._connected.clear()
             await self._clock.sleep_until(self._clock.now() + self._backoff.wait(failures, self._clock))
@@ -138,18 +140,20 @@ class Connection(ABC):
         """Run in the background; enter once connected.
 
         Raises:
-            Denied: As :meth:`run`.
+            Denied: As :meth:`run`; if that comes later, on leaving.
         """
         run, connected = asyncio.ensure_future(self.run()), asyncio.ensure_future(self._connected.wait())
         try:
             await asyncio.wait((run, connected), return_when=asyncio.FIRST_COMPLETED)
             if run.done():
-                run.result()
+                await run
             yield self
         finally:
             connected.cancel()
             run.cancel()
             await asyncio.wait((run, connected))
+        if not run.cancelled():
+            await run
 
     @abstractmethod
     async def _listen(self) -> NoReturn:

@@ -172,6 +172,7 @@ class OpcUaClient(Source):
             try:
                 while readings := await batch.next():
                     await self._heard(readings)
+                await collecting
             finally:
                 collecting.cancel()
         raise EngineError(
