@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import NoReturn
+from types import ModuleType
+from typing import Any, NoReturn
 
 import pytest
 from tests.cases.grid.field.network import Heard
@@ -124,6 +126,30 @@ async def test_a_port_that_is_taken_and_a_broker_that_is_away_are_told(
                 pass
     taken.close()
     await taken.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "package"), [("opcua_port", "asyncua"), ("modbus_port", "pymodbus"), ("mqtt_broker", "aiomqtt")]
+)
+async def test_a_library_that_is_missing_is_named(
+    options: PlantOptions, monkeypatch: pytest.MonkeyPatch, protocol: str, package: str
+) -> None:
+    def missing(name: str) -> ModuleType:
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    monkeypatch.setattr("steward.cases.grid.field.lazily.import_module", missing)
+    alone: dict[str, Any] = {"modbus_port": None, "mqtt_port": None}
+    alone[protocol] = Broker(host="127.0.0.1") if protocol == "mqtt_broker" else 0
+    with pytest.raises(EngineError, match=f"needs {package}.*steward-aios.grid"):
+        async with speaking(plant(), replace(options, **alone), SystemClock()):
+            pass
+
+
+async def test_a_broker_that_is_missing_is_named(options: PlantOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "amqtt.broker", None)
+    with pytest.raises(EngineError, match="install amqtt"):
+        async with speaking(plant(), replace(options, modbus_port=None), SystemClock()):
+            pass
 
 
 def test_keys_and_password_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
