@@ -1,8 +1,8 @@
 """Published day-ahead prices of Germany, France and Belgium, with the published forecasts that are our peers.
 
-Their clock was flattened before publication: every day has 24 rows, the hour that spring takes is filled, the one that
-autumn repeats is averaged. Read in the market's own zone, one day a year would have 23 hours and one 25, and the plan of
-that day could not be compared with anybody's. So these days are read by a clock that never changes.
+Their clock was flattened before publication: every day has 24 rows, the hour that spring takes is filled, the one
+that autumn repeats is averaged. Read in the market's own zone, one day a year would have 23 hours and one 25, and no
+plan of that day could be compared with anybody's. So these days are read by a clock that never changes.
 
 Source: Lago, Marcjasz, De Schutter, Weron, Applied Energy 293 (2021) 116983.
 """

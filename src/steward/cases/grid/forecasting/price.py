@@ -1,4 +1,4 @@
-"""Tomorrow's prices: regression and trees, both fitted anew as time goes by, averaged; with a band that keeps its promise.
+"""Tomorrow's prices: regression and trees, both fitted anew as time goes by, averaged; and a band around them.
 
 The protocol is that of the case: at noon of D-1, for all of local day D, with the prices up to the end of D-1 (they
 were published a day ahead) and the columns published before that noon. :func:`forecast_prices` plays it over a history;
@@ -25,8 +25,8 @@ from steward.cases.grid.forecasting.price_regression import (
     fit,
     regression_rows,
 )
-from steward.cases.grid.forecasting.quantiles import Quantiles
 from steward.cases.grid.forecasting.price_trees import FIRST_DAY, TreeDays
+from steward.cases.grid.forecasting.quantiles import Quantiles
 from steward.cases.grid.forecasting.training import PRICE, Columns, Recipe
 from steward.clock import Clock
 from steward.decision.model import Predictor
@@ -36,7 +36,7 @@ from steward.models.registry import FolderRegistry, Registered
 from steward.models.signing.keys import PrivateKey
 
 REGRESSION_MODEL: Final = "grid-price-regression"
-REGRESSION_SHARE: Final = 0.7
+REGRESSION_SHARE: Final = 0.5
 """How much the regression counts beside the trees: chosen on the years before the test years."""
 BAND_DAYS: Final = 364
 """How long forecasts are made before the first day that counts, so that the band knows their errors."""
@@ -95,7 +95,7 @@ class PriceForecasts:
 
     def on_day(self, day: date) -> Floats:
         """Return the points of a day by wall hour."""
-        return self.point[(day - self.days[0]).days]
+        return np.asarray(self.point[(day - self.days[0]).days])
 
 
 def forecast_prices(
@@ -104,7 +104,7 @@ def forecast_prices(
     first: date,
     until: date,
     *,
-    refits: Refits = Refits(),  # noqa: B008 - a frozen value
+    refits: Refits = Refits(),
     band_days: int = BAND_DAYS,
 ) -> PriceForecasts:
     """Forecast each day from ``first`` to before ``until``, as it would have been at noon of the day before.

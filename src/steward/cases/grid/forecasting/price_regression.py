@@ -2,13 +2,13 @@
 
 Each hour's price is a linear function of all hours' prices one, two, three and seven days before, of the columns
 published a day ahead for the day itself, the day before and the week before, and of the kind of day (the inputs of
-LEAR: Lago, Marcjasz, De Schutter, Weron, Applied Energy 293 (2021) 116983). Prices go through asinh, which tames spikes and
-can take negative ones.
+LEAR: Lago, Marcjasz, De Schutter, Weron, Applied Energy 293 (2021) 116983). Prices go through asinh, which tames
+spikes and can take negative ones.
 
 LEAR leaves most inputs out (lasso). Here all stay and are shrunk (ridge), the more the further their hour lies from the
-hour that is forecast: 18 o'clock says more of 19 o'clock than 3 o'clock does. One matrix then serves all 24 hours and a fit
-takes a fraction of a second, so that the model is fitted anew each week, over windows of one, two and three years,
-whose answers are averaged.
+hour that is forecast: 18 o'clock says more of 19 o'clock than 3 o'clock does. One matrix then serves all 24 hours and
+a fit takes a fraction of a second, so that the model is fitted anew each week, over windows of one, two and three
+years, whose answers are averaged.
 """
 
 from __future__ import annotations
