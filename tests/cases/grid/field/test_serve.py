@@ -36,6 +36,12 @@ def options(tmp_path: Path) -> PlantOptions:
     return PlantOptions(folder=tmp_path, opcua_port=None, modbus_port=0, mqtt_port=0, speed=600.0)
 
 
+@pytest.fixture(autouse=True)
+def _short_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make keys that no server should have, but in a tenth of the time."""
+    monkeypatch.setattr("steward.cases.grid.field.opcua.identity._KEY_BITS", 1024)
+
+
 def port_of(address: str | None) -> int:
     assert address is not None
     return int(address.rsplit(":", 1)[1])
