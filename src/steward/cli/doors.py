@@ -50,6 +50,7 @@ COMMANDS: Final[Mapping[str, CommandDoor]] = {
     "demo": _OWN,
     "case grid backtest": _OWN,
     "case grid plant": _OWN,
+    "case grid report": _OWN,
     "serve": CommandDoor(_P.ADMINISTER, _FILES),
     "doctor": CommandDoor(_P.READ, _FILES),
     "decide": CommandDoor(_P.INVOKE, _API),

@@ -12,7 +12,7 @@ import typer
 from steward.cli import output
 from steward.cli.exits import Exit
 from steward.cli.session import Json, examples
-from steward.errors import ContractError
+from steward.errors import ContractError, EngineError
 
 if TYPE_CHECKING:
     from steward.cases.grid.data.history import Source
@@ -41,6 +41,8 @@ def add_to(cases: typer.Typer) -> None:
     grid.command(epilog=examples(example))(backtest)
     plants = "steward case grid plant --mqtt 1883 --modbus 5020 --speed 3600"
     grid.command(epilog=examples("steward case grid plant", plants))(plant)
+    told = "steward case grid report --data es.csv.gz --time-column time_utc --zone Europe/Madrid --price-column price"
+    grid.command(epilog=examples("steward case grid report", f"{told} \\\n      --load-column load_mw"))(report)
     cases.add_typer(grid, name="grid")
 
 
@@ -128,6 +130,45 @@ def plant(
             seed=seed,
         )
     )
+
+
+def report(
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the page is written.")] = Path("grid-report.html"),
+    data: Annotated[Path | None, typer.Option(help="A file of a region's past; without one, a made-up region.")] = None,
+    time_column: Time = "time_utc",
+    zone: Zone = "UTC",
+    price_column: Price = "price",
+    load_column: Load = None,
+    temperature_column: Temperature = None,
+    known_day_ahead: Known = None,
+    first: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The first day that is run.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day after the last.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a region's past again and write what decisions would have brought, as one page for a manager."""
+    from steward.cases.grid.report.document import document, figures  # noqa: PLC0415 - needs the grid extra
+    from steward.cases.grid.report.study import StudyOptions, study  # noqa: PLC0415
+    from steward.clock import SystemClock  # noqa: PLC0415
+
+    columns = (time_column, zone, price_column, load_column, temperature_column, known_day_ahead)
+    with output.stages() as advance:
+        found = study(
+            StudyOptions(
+                source=None if data is None else source_of(data, *columns),
+                first=None if first is None else first.date(),
+                until=None if until is None else until.date(),
+                progress=advance,
+            )
+        )
+    page = document(found, made_at=SystemClock().now())
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise EngineError(f"{out} cannot be written", why=str(error), fix="name another file: --out FILE") from error
+    for alert in found.alerts:
+        output.say(f"Alert: {alert}")
+    output.as_json(figures(found) | {"file": str(out)}) if as_json else output.line(str(out))
 
 
 def source_of(path: Path, *columns: Any) -> Source:
