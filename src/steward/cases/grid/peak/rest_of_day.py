@@ -1,10 +1,10 @@
-"""How a day goes on from what was metered of it: one ridge regression for each time of day, with its own spread."""
+"""How a day goes on from what was metered of it: a regression for each time of day, and the days most like it."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final, Self
 
 import numpy as np
@@ -14,31 +14,35 @@ from steward.cases.grid.data.half_hours import by_slot, wall_slots
 from steward.cases.grid.data.history import Floats, History
 from steward.cases.grid.data.local_days import DAY, LocalDays
 from steward.cases.grid.forecasting.quantiles import DEFAULT_LEVELS, Quantiles
+from steward.cases.grid.peak.nearest_days import PAST, nearest_days
 from steward.errors import ContractError
 
-PAST: Final = timedelta(days=30)
-"""How far back the inputs of a day reach."""
 _DAYS: Final = 28
 _ALIKE: Final = 5
 LOAD, TEMPERATURE = "load_mw", "temperature_c"
-_BENDS_C: Final = (14.0, 18.0, 22.0, 26.0, 30.0, 34.0)
+_BENDS_C: Final = (18.0, 26.0)
 _FEWEST_DAYS: Final = 100
 _RIDGE: Final = 0.002
 _LEAST_LEFT: Final = 0.3
+_BEYOND: Final = 0.25
+"""How far beyond the inputs seen in training a straight line may go, as a share of their range."""
 
 
 @dataclass(frozen=True, eq=False)
 class RestOfDay:
     """Quantiles of the load until midnight, anew from every meter reading.
 
-    The load is told apart from what it was lately at this time of day, on days as free as this one. How far it was
-    apart in the last hours, yesterday and a week ago, and how warm it is, says how it goes on; how wrong that was for
-    days that were left out says how sure it is.
+    Half of it is a regression. The load is told apart from what it was lately at this time, on days as free as this
+    one. How far apart it was in the last hours and the last week, and how warm it is, says how it goes on; how wrong
+    that was for days that were left out says how sure it is. The other half are the days most like this one. The first
+    goes astray where a heat wave is beyond all that was seen, the second where no day was like it; their mean (level by
+    level) does neither.
 
     Attributes:
         local: Whose days.
         digest: Names the weights.
-        weights: For each slot of the day, shape (inputs, slots still to come).
+        ends: For each slot of the day, how far each input is believed: straight lines go astray far from what was seen.
+        weights: For each slot, shape (inputs, slots still to come).
         errors: For each slot, shape (levels, slots still to come): quantiles of the error, as a logarithm.
 
     Example:
@@ -53,6 +57,7 @@ class RestOfDay:
 
     local: LocalDays
     digest: str
+    ends: tuple[Floats, ...] = field(compare=False, repr=False)
     weights: tuple[Floats, ...] = field(compare=False, repr=False)
     errors: tuple[Floats, ...] = field(compare=False, repr=False)
 
@@ -70,15 +75,16 @@ class RestOfDay:
         if len(days) - begin < _FEWEST_DAYS:
             raise ContractError(f"{len(days) - begin} days are too few to learn from", field="data")
         rows = np.arange(begin, len(days))
-        weights, errors = list[Floats](), list[Floats]()
+        ends, weights, errors = list[Floats](), list[Floats](), list[Floats]()
         for slot in range(known.apart.shape[1]):
             inputs, truth = known.inputs(rows, slot), known.apart[rows, slot:]
             whole = np.isfinite(inputs).all(axis=1) & np.isfinite(truth).all(axis=1)
+            ends.append(_ends(inputs[whole]))
             found, wrong = _ridge(inputs[whole], truth[whole])
             weights.append(found)
             errors.append(np.quantile(wrong, DEFAULT_LEVELS, axis=0))
-        digest = hashlib.sha256(b"".join(part.tobytes() for part in (*weights, *errors))).hexdigest()
-        return cls(history.local, f"sha256:{digest}", tuple(weights), tuple(errors))
+        digest = hashlib.sha256(b"".join(part.tobytes() for part in (*ends, *weights, *errors))).hexdigest()
+        return cls(history.local, f"sha256:{digest}", tuple(ends), tuple(weights), tuple(errors))
 
     def outlook(self, history: History, at: datetime) -> Quantiles:
         """Return the quantiles of the load from ``at`` until the local day is over; nothing later is looked at.
@@ -86,18 +92,23 @@ class RestOfDay:
         Raises:
             ContractError: Too little of what was before is known.
         """
-        today = self.local.day_of(at)
-        days = [today - n * DAY for n in range(_DAYS, -1, -1)]
         # Nothing later is handed on, so that nothing later can be read.
         past = {name: history.between(name, at - PAST, at) for name in (LOAD, TEMPERATURE) if name in history.columns}
-        known = _Known.of(replace(history, start=at - PAST, columns=past), days)
-        shown = wall_slots(self.local, today, history.step)[(at - self.local.start(today)) // history.step :]
-        slot, row = int(shown[0]), len(days) - 1
-        centre = known.usual[row, slot:] + known.inputs(np.array([row]), slot)[0] @ self.weights[slot]
-        values = np.exp(centre + self.errors[slot]).T[shown - slot]
+        known = replace(history, start=at - PAST, columns=past)
+        like_it = nearest_days(past[LOAD], at, self.local, step=history.step)
+        return Quantiles.sorted_from(DEFAULT_LEVELS, (self._regressed(known, at) + like_it.values) / 2)
+
+    def _regressed(self, past: History, at: datetime) -> Floats:
+        today = self.local.day_of(at)
+        known = _Known.of(past, [today - n * DAY for n in range(_DAYS, -1, -1)])
+        shown = wall_slots(self.local, today, past.step)[(at - self.local.start(today)) // past.step :]
+        slot = int(shown[0])
+        seen = np.clip(known.inputs(np.array([_DAYS]), slot)[0], *self.ends[slot])
+        centre = known.usual[_DAYS, slot:] + seen @ self.weights[slot]
+        values: Floats = np.exp(centre + self.errors[slot]).T[shown - slot]
         if not np.isfinite(values).all():
-            raise ContractError(f"the load before {at.isoformat()} is not known well enough", field="load_mw")
-        return Quantiles.sorted_from(DEFAULT_LEVELS, values)
+            raise ContractError(f"the load before {at.isoformat()} is not known well enough", field=LOAD)
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +171,12 @@ def _mean(flat: Floats, ends: np.ndarray[tuple[int], np.dtype[np.intp]], span: i
 
 def _bent(degrees: Floats) -> list[Floats]:
     return [degrees, *(np.maximum(degrees - bend, 0.0) for bend in _BENDS_C)]
+
+
+def _ends(inputs: Floats) -> Floats:
+    low, high = inputs.min(axis=0), inputs.max(axis=0)
+    beyond = _BEYOND * (high - low)
+    return np.stack((low - beyond, high + beyond))
 
 
 def _ridge(inputs: Floats, truth: Floats) -> tuple[Floats, Floats]:

@@ -77,10 +77,10 @@ class Shaving:
         8.125
     """
 
-    hold_level: float = 0.35
+    hold_level: float = 0.4
     step_level: float = 0.95
     sure_level: float = 0.05
-    margin_mw: float = 2.0
+    margin_mw: float = 1.5
 
     def __post_init__(self) -> None:
         """Refuse levels that are no quantiles."""
