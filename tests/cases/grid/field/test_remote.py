@@ -135,15 +135,27 @@ async def test_a_declared_dispatch_keeps_all_but_its_wire(remote: RemotePlant) -
     assert wired.schedule.make(MIDNIGHT) == remote.due(MIDNIGHT)
 
 
-def test_a_new_day_begins_with_what_the_store_held_then(remote: RemotePlant, wire: Wire) -> None:
-    first = remote.due(MIDNIGHT)
-    soc = Point("es.battery", "soc_mwh")
-    later = MIDNIGHT + hours(1)
-    remote.hear(soc.reading(12.5, source_time=later, server_time=later, now=later))
-    assert (remote.due(later).soc_mwh, remote.due(later).soc_at_day_start_mwh) == (12.5, first.soc_mwh)
-    tomorrow = remote.due(MIDNIGHT + hours(24))
-    assert (tomorrow.soc_at_day_start_mwh, tomorrow.day) == (12.5, MADRID.day_of(MIDNIGHT + hours(24)))
-    remote.hear(soc.reading(None, source_time=later + SECOND, server_time=later, now=later))
+def test_it_asks_what_the_plant_itself_would_ask_today_and_for_tomorrow(remote: RemotePlant, wire: Wire) -> None:
+    world = wire.world
+    for hour, power_mw in ((0, -10.0), (1, 8.0)):
+        at = MIDNIGHT + hours(hour)
+        world.take_control(at, key="a")
+        world.take(Setpoint(power_mw=power_mw), at=at, key="a")
+        world.advance(at + hours(1))
+    world.advance(MIDNIGHT + hours(23.5))
+    for reading in world.readings():
+        remote.hear(reading)
+    for hour in (23, 24, 30):
+        here, there = world.due(MIDNIGHT + hours(hour)), remote.due(MIDNIGHT + hours(hour))
+        assert (there.day, there.day_start, there.plan_at) == (here.day, here.day_start, here.plan_at)
+        assert there.withdrawn_mwh == pytest.approx(here.withdrawn_mwh, abs=1e-6)
+        assert there.soc_at_day_start_mwh == pytest.approx(here.soc_at_day_start_mwh, abs=1e-6)
+        assert (there.withdrawn_mwh == 0.0) is (hour > 23)
+
+
+def test_without_a_store_there_is_no_question(remote: RemotePlant) -> None:
+    soc, later = Point("es.battery", "soc_mwh"), MIDNIGHT + SECOND
+    remote.hear(soc.reading(None, source_time=later, server_time=later, now=later))
     with pytest.raises(EngineError, match="has not said its soc_mwh"):
         remote.due(later)
 

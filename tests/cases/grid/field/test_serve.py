@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 from tests.cases.grid.field.network import Heard
-from tests.cases.grid.field.test_world import LAYOUT, MIDNIGHT, plant
+from tests.cases.grid.field.test_world import LAYOUT, MIDNIGHT, POINTS, plant
 
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.local_days import HOUR, LocalDays
@@ -59,10 +59,10 @@ async def test_a_plant_speaks_modbus_and_mqtt_and_follows_what_it_is_told(option
             assert (await inverter.write(SETPOINT, -6.0)).value == -6.0
             (hour,) = world.advance(world.hour + HOUR)
             await voices.publish()
-            await by_mqtt.until(lambda: len(by_mqtt.readings) == 28)  # as JSON, and as Sparkplug B
-            await by_modbus.until(lambda: len(by_modbus.readings) >= 14)
+            await by_mqtt.until(lambda: len(by_mqtt.readings) == 2 * POINTS)  # as JSON, and as Sparkplug B
+            await by_modbus.until(lambda: len(by_modbus.readings) >= POINTS)
     assert hour.energy_mwh == pytest.approx(-6.0)
-    assert sorted(by_mqtt.readings[:14], key=Point.of) == sorted(world.readings(), key=Point.of)
+    assert sorted(by_mqtt.readings[:POINTS], key=Point.of) == sorted(world.readings(), key=Point.of)
 
 
 async def test_what_comes_over_modbus_leaves_alone_what_was_decided(options: PlantOptions) -> None:
@@ -246,7 +246,7 @@ async def test_a_plant_speaks_opcua(options: PlantOptions) -> None:
         url = str(voices.addresses.opcua)
         source = OpcUaClient(url, LAYOUT.points, heard.take, security=security, clock=clock)
         async with source.running():
-            await heard.until(lambda: len(heard.readings) == 14)
+            await heard.until(lambda: len(heard.readings) == POINTS)
             far = RemotePlant(LAYOUT, world.local, Battery(), source.call)
             await far.take_control(MIDNIGHT, key="a")
             assert (await far.take(Setpoint(power_mw=-8.0), at=MIDNIGHT, key="a")).detail == {"power_mw": "-8.0"}
@@ -263,7 +263,7 @@ async def test_who_is_anonymous_may_look_where_that_is_configured_and_never_orde
     await server.start()
     await server.publish(world.readings())
     async with OpcUaClient(server.url, LAYOUT.points, heard.take, security=None, clock=clock).running() as client:
-        await heard.until(lambda: len(heard.readings) == 14)
+        await heard.until(lambda: len(heard.readings) == POINTS)
         with pytest.raises(Denied):
             await client.call("TakeControl", MIDNIGHT, "a")
     await server.stop()

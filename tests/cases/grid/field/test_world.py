@@ -18,6 +18,7 @@ from steward.errors import DeclarationError, EngineError
 MADRID = LocalDays("Europe/Madrid")
 MIDNIGHT = MADRID.start(date(2018, 1, 2))
 LAYOUT = Layout("es", feeders=3)
+POINTS = len(LAYOUT.points)
 CALM = Conditions(load_mw=60.0, temperature_c=10.0, price_eur_mwh=40.0)
 POWER = Point("es.battery", "power_mw")
 
@@ -117,6 +118,34 @@ def test_the_meter_counts_both_ways_and_never_back() -> None:
     world.advance(MIDNIGHT + 2 * HOUR)
     assert said(world, Point("es.meter", "imported_mwh")) == pytest.approx(14.0)
     assert said(world, Point("es.meter", "exported_mwh")) == pytest.approx(5.0)
+
+
+def test_what_is_ordered_for_tomorrow_leaves_today_alone() -> None:
+    world, late = plant(), MIDNIGHT + 23 * HOUR
+    charge(world, MIDNIGHT)
+    world.advance(MIDNIGHT + HOUR)
+    charge(world, MIDNIGHT + HOUR, 8.0)
+    world.advance(late + HOUR / 2)
+    withdrawn, tomorrow = world.state.withdrawn_mwh, late + HOUR
+    assert withdrawn > 8
+    charge(world, tomorrow, -5.0)
+    asked = world.due(tomorrow)
+    assert (asked.withdrawn_mwh, asked.soc_at_day_start_mwh) == (0.0, world.state.soc_mwh)
+    assert world.state.withdrawn_mwh == world.due(late).withdrawn_mwh == withdrawn
+    assert said(world, Point("es.battery", "soc_at_day_start_mwh")) == 0.0
+    world.advance(tomorrow + HOUR)
+    assert world.state.withdrawn_mwh == 0.0
+    assert said(world, Point("es.battery", "soc_at_day_start_mwh")) == pytest.approx(asked.soc_mwh, abs=1e-6)
+
+
+def test_an_hour_can_be_run_at_once_at_a_price_that_is_known_better() -> None:
+    world = plant()
+    charge(world, MIDNIGHT)
+    metered = world.run_hour(MIDNIGHT, price_eur_mwh=55.5)
+    assert (metered.at, metered.energy_mwh, metered.price_eur_mwh) == (MIDNIGHT, -10.0, 55.5)
+    assert world.now == MIDNIGHT + HOUR
+    with pytest.raises(EngineError, match="is over"):
+        world.run_hour(MIDNIGHT, price_eur_mwh=55.5)
 
 
 def test_a_faulty_point_says_so() -> None:

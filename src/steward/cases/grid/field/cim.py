@@ -79,6 +79,7 @@ READING_TYPES: Final[Mapping[str, CimName]] = MappingProxyType(
         "temperature_c": CimName("Reading.value", "degC", ReadingTypeCode(accumulation=6, kind=46, unit=23)),
         "setpoint_mw": CimName("SetPoint.value", "MW"),
         "soc_mwh": CimName("BatteryUnit.storedE", "MWh"),
+        "soc_at_day_start_mwh": CimName("BatteryUnit.storedE", "MWh"),
         "energy_limit_mwh": CimName("BatteryUnit.ratedE", "MWh"),
         "power_limit_mw": CimName("PowerElectronicsUnit.maxP", "MW"),
     }

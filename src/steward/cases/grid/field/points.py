@@ -104,7 +104,7 @@ class Layout:
     Example:
         >>> layout = Layout("es", feeders=3)
         >>> layout.feeder(1), layout.battery, len(layout.points)
-        ('es.feeder-1', 'es.battery', 14)
+        ('es.feeder-1', 'es.battery', 15)
     """
 
     name: str
@@ -144,7 +144,16 @@ class Layout:
         yield Point(self.weather, "temperature_c")
 
 
-BATTERY = ("power_mw", "setpoint_mw", "soc_mwh", "energy_limit_mwh", "power_limit_mw", "withdrawn_mwh", "temperature_c")
+BATTERY = (
+    "power_mw",
+    "setpoint_mw",
+    "soc_mwh",
+    "soc_at_day_start_mwh",
+    "energy_limit_mwh",
+    "power_limit_mw",
+    "withdrawn_mwh",
+    "temperature_c",
+)
 """What a battery says of itself."""
 METER = ("power_mw", "exported_mwh", "imported_mwh")
 """What a meter says; energy only grows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from steward.cases.grid.battery import Battery
@@ -47,8 +47,6 @@ class RemotePlant:
     def __init__(self, layout: Layout, local: LocalDays, battery: Battery, order: Order) -> None:
         self.layout, self.local, self.battery, self._order = layout, local, battery, order
         self._last: dict[Point, Reading] = {}
-        self._day: date | None = None
-        self._soc_at_day_start_mwh = 0.0
 
     def hear(self, reading: Reading) -> None:
         """Remember a reading, unless a newer one of its point came before it."""
@@ -67,10 +65,9 @@ class RemotePlant:
         Raises:
             EngineError: It has not said enough yet.
         """
-        local, day = self.local, self.local.day_of(at)
-        soc_mwh = self._said("soc_mwh")
-        if day != self._day:
-            self._day, self._soc_at_day_start_mwh = day, soc_mwh
+        local, day, soc = self.local, self.local.day_of(at), self._said("soc_mwh")
+        # What the battery says of its day is of the day in which it says so.
+        is_its_day = day == local.day_of(soc.source_time)
         return DispatchDue(
             site=self.layout.name,
             zone=local.zone,
@@ -79,18 +76,18 @@ class RemotePlant:
             plan_at=local.plan_at(day),
             day_start=local.start(day),
             day_end=local.start(day + _DAY),
-            soc_mwh=soc_mwh,
-            withdrawn_mwh=self._said("withdrawn_mwh"),
-            soc_at_day_start_mwh=self._soc_at_day_start_mwh,
-            power_limit_mw=self._said("power_limit_mw"),
-            energy_limit_mwh=self._said("energy_limit_mwh"),
+            soc_mwh=_value(soc),
+            withdrawn_mwh=_value(self._said("withdrawn_mwh")) if is_its_day else 0.0,
+            soc_at_day_start_mwh=_value(self._said("soc_at_day_start_mwh") if is_its_day else soc),
+            power_limit_mw=_value(self._said("power_limit_mw")),
+            energy_limit_mwh=_value(self._said("energy_limit_mwh")),
             round_trip=self.battery.round_trip,
             daily_withdrawal_limit_mwh=self.battery.daily_withdrawal_mwh,
             wear_eur_mwh=self.battery.wear_eur_mwh,
             hurdle_eur_mwh=self.battery.hurdle_eur_mwh,
         )
 
-    def _said(self, reading_type: str) -> float:
+    def _said(self, reading_type: str) -> Reading:
         reading = self._last.get(Point(self.layout.battery, reading_type))
         if reading is None or reading.value is None:
             raise EngineError(
@@ -99,7 +96,7 @@ class RemotePlant:
                 retryable=True,
                 code="not-heard",
             )
-        return reading.value
+        return reading
 
     # Orders, by the names of a plant in the same process
 
@@ -193,6 +190,10 @@ def over_the_field(declared: Decision[Any, Any, Any], plant: RemotePlant) -> Dec
     """Return a declared dispatch that asks and orders a plant on the far side of a protocol."""
     schedule = Every(hours(1), make=plant.due, offset=plant.local.past_the_hour)
     return replace(declared, action=dispatch_over(plant), schedule=schedule)
+
+
+def _value(reading: Reading) -> float:
+    return reading.value or 0.0
 
 
 def _receipt(said: tuple[str, str]) -> Receipt:

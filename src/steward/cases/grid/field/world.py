@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import exp
+
+from msgspec import structs
 
 from steward.cases.grid.battery import Battery
 from steward.cases.grid.data.history import History
@@ -15,9 +18,10 @@ from steward.cases.grid.dispatch.plant import SimulatedPlant
 from steward.cases.grid.field.points import Layout, Point
 from steward.cases.grid.field.reading import Quality, Reading
 from steward.cases.grid.forecasting.training import Columns
-from steward.cases.grid.streams import MeteredInterval
+from steward.cases.grid.streams import DispatchDue, MeteredInterval, Setpoint
 from steward.clock import EPOCH, seeded
-from steward.errors import DeclarationError
+from steward.errors import DeclarationError, EngineError
+from steward.records import Receipt
 
 _KNOT = timedelta(minutes=5)
 """How often a feeder's wandering is drawn; between two draws it goes straight."""
@@ -143,6 +147,38 @@ class FieldPlant(SimulatedPlant):
                 ended.append(self._end_hour())
         return ended
 
+    def run_hour(self, at: datetime, *, price_eur_mwh: float) -> MeteredInterval:
+        """Let the rest of the hour that starts at ``at`` pass, and return what the meter says, at a price known better.
+
+        Raises:
+            EngineError: That hour is over, or not yet there.
+        """
+        if at != self.hour:
+            self._refuse_if_over(at)
+            raise EngineError(f"the hour of {self.hour.isoformat()} comes before that of {at.isoformat()}")
+        (metered,) = self.advance(at + HOUR)
+        return structs.replace(metered, price_eur_mwh=price_eur_mwh)
+
+    def take(self, setpoint: Setpoint, *, at: datetime, key: str) -> Receipt:
+        """Hold ``setpoint`` in the hour that starts at ``at``; as every plant."""
+        with self._as_of(at):
+            return super().take(setpoint, at=at, key=key)
+
+    def due(self, at: datetime) -> DispatchDue:
+        """Return the question of the hour that starts at ``at``; as every plant."""
+        with self._as_of(at):
+            return super().due(at)
+
+    @contextmanager
+    def _as_of(self, at: datetime) -> Iterator[None]:
+        """Let who asks for another day see it, and nobody else: only time that passes ends a day."""
+        kept = self.state, self._day, self._soc_at_day_start_mwh
+        try:
+            yield
+        finally:
+            if self.local.day_of(at) != self.local.day_of(self.now):
+                self.state, self._day, self._soc_at_day_start_mwh = kept
+
     def readings(self) -> list[Reading]:
         """Return what every point says now, in the order of the site's points."""
         values = self._values()
@@ -190,6 +226,7 @@ class FieldPlant(SimulatedPlant):
             self.power_mw,
             order.setpoint.power_mw if order else 0.0,
             self.state.soc_mwh,
+            self._soc_at_day_start_mwh,
             battery.energy_mwh,
             battery.power_mw,
             self.state.withdrawn_mwh,

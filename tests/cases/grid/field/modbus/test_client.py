@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.cases.grid.field.network import Heard, Line
-from tests.cases.grid.field.test_world import LAYOUT, MIDNIGHT, plant
+from tests.cases.grid.field.test_world import LAYOUT, MIDNIGHT, POINTS, plant
 
 from steward.cases.grid.data.local_days import HOUR
 from steward.cases.grid.field.modbus.client import ModbusClient
@@ -67,9 +67,9 @@ async def connected(
 
 async def test_every_point_is_heard_to_the_scale_of_its_register(inverter: Inverter) -> None:
     async with connected(inverter.server.port) as (_, heard):
-        await heard.until(lambda: len(heard.readings) >= 14)
+        await heard.until(lambda: len(heard.readings) >= POINTS)
     said = {Point.of(reading): reading.value for reading in inverter.world.readings()}
-    for reading in heard.readings[:14]:
+    for reading in heard.readings[:POINTS]:
         assert reading.value == pytest.approx(said[Point.of(reading)], abs=0.05)
         assert reading.is_good
     assert {Point.of(reading) for reading in heard.readings} == set(LAYOUT.points)
@@ -112,7 +112,7 @@ async def test_devices_and_registers_that_are_not_there_are_bad_and_the_others_g
     nobody = Register(unit=9, address=0, kind=Kind.INT16, scale=1.0, point=Point("es.feeder-9", "load_mw"))
     table = RegisterMap((*TABLE.registers, nowhere, nobody))
     async with connected(inverter.server.port, table=table) as (client, heard):
-        await heard.until(lambda: len(heard.readings) >= 32)
+        await heard.until(lambda: len(heard.readings) >= 2 * (POINTS + 2))
         with pytest.raises(EngineError, match="no such register"):
             await client.read(nowhere.point)
     bad = {reading.mrid for reading in heard.readings if not reading.is_good}
@@ -151,16 +151,16 @@ async def test_an_answer_of_another_length_is_no_reading(words: list[int]) -> No
 
 async def test_a_line_that_is_cut_is_set_up_again_and_the_gap_is_told(inverter: Inverter) -> None:
     async with Line().to(inverter.server.port) as line, connected(line.port) as (_, heard):
-        await heard.until(lambda: len(heard.readings) >= 14)
+        await heard.until(lambda: len(heard.readings) >= POINTS)
         line.cut()
         await heard.until(lambda: len(heard.gaps) == 1)
         before = len(heard.readings)
-        await heard.until(lambda: len(heard.readings) >= before + 14)
+        await heard.until(lambda: len(heard.readings) >= before + POINTS)
 
 
 async def test_a_device_that_falls_silent_is_given_up_and_found_again(inverter: Inverter) -> None:
     async with Line().to(inverter.server.port) as line, connected(line.port) as (client, heard):
-        await heard.until(lambda: len(heard.readings) >= 14)
+        await heard.until(lambda: len(heard.readings) >= POINTS)
         line.mute = True
         with pytest.raises(EngineError) as caught:
             await client.write(SETPOINT, -8.0)
@@ -175,7 +175,7 @@ async def test_a_device_that_falls_silent_is_given_up_and_found_again(inverter: 
 
 async def test_a_server_that_is_killed_is_found_again_when_it_is_back(inverter: Inverter) -> None:
     async with connected(inverter.server.port) as (client, heard):
-        await heard.until(lambda: len(heard.readings) >= 14)
+        await heard.until(lambda: len(heard.readings) >= POINTS)
         await inverter.server.stop()
         with pytest.raises(EngineError) as caught:
             await client.read(LOAD)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec import json
 from tests.cases.grid.field.network import Heard, Line
-from tests.cases.grid.field.test_world import MIDNIGHT, plant
+from tests.cases.grid.field.test_world import MIDNIGHT, POINTS, plant
 
 from steward.cases.grid.field.lazily import lazily
 from steward.cases.grid.field.mqtt.broker import LocalBroker
@@ -71,15 +71,15 @@ def saying(port: int, world: FieldPlant) -> MqttPlant:
 async def test_json_and_sparkplug_say_the_same(port: int, world: FieldPlant) -> None:
     async with hearing(port, site=None, group="grid") as (_, sparkplug):
         async with hearing(port, identifier="json") as (_, plain), saying(port, world).running() as said:
-            await sparkplug.until(lambda: len(sparkplug.readings) == 14)
+            await sparkplug.until(lambda: len(sparkplug.readings) == POINTS)
             assert sparkplug.readings == world.readings()
             world.advance(MIDNIGHT + timedelta(minutes=1))
             await said.publish(world.readings())
-            await plain.until(lambda: len(plain.readings) == 14)
-            await sparkplug.until(lambda: len(sparkplug.readings) == 28)
-            assert plain.readings == sparkplug.readings[14:] == world.readings()
-        await sparkplug.until(lambda: len(sparkplug.readings) == 42)  # the node is dead
-    assert {(reading.value, reading.quality) for reading in sparkplug.readings[28:]} == {(None, Quality.BAD)}
+            await plain.until(lambda: len(plain.readings) == POINTS)
+            await sparkplug.until(lambda: len(sparkplug.readings) == 2 * POINTS)
+            assert plain.readings == sparkplug.readings[POINTS:] == world.readings()
+        await sparkplug.until(lambda: len(sparkplug.readings) == 3 * POINTS)  # the node is dead
+    assert {(reading.value, reading.quality) for reading in sparkplug.readings[2 * POINTS :]} == {(None, Quality.BAD)}
 
 
 async def test_a_node_that_is_cut_off_is_dead_and_comes_back_with_a_birth(port: int, world: FieldPlant) -> None:
@@ -88,20 +88,20 @@ async def test_a_node_that_is_cut_off_is_dead_and_comes_back_with_a_birth(port: 
         Line().to(port) as line,
         saying(line.port, world).running(),
     ):
-        await heard.until(lambda: len(heard.readings) == 14)
+        await heard.until(lambda: len(heard.readings) == POINTS)
         line.cut()
-        await heard.until(lambda: len(heard.readings) == 42)
+        await heard.until(lambda: len(heard.readings) == 3 * POINTS)
         values = [reading.value is None for reading in heard.readings]
-    assert values == [False] * 14 + [True] * 14 + [False] * 14
+    assert values == [False] * POINTS + [True] * POINTS + [False] * POINTS
     assert heard.gaps == []  # the broker was there all the time
 
 
 async def test_a_host_that_comes_late_asks_for_a_birth(port: int, world: FieldPlant) -> None:
     async with saying(port, world).running() as said, hearing(port, site=None, group="grid") as (_, heard):
         await said.publish(world.readings())
-        await heard.until(lambda: len(heard.readings) == 14)
+        await heard.until(lambda: len(heard.readings) == POINTS)
         await said.publish(world.readings())
-        await heard.until(lambda: len(heard.readings) == 28)
+        await heard.until(lambda: len(heard.readings) == 2 * POINTS)
     assert all(reading.is_good for reading in heard.readings)
 
 
@@ -159,7 +159,7 @@ async def test_what_was_not_kept_is_not_acknowledged(world: FieldPlant) -> None:
         await source._take_all(connection, messages)
     assert (connection, kept) == ([], readings)
     await source._take_all(connection, [*messages, aiomqtt.Message("steward/es/x/y", b"poison", 1, False, 99, None)])
-    assert connection == [*range(14), 99]  # what is no message would come again for ever
+    assert connection == [*range(POINTS), 99]  # what is no message would come again for ever
 
 
 async def test_a_message_is_acknowledged_once_it_is_kept(world: FieldPlant) -> None:
@@ -256,7 +256,7 @@ async def test_a_broker_is_believed_if_its_certificate_is_vouched_for(tmp_path: 
 async def test_a_lost_connection_is_set_up_again_and_the_gap_is_told(port: int, world: FieldPlant) -> None:
     async with saying(port, world).running() as said, Line().to(port) as line, hearing(line.port) as (_, heard):
         await said.publish(world.readings())
-        await heard.until(lambda: len(heard.readings) == 14)
+        await heard.until(lambda: len(heard.readings) == POINTS)
         line.cut()
         async with asyncio.timeout(5):
             while not heard.gaps:

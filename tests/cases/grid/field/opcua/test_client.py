@@ -15,7 +15,7 @@ import pytest_asyncio
 from msgspec import structs
 from tests.cases.grid.field.network import Heard, Line
 from tests.cases.grid.field.opcua.place import LOAD, SECOND, SELDOM, Place, asyncua, ua
-from tests.cases.grid.field.test_world import LAYOUT, MADRID, MIDNIGHT
+from tests.cases.grid.field.test_world import LAYOUT, MADRID, MIDNIGHT, POINTS
 from tests.runtime.world import World
 
 from steward import Choice, Decision, Feature, Features, Prediction, Risk, Status
@@ -248,10 +248,10 @@ async def test_a_point_that_the_server_does_not_have_is_told(place: Place) -> No
 
 async def test_what_is_lost_is_set_up_again_and_the_gap_is_told(place: Place) -> None:
     async with Line().to(place.server._port) as line, place.connected(port=line.port) as (client, heard):
-        await heard.until(lambda: len(heard.readings) == 14)
+        await heard.until(lambda: len(heard.readings) == POINTS)
         line.cut()
         await heard.until(lambda: len(heard.gaps) == 1)
-        await heard.until(lambda: len(heard.readings) == 28)
+        await heard.until(lambda: len(heard.readings) == 2 * POINTS)
         ((lost,), (gap,)) = heard.lost, heard.gaps
         assert (lost.since, lost.why, lost.lasted) == (gap.since, gap.why, None)
         assert gap.lasted is not None
@@ -262,27 +262,27 @@ async def test_what_is_lost_is_set_up_again_and_the_gap_is_told(place: Place) ->
 async def test_a_server_that_is_killed_is_found_again_when_it_is_back(place: Place) -> None:
     listener = place.server._server.bserver
     async with place.connected() as (client, heard):
-        await heard.until(lambda: len(heard.readings) == 14)
+        await heard.until(lambda: len(heard.readings) == POINTS)
         await listener.stop()
         with pytest.raises(EngineError) as caught:
             await client.call("Standing", MIDNIGHT)
         assert (caught.value.code, caught.value.retryable) == ("opcua-unreachable", True)
         await listener.start()
-        await heard.until(lambda: len(heard.readings) == 28)
+        await heard.until(lambda: len(heard.readings) == 2 * POINTS)
         assert len(heard.gaps) == 1
         assert await client.call("Standing", MIDNIGHT) == ("", "")
 
 
 async def test_a_connection_that_is_half_open_is_given_up(place: Place) -> None:
     async with Line().to(place.server._port) as line, place.connected(port=line.port) as (client, heard):
-        await heard.until(lambda: len(heard.readings) == 14)
+        await heard.until(lambda: len(heard.readings) == POINTS)
         line.mute = True
         plant = RemotePlant(LAYOUT, MADRID, Battery(), client.call)
         with pytest.raises(EngineError) as caught:
             await plant.take_control(MIDNIGHT, key="a")
         assert caught.value.retryable
         line.mute = False
-        await heard.until(lambda: len(heard.readings) == 28)
+        await heard.until(lambda: len(heard.readings) == 2 * POINTS)
         # The answer was lost, not the order: whoever reads back finds it done.
         assert await plant.has_control(MIDNIGHT, key="a") is not None
 
@@ -362,7 +362,7 @@ async def test_a_remote_plant_asks_what_the_plant_itself_would_ask(place: Place)
         plant = RemotePlant(LAYOUT, MADRID, Battery(), client.call)
         with pytest.raises(EngineError, match="has not said"):
             plant.due(MIDNIGHT)
-        await heard.until(lambda: len(heard.readings) == 14)
+        await heard.until(lambda: len(heard.readings) == POINTS)
     for reading in heard.readings:
         plant.hear(reading)
     assert plant.due(MIDNIGHT) == place.world.due(MIDNIGHT)

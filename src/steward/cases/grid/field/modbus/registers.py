@@ -115,7 +115,7 @@ class RegisterMap:
     Example:
         >>> table = plant_registers(Layout("es"))
         >>> [len(block) for block in table.blocks()], table.settable[0].point.name
-        ([6, 7, 1], 'es.battery/setpoint_mw')
+        ([6, 8, 1], 'es.battery/setpoint_mw')
     """
 
     registers: tuple[Register, ...]
@@ -165,7 +165,7 @@ class RegisterMap:
 
 _SAID = (("power_mw", Kind.INT32, 0.001), ("soc_mwh", Kind.UINT32, 0.001), ("energy_limit_mwh", Kind.UINT32, 0.001),
          ("power_limit_mw", Kind.UINT32, 0.001), ("withdrawn_mwh", Kind.UINT32, 0.001),
-         ("temperature_c", Kind.INT16, 0.1))  # fmt: skip
+         ("soc_at_day_start_mwh", Kind.UINT32, 0.001), ("temperature_c", Kind.INT16, 0.1))  # fmt: skip
 _SETPOINT_ADDRESS = 100
 
 
