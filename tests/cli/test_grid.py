@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from steward.cases.grid.dispatch import backtest
 from steward.cases.grid.field import serve
+from steward.cases.grid.report import study
 from steward.cli.grid import duration
 from steward.cli.main import app
 
@@ -78,3 +79,33 @@ def test_a_plant_gets_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (options.opcua_port, options.mqtt_port, options.modbus_port) == (4841, 0, None)
     assert (options.feeders, options.speed, options.seed, options.run_for) == (5, 3600.0, 9, timedelta(minutes=2))
     assert (options.host, options.folder) == ("127.0.0.1", tmp_path)
+
+
+def test_a_report_is_written_where_it_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[study.StudyOptions] = []
+
+    def made(options: study.StudyOptions) -> study.Study:
+        asked.append(options)
+        day = date(2024, 2, 5)
+        return real(study.StudyOptions(first=day, until=day + timedelta(days=1)))
+
+    real = study.study
+    monkeypatch.setattr(study, "study", made)
+    out = tmp_path / "grid.html"
+    runner = CliRunner()
+    result = runner.invoke(app, ["case", "grid", "report", "--out", str(out), "--first", "2024-02-05", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["file"] == str(out)
+    assert out.read_text(encoding="utf-8").count("<h2>") == 5
+    assert (asked[0].source, asked[0].first, asked[0].until) == (None, date(2024, 2, 5), None)
+    nowhere = runner.invoke(app, ["case", "grid", "report", "--out", str(tmp_path / "no" / "where.html")])
+    assert nowhere.exit_code == 1
+    assert "cannot be written" in nowhere.stderr
+
+
+def test_a_report_on_nothing_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("t\n")
+    result = CliRunner().invoke(app, ["case", "grid", "report", "--data", str(file)])
+    assert result.exit_code == 1
+    assert "nothing is to be studied" in result.stderr

@@ -138,7 +138,7 @@ def report(
     data: Annotated[Path | None, typer.Option(help="A file of a region's past; without one, a made-up region.")] = None,
     time_column: Time = "time_utc",
     zone: Zone = "UTC",
-    price_column: Price = "price",
+    price_column: Annotated[str, typer.Option(help="EUR/MWh; without it the battery is left out.")] = "",
     load_column: Load = None,
     temperature_column: Temperature = None,
     known_day_ahead: Known = None,
@@ -151,6 +151,8 @@ def report(
     from steward.cases.grid.report.study import StudyOptions, study  # noqa: PLC0415
     from steward.clock import SystemClock  # noqa: PLC0415
 
+    if data is not None and not (price_column or load_column):
+        raise ContractError("nothing is to be studied", fix="name --price-column, --load-column or both", field="data")
     columns = (time_column, zone, price_column, load_column, temperature_column, known_day_ahead)
     with output.stages() as advance:
         found = study(

@@ -158,7 +158,7 @@ def study(options: StudyOptions) -> Study:
         task = LoadTask(load=columns.load, temperature=columns.temperature)
         loads = forecast_loads(history, task, first, until)
     tell("forecasting prices, planning the battery")
-    storage = _storage(history, columns, first, until, options.battery)
+    storage = _storage(history, columns, first, until, options.battery) if columns.price else None
     tell("shaving peaks")
     peaks = None if columns.load is None else _peaks(history, columns.load, first, until, options.battery)
     tell("calling customers")
