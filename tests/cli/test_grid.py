@@ -96,7 +96,7 @@ def test_a_report_is_written_where_it_is_wanted(tmp_path: Path, monkeypatch: pyt
     result = runner.invoke(app, ["case", "grid", "report", "--out", str(out), "--first", "2024-02-05", "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["file"] == str(out)
-    assert out.read_text(encoding="utf-8").count("<h2>") == 5
+    assert out.read_text(encoding="utf-8").count("<h2>") == 4
     assert (asked[0].source, asked[0].first, asked[0].until) == (None, date(2024, 2, 5), None)
     nowhere = runner.invoke(app, ["case", "grid", "report", "--out", str(tmp_path / "no" / "where.html")])
     assert nowhere.exit_code == 1

@@ -222,7 +222,8 @@ def _peaks(history: History, load: str, first: date, until: date, battery: Batte
 
 
 def _calls(history: History, columns: Columns, first: date, until: date) -> tuple[Called | None, dict[date, float]]:
-    if columns.load is None or columns.temperature is None:
+    is_season = (until - first).days > CallSeason.top
+    if columns.load is None or columns.temperature is None or not is_season:
         return None, {}
     named = {"load_mw": history.columns[columns.load], "temperature_c": history.columns[columns.temperature]}
     region = replace(history, columns=named)
