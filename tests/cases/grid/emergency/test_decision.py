@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +14,12 @@ from tests.runtime.world import World
 from steward import Choice, Decision, Event, Features, Prediction, Risk, Status, minutes, seconds
 from steward.cases.grid.emergency.automation import ALL_CLEAR, OwnAutomation
 from steward.cases.grid.emergency.decision import CONFIRMATION, NAME, make_confirmation, make_decision
+from steward.cases.grid.emergency.events import Relief
 from steward.cases.grid.emergency.scheme import Feeder, Late, Scheme, Store
 from steward.cases.grid.emergency.switchgear import Fault, SimulatedGrid
 from steward.errors import DeclarationError, EngineError
 from steward.ledger.port import Commit
+from steward.loop.run import Answer
 
 MARKET = "grid.market"
 
@@ -80,6 +82,11 @@ class Plant:
     @property
     def is_frozen(self) -> bool:
         return self.world.runtime.stops.is_stopped(MARKET)
+
+
+def event_relief(answer: Answer) -> Relief:
+    assert isinstance(answer.record.choice, Relief)
+    return answer.record.choice
 
 
 @pytest.fixture
@@ -231,6 +238,41 @@ async def test_a_second_emergency_adds_to_the_first_and_the_last_one_releases(pl
     await plant.world.runtime.signal(second, ALL_CLEAR, "over", by="ana")
     await plant.world.later()
     assert (plant.grid.relieving, plant.is_frozen) == ({}, False)
+
+
+async def test_what_people_stopped_before_stays_stopped_too(plant: Plant) -> None:
+    await plant.world.runtime.stop(MARKET, by="ana", reason="something else is wrong")
+    run_id = await plant.alarm()
+    assert plant.grid.switched == DONE
+    plant.grid.shortfall_mw = 0.0
+    await plant.world.runtime.signal(run_id, ALL_CLEAR, "over", by="ana")
+    await plant.world.later()
+    assert (await plant.status(run_id), plant.is_frozen) == (Status.ACTED, True)
+
+
+async def test_nothing_is_relieved_while_the_automation_is_at_work(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def thaw(decisions: Sequence[str]) -> str:
+        return f"{decisions[0]} is not frozen"
+
+    monkeypatch.setattr(plant.automation, "why_not_frozen", thaw)
+    assert "not frozen" in await plant.why(await plant.alarm())
+    assert (plant.grid.switched, plant.is_frozen) == ([], False)
+
+
+async def test_a_load_that_grew_since_the_alarm_is_not_shed_beyond_the_limit(plant: Plant) -> None:
+    first = await plant.alarm()
+    plant.grid.shortfall_mw = 20.0
+    event = plant.grid.alarm(plant.world.clock.now())
+    plant.grid._lines["f2"].mw = 7.5  # with the 5 MW that the first one sheds it would be more than 12
+    answer = await plant.world.runtime.decide(NAME, event)
+    assert [part.device for part in event_relief(answer).parts] == ["f2"]
+    await plant.world.later()
+    assert "12.5 MW would be shed" in await plant.why(answer.record.decision_id)
+    assert plant.grid.switched == DONE
+    assert plant.is_frozen  # as the first one still holds
+    assert (await plant.world.runtime.run(first)).failure is None
 
 
 async def test_a_person_can_end_it_at_any_time(plant: Plant) -> None:

@@ -142,8 +142,9 @@ class Scheme:
             return self._too_empty(means, mw, device)
         if device.is_priority or means.name in self.protected:
             return f"{means.name} is a priority feeder and is never shed"
-        if shed_mw + mw > self.most_shed_mw + _DUST_MW:
-            return f"{shed_mw + mw:.1f} MW would be shed with {means.name}, of {self.most_shed_mw:.1f} MW allowed"
+        all_mw = shed_mw + max(mw, device.can_relieve_mw)  # its load may have grown, and it goes whole
+        if all_mw > self.most_shed_mw + _DUST_MW:
+            return f"{all_mw:.1f} MW would be shed with {means.name}, of {self.most_shed_mw:.1f} MW allowed"
         return None
 
     def why_too_late(self, measured_at: datetime, now: datetime) -> str | None:
