@@ -11,9 +11,11 @@ from msgspec import Struct
 
 from steward.cases.grid import streams
 from steward.cases.grid.battery import Battery, State
+from steward.cases.grid.data.history import History
 from steward.cases.grid.data.local_days import HOUR, LocalDays
 from steward.cases.grid.forecasting.quantiles import Quantiles
 from steward.cases.grid.peak.nearest_days import PAST, nearest_days
+from steward.cases.grid.peak.rest_of_day import LOAD, TEMPERATURE, RestOfDay
 from steward.cases.grid.peak.shaving import TUNED, Shaving, ShavingPlan, Standing
 from steward.cases.grid.peak.site import HALF_HOUR, MeteredSite
 from steward.cases.grid.peak.streams import MeteredDemand, ShavingDue
@@ -28,10 +30,12 @@ from steward.decision.gate import Gate, impact_above
 from steward.decision.model import Pipeline
 from steward.decision.risk import Risk
 from steward.decision.schedule import Every, Missed
+from steward.decision.stream import WindowFeature
 from steward.records import Prediction, Receipt
 
 NAME: Final = "grid.peak-shaving"
 LOAD_SERIES: Final = "load_mw_past"
+TEMPERATURE_SERIES: Final = "temperature_c_past"
 EUR_PER_KW_YEAR: Final = 70.0
 """What a kilowatt of peak costs a year: about what Great Britain's capacity auction for 2028/29 paid (60 GBP)."""
 _MONTHS = 12
@@ -66,8 +70,18 @@ def forecast_rest_of_day(features: Features) -> DayOutlook:
     """Forecast the load until midnight from what was metered until now."""
     local, at = LocalDays(features.text("zone")), _at(features)
     past = np.array(features.series(LOAD_SERIES), dtype=np.float64)
-    outlook = nearest_days(past, at, local, step=features.number("hours") * HOUR)
-    return DayOutlook(outlook.levels, tuple(tuple(row) for row in outlook.values.tolist()))
+    return _outlook(nearest_days(past, at, local, step=features.number("hours") * HOUR))
+
+
+def _going_on(model: RestOfDay) -> Callable[[Features], DayOutlook]:
+    def forecast_rest_of_day_by_model(features: Features) -> DayOutlook:
+        at, step = _at(features), features.number("hours") * HOUR
+        columns = {LOAD: np.array(features.series(LOAD_SERIES), dtype=np.float64)}
+        if model.has_temperature:
+            columns[TEMPERATURE] = np.array(features.series(TEMPERATURE_SERIES), dtype=np.float64)
+        return _outlook(model.outlook(History(model.local, at - PAST, step, columns), at))
+
+    return forecast_rest_of_day_by_model
 
 
 def _planning(rules: Shaving) -> Callable[[Features, DayOutlook], ShavingPlan]:
@@ -129,6 +143,7 @@ def _worth(eur_per_mw_month: float) -> Economics[Setpoint, MeteredDemand]:
 
 def make_decision(
     site: MeteredSite,
+    model: RestOfDay | None = None,
     *,
     rules: Shaving = TUNED,
     eur_per_kw_year: float = EUR_PER_KW_YEAR,
@@ -138,6 +153,7 @@ def make_decision(
 
     Args:
         site: Takes the set-points.
+        model: Says how a day goes on; without one the days most like it do.
         rules: How they are found.
         eur_per_kw_year: What a kilowatt of the monthly peaks costs if it is there all year.
         ask_above_eur: A set-point that may let the month's bill grow by more needs a person.
@@ -148,15 +164,14 @@ def make_decision(
         'forecast_rest_of_day > plan_shaving'
     """
     eur_per_mw_month = eur_per_kw_year * 1000 / _MONTHS
-    load = streams.load.series("load_mw", over=PAST, step=HALF_HOUR, name=LOAD_SERIES)
     return Decision(
         name=NAME,
         owner="grid-operations",
         purpose="Keep the month's highest meter reading low with the battery, in the next half-hour",
         risk=Risk.HIGH,
         event=ShavingDue,
-        features=(load, *ROWS),
-        predict=Pipeline(forecast_rest_of_day, _planning(rules)),
+        features=(*_windows(model), *ROWS),
+        predict=Pipeline(_going_on(model) if model else forecast_rest_of_day, _planning(rules)),
         policy=follow_plan,
         fallback=Fallback(otherwise=HOLD),
         gate=Gate(
@@ -197,6 +212,17 @@ def _write_to(site: MeteredSite) -> Action[Setpoint]:
         return site.read_back(_at(call.features), key=call.key)
 
     return Action(do=write_setpoint, undo=restore_hold, verify=read_back, within=site.interval)
+
+
+def _windows(model: RestOfDay | None) -> tuple[WindowFeature, ...]:
+    load = streams.load.series("load_mw", over=PAST, step=HALF_HOUR, name=LOAD_SERIES)
+    if model is None or not model.has_temperature:
+        return (load,)
+    return (load, streams.temperature.series("temperature_c", over=PAST, step=HALF_HOUR, name=TEMPERATURE_SERIES))
+
+
+def _outlook(quantiles: Quantiles) -> DayOutlook:
+    return DayOutlook(quantiles.levels, tuple(tuple(row) for row in quantiles.values.tolist()))
 
 
 def _at(features: Features) -> datetime:

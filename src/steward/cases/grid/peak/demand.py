@@ -7,11 +7,14 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from steward.cases.grid.data.history import Floats, History
-from steward.cases.grid.data.local_days import HOUR, LocalDays
+from steward.cases.grid.data.day_kinds import is_free
+from steward.cases.grid.data.history import Floats, History, mean
+from steward.cases.grid.data.local_days import DAY, HOUR, LocalDays
 from steward.cases.grid.forecasting.quantiles import Quantiles
 from steward.cases.grid.peak.nearest_days import PAST, nearest_days
 from steward.errors import ContractError
+
+_ALIKE = 5
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,15 @@ class Demand:
         """Return the load of the local days from ``first`` to before ``until``."""
         return self.between(self.local.start(first), self.local.start(until))
 
+    def lately(self, day: date) -> Floats:
+        """Return a day-ahead point forecast: the mean of the last five days as free as ``day``."""
+        free = is_free(self.local.country, day)
+        before = (day - n * DAY for n in range(2, 30))
+        alike = [other for other in before if is_free(self.local.country, other) == free][:_ALIKE]
+        intervals = (self.local.start(day + DAY) - self.local.start(day)) // self.step
+        starts = [self.local.start(other) for other in alike]
+        return mean(np.array([self.between(start, start + intervals * self.step) for start in starts]), axis=0)
+
     def nearest_days(self, at: datetime) -> Quantiles:
         """Return the quantiles of the rest of the local day, from what was metered before ``at``."""
         return nearest_days(self.between(at - PAST, at), at, self.local, step=self.step)
@@ -82,4 +94,4 @@ def halved(history: History) -> History:
 def _halved(hourly: Floats) -> Floats:
     slope = np.zeros_like(hourly)
     slope[1:-1] = (hourly[2:] - hourly[:-2]) / 8
-    return np.stack((hourly - slope, hourly + slope), axis=1).ravel()
+    return np.stack((hourly - slope, hourly + slope), axis=1).ravel().round(3)

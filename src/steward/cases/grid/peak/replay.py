@@ -2,76 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from steward.cases.grid.peak.demand import Demand
+from steward.cases.grid.data.history import History
 from steward.cases.grid.peak.nearest_days import PAST
+from steward.cases.grid.peak.rest_of_day import LOAD, TEMPERATURE
 from steward.cases.grid.peak.site import MeteredSite
 from steward.cases.grid.peak.streams import MeteredDemand
-from steward.cases.grid.streams import LoadReading, load
+from steward.cases.grid.streams import LoadReading, TemperatureReading
 from steward.clock import VirtualClock
 from steward.decision.contract import Contract, Event
 from steward.ledger.port import Message
 from steward.runtime.runtime import Runtime
 
 _TICK = timedelta(microseconds=1)
-_Known = LoadReading | MeteredDemand | None
+_Known = LoadReading | TemperatureReading | MeteredDemand
 
 
 async def replay(
-    runtime: Runtime, site: MeteredSite, demand: Demand, first: date, until: date, *, clock: VirtualClock
+    runtime: Runtime, site: MeteredSite, history: History, first: date, until: date, *, clock: VirtualClock
 ) -> list[MeteredDemand]:
     """Let a site live through some local days, and return what its meter said.
 
-    At the start of each interval the meter readings of the one before arrive, the decision falls due, and its set-point
-    is written; then the interval passes. What the gate asks is left to whoever looks, so that unasked set-points count.
+    At the start of each interval the readings of the one before arrive, the decision falls due, and its set-point is
+    written; then the interval passes. A question that the gate asks is left to whoever looks.
 
     Args:
         runtime: Opened on the decision of ``site``, with ``clock``, which stands before the first day.
         site: The site.
-        demand: Its load.
+        history: Its load and, if there, the temperature; nothing of an interval is told before it is over.
         first: The first local day.
         until: The day after the last.
         clock: Moved on.
     """
-    at = demand.local.start(first)
-    past = demand.between(at - PAST - demand.step, at).tolist()
-    known = [_reading(site, at - (len(past) - n) * demand.step, value) for n, value in enumerate(past)]
+    step, at, end = history.step, history.local.start(first), history.local.start(until)
+    known: list[_Known] = []
+    before = at - PAST - step
+    while before < at:
+        known += _readings(site, history, before)
+        before += step
     said: list[MeteredDemand] = []
-    for value in demand.during(first, until).tolist():
+    while at < end:
         clock.set(at)
-        await runtime.publish(list(_messages(known, demand.step)))
+        await runtime.publish([_message(event, step) for event in known])
         await runtime.advance()
-        said.append(site.meter(at, load_mw=value))
-        known = [_reading(site, at, value), said[-1]]
-        at += demand.step
-    clock.set(at - _TICK)  # no decision for the interval that begins now
-    await runtime.publish(list(_messages(known, demand.step)))
+        said.append(site.meter(at, load_mw=float(history.columns[LOAD][history.index(at)])))
+        known = [*_readings(site, history, at), said[-1]]
+        at += step
+    clock.set(end - _TICK)  # no decision for the interval that begins now
+    await runtime.publish([_message(event, step) for event in known])
     await runtime.advance()
     return said
 
 
-def _reading(site: MeteredSite, at: datetime, load_mw: float) -> _Known:
-    return LoadReading(site=site.name, at=at, load_mw=load_mw) if np.isfinite(load_mw) else None
+def _readings(site: MeteredSite, history: History, at: datetime) -> list[_Known]:
+    row = history.index(at)
+    found: list[_Known] = []
+    if 0 <= row < history.rows:
+        if np.isfinite(load_mw := history.columns[LOAD][row]):
+            found.append(LoadReading(site=site.name, at=at, load_mw=float(load_mw)))
+        if TEMPERATURE in history.columns and np.isfinite(degrees := history.columns[TEMPERATURE][row]):
+            found.append(TemperatureReading(site=site.name, at=at, temperature_c=float(degrees)))
+    return found
 
 
-def _messages(events: Iterable[_Known], step: timedelta) -> Iterable[Message]:
-    for event in events:
-        if event is None:
-            continue
-        contract = Contract[Event].of(type(event))
-        reading, known_at = isinstance(event, LoadReading), event.at + step
-        topic = load.name if reading else contract.name
-        yield Message(
-            topic=topic,
-            key=event.site,
-            source="site-meter",
-            id=f"{topic}/{event.at.isoformat()}",
-            data=contract.encode(event),
-            version=contract.version,
-            event_time=event.at if reading else known_at,
-            known_at=known_at,
-        )
+def _message(event: _Known, step: timedelta) -> Message:
+    contract = Contract[Event].of(type(event))
+    known_at = event.at + step
+    return Message(
+        topic=contract.name,
+        key=event.site,
+        source="site-meter",
+        id=f"{contract.name}/{event.at.isoformat()}",
+        data=contract.encode(event),
+        version=contract.version,
+        event_time=known_at if isinstance(event, MeteredDemand) else event.at,
+        known_at=known_at,
+    )

@@ -74,13 +74,13 @@ class Shaving:
         >>> import numpy as np
         >>> evening = Quantiles((0.1, 0.5, 0.9), np.array([[488.0, 490.0, 492.0], [494.0, 497.0, 500.0]]))
         >>> Shaving().plan(evening, Standing(Battery(), State(soc_mwh=40.0), paid_mw=480.0)).power_mw
-        8.125
+        7.75
     """
 
     hold_level: float = 0.4
     step_level: float = 0.95
     sure_level: float = 0.05
-    margin_mw: float = 1.5
+    margin_mw: float = 2.0
 
     def __post_init__(self) -> None:
         """Refuse levels that are no quantiles."""
