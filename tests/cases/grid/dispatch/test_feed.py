@@ -77,3 +77,10 @@ def test_what_is_missing_is_never_sent(column: str) -> None:
 
 def _with(history: History, column: str, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> History:
     return replace(history, columns={**history.columns, column: values})
+
+
+def test_in_a_market_that_settles_afterwards_no_price_is_known_before_its_hour_is_over() -> None:
+    feed = Feed("region", WEEK, COLUMNS, prices_ahead=False)
+    prices = [message for message in everything(feed) if message.topic == "grid.price"]
+    assert len(prices) == WEEK.rows
+    assert {message.known_at - message.event_time for message in prices} == {HOUR}

@@ -31,6 +31,7 @@ class Feed:
         site: The key of all readings.
         history: Hourly.
         columns: What its columns mean.
+        prices_ahead: Whether prices are known the day before; else each is known when its hour is over.
 
     Example:
         >>> from datetime import UTC
@@ -43,8 +44,8 @@ class Feed:
         (24, 0)
     """
 
-    def __init__(self, site: str, history: History, columns: Columns) -> None:
-        self.site, self.history, self.columns = site, history, columns
+    def __init__(self, site: str, history: History, columns: Columns, *, prices_ahead: bool = True) -> None:
+        self.site, self.history, self.columns, self._prices_ahead = site, history, columns, prices_ahead
         self._published = {name: streams.published(name) for name in columns.ahead}
 
     def known(self, after: datetime, until: datetime) -> list[Message]:
@@ -53,6 +54,10 @@ class Feed:
 
     def _readings(self, after: datetime, until: datetime) -> Iterator[Message]:
         first, last = after - HOUR, until - HOUR
+        if not self._prices_ahead:
+            for at, value in self._values(self.columns.price, first, last):
+                price = PriceReading(site=self.site, at=at, price_eur_mwh=value)
+                yield self._message(streams.price, price, at, at + HOUR)
         if (load := self.columns.load) is not None:
             for at, value in self._values(load, first, last):
                 reading = LoadReading(site=self.site, at=at, load_mw=value)
@@ -67,7 +72,7 @@ class Feed:
         day, last = local.day_of(after), local.day_of(until) + _DAY
         while day <= last:
             start, end = local.start(day) - HOUR, local.start(day + _DAY) - HOUR
-            if after < (known_at := local.at(day - _DAY, _PRICES_AT)) <= until:
+            if self._prices_ahead and after < (known_at := local.at(day - _DAY, _PRICES_AT)) <= until:
                 for at, value in self._values(self.columns.price, start, end):
                     price = PriceReading(site=self.site, at=at, price_eur_mwh=value)
                     yield self._message(streams.price, price, at, known_at)

@@ -24,7 +24,7 @@ class DispatchProgram:
     Minimise ``sum((price + toll) * charge - (price - toll) * discharge)`` with
     ``store[t] = store[t-1] + e * charge - discharge / e``, where ``e`` is the one-way efficiency and the toll is wear
     and hurdle, the store within its size, and for each day ``sum(discharge / e)`` within the daily withdrawal. The
-    final state is free; what is left in the store may be given a value.
+    final state is free.
 
     Args:
         battery: Its limits.
@@ -39,8 +39,7 @@ class DispatchProgram:
     def __init__(self, battery: Battery, day_hours: tuple[int, ...]) -> None:
         self.battery, self.day_hours = battery, day_hours
         self.hours = sum(day_hours)
-        self._columns = np.append(np.arange(2 * self.hours), 3 * self.hours - 1).astype(np.int32)
-        """Charging and discharging in each hour, and what is in the store at the end."""
+        self._columns = np.arange(2 * self.hours, dtype=np.int32)
         self._toll_eur_mwh = battery.wear_eur_mwh + battery.hurdle_eur_mwh
         self._highs = _build(battery, day_hours)
 
@@ -50,7 +49,6 @@ class DispatchProgram:
         *,
         soc_mwh: float,
         withdrawn_mwh: float = 0.0,
-        left_eur_mwh: float = 0.0,
     ) -> Floats:
         """Return the power of each hour (MW, positive feeds the grid).
 
@@ -61,7 +59,6 @@ class DispatchProgram:
             prices_eur_mwh: One finite price for each hour.
             soc_mwh: What the store holds at the start.
             withdrawn_mwh: What was taken from it on the first day before the program's first hour.
-            left_eur_mwh: What energy in the store is worth at the end.
 
         Raises:
             EngineError: There is no optimum, for example as a price is not finite.
@@ -70,7 +67,7 @@ class DispatchProgram:
         if prices.shape != (self.hours,) or not np.isfinite(prices).all():
             raise EngineError(f"a plan over {self.hours} hours needs as many finite prices", code="plan")
         toll = self._toll_eur_mwh
-        costs = np.concatenate((prices + toll, toll - prices, (-left_eur_mwh,)))
+        costs = np.concatenate((prices + toll, toll - prices))
         may_take = max(self.battery.daily_withdrawal_mwh - withdrawn_mwh, 0.0)
         # Several plans may be equally good. From a fresh start the same one is found again, whatever was solved before.
         self._highs.clearSolver()

@@ -26,7 +26,7 @@ from steward.decision.model import Predictor
 
 SHAPE_MODEL: Final = "grid-price-shape"
 MERIT_MODEL: Final = "grid-battery-merit"
-MERIT_EUR_MWH: Final = 5.0
+MERIT_EUR_MWH: Final = 2.5
 """What an hour gains in which perfect foresight is sure to discharge: chosen on the years before the test years."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from steward.decision.contract import Contract
 from steward.errors import Conflict
 from steward.ledger.port import Message
 from steward.runtime.engines import ledger_path
+from steward.runtime.project import AnyDecision
 from steward.runtime.runtime import Runtime
 from steward.runtime.settings import FILE_NAME, Settings
 
@@ -122,6 +123,7 @@ async def open_runtime(
     approve_above_eur: float,
     plan: Plan = plan_battery,
     challenger: Plan | None = None,
+    declare: Callable[[AnyDecision], AnyDecision] = lambda declared: declared,
 ) -> Runtime:
     """Open a runtime for the case in a folder that holds its trained models, and make the folder a project.
 
@@ -133,6 +135,7 @@ async def open_runtime(
         approve_above_eur: An hour with more money at stake needs a person.
         plan: How the battery is planned once the price is forecast.
         challenger: Another way, which may be given a share of the days.
+        declare: Changes the declarations, as for a plant at the far end of a wire.
 
     Raises:
         Conflict: The folder already holds a ledger.
@@ -145,13 +148,15 @@ async def open_runtime(
     if not (folder / FILE_NAME).exists():
         (folder / FILE_NAME).write_text(f'{_NOTE}zone = "{settings.zone}"\n', encoding="utf-8")
     declared = [
-        make_decision(
-            plant,
-            has_load=columns.load is not None,
-            has_temperature=columns.temperature is not None and columns.load is not None,
-            ahead=columns.ahead,
-            plan=each,
-            approve_above_eur=approve_above_eur,
+        declare(
+            make_decision(
+                plant,
+                has_load=columns.load is not None,
+                has_temperature=columns.temperature is not None and columns.load is not None,
+                ahead=columns.ahead,
+                plan=each,
+                approve_above_eur=approve_above_eur,
+            )
         )
         for each in (plan, challenger)
         if each is not None
