@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,18 @@ from steward.cases.grid.data import generator, quality
 from steward.cases.grid.data.history import History, Source, read_history
 from steward.cases.grid.data.local_days import HOUR
 from steward.cases.grid.dispatch.feed import Feed
-from steward.cases.grid.dispatch.plant import SimulatedPlant
 from steward.cases.grid.dispatch.references import Market
 from steward.cases.grid.dispatch.simulation import Answer, Simulation, open_runtime, settings_in
 from steward.cases.grid.dispatch.yardsticks import Yardsticks
+from steward.cases.grid.field.points import Layout
+from steward.cases.grid.field.remote import over_the_field
+from steward.cases.grid.field.world import FieldPlant, conditions_of
 from steward.cases.grid.forecasting import training
 from steward.cases.grid.forecasting.training import Columns, columns_of
 from steward.cases.grid.live import view as demo_view
 from steward.cases.grid.live.pace import Pace
 from steward.cases.grid.live.state import DemoState, Follower, Question, Standing
+from steward.cases.grid.live.wire import Wire, wired
 from steward.clock import SystemClock, VirtualClock
 from steward.errors import EngineError
 from steward.models.registry import FolderRegistry
@@ -46,6 +50,8 @@ _LOOKED_FOR = timedelta(minutes=2)
 """How long the simulated desk takes for an answer, by its own clock."""
 _AT_ONCE = Answer(agrees=True, by="simulated-desk", reason="played by the demo before anybody could look")
 _DAY = timedelta(days=1)
+_STEP = timedelta(minutes=1)
+"""How finely the plant is computed: an hour passes in a moment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,16 +134,31 @@ async def play(options: DemoOptions) -> dict[str, object]:
     folder = options.folder or Path(tempfile.mkdtemp(prefix="steward-demo-"))
     print(f"{world.about}\nLearning from {(world.first - _first_day(world.history)).days} days ...", flush=True)
     _train(world, folder)
-    local, plant = world.history.local, SimulatedPlant("region", world.history.local, Battery())
+    plant = _plant(world)
+    async with wired(plant, folder / "plant", plant.battery, SystemClock()) as wire:
+        return await _play(options, view, world, folder, plant, wire)
+
+
+async def _play(  # noqa: PLR0917 - the parts of one show
+    options: DemoOptions, view: demo_view.View, world: World, folder: Path, plant: FieldPlant, wire: Wire
+) -> dict[str, object]:
+    local = world.history.local
     market = Market.of(world.history, world.columns.price)
     clock = VirtualClock(local.start(world.first) - HOUR, seed=options.seed)
     threshold_eur = approve_above_eur(market, world.first, plant.battery)
-    runtime = await open_runtime(folder, plant, world.columns, clock, approve_above_eur=threshold_eur)
+    runtime = await open_runtime(
+        folder,
+        plant,
+        world.columns,
+        clock,
+        approve_above_eur=threshold_eur,
+        declare=partial(over_the_field, plant=wire.remote),
+    )
     async with runtime:
         feed = Feed("region", world.history, world.columns)
         simulation = Simulation(runtime, clock=clock, plant=plant, feed=feed, market=market)
         yardsticks = Yardsticks(market, plant.battery, world.first)
-        begin = await _warm_up(simulation, world, options.warm_days)
+        begin = await _warm_up(simulation, wire, world, options.warm_days)
         console, server = await _listen(runtime, yardsticks, options.host, options.port)
         try:
             options.ready(server.port)
@@ -150,6 +171,7 @@ async def play(options: DemoOptions) -> dict[str, object]:
                 now=clock.now(),
                 zone=local.zone,
                 energy_mwh=plant.battery.energy_mwh,
+                plant=wire.address,
             )
             print(demo_view.welcome(state), flush=True)
             pace = Pace(
@@ -160,7 +182,7 @@ async def play(options: DemoOptions) -> dict[str, object]:
                 watching=lambda: console.live.watching,
                 frame_s=_FRAME_S,
             )
-            show = _Show(world, simulation, yardsticks, pace, state, view)
+            show = _Show(world, simulation, wire, yardsticks, pace, state, view)
             with view:
                 await show.play(begin, options.run_for)
         finally:
@@ -168,7 +190,7 @@ async def play(options: DemoOptions) -> dict[str, object]:
     return _farewell(state)
 
 
-async def _warm_up(simulation: Simulation, world: World, days: int) -> datetime:
+async def _warm_up(simulation: Simulation, wire: Wire, world: World, days: int) -> datetime:
     """Play the first days at once, so that there is something to see; return where to go on."""
     await simulation.warm_up()
     local = world.history.local
@@ -177,6 +199,7 @@ async def _warm_up(simulation: Simulation, world: World, days: int) -> datetime:
     if days:
         print(f"Playing the first {days} days, in which {_AT_ONCE.by} answers ...", flush=True)
     while at < until:
+        await wire.say()
         await simulation.begin(at)
         if simulation.runtime.views.waiting_count():
             simulation.clock.advance(_LOOKED_FOR)
@@ -193,12 +216,13 @@ class _Show:
         self,
         world: World,
         simulation: Simulation,
+        wire: Wire,
         yardsticks: Yardsticks,
         pace: Pace,
         state: DemoState,
         view: demo_view.View,
     ) -> None:
-        self._world, self._simulation, self._yardsticks = world, simulation, yardsticks
+        self._world, self._simulation, self._wire, self._yardsticks = world, simulation, wire, yardsticks
         self._pace, self._state, self._view = pace, state, view
         self._follower = Follower(simulation.runtime, state)
         self._loop = asyncio.get_running_loop()
@@ -222,6 +246,7 @@ class _Show:
 
     async def _hour(self, at: datetime) -> None:
         simulation, begun = self._simulation, self._loop.time()
+        await self._wire.say()
         await simulation.begin(at)
         await self._sum_up(at)
         await self._show()
@@ -293,6 +318,18 @@ def _world(options: DemoOptions) -> World:
     about = f"Data of {source.path.name}" + "".join(f"\nAlert: {alert}" for alert in alerts)
     whole = (history.local.day_of(history.end) - first).days
     return World(history, columns_of(source), about, first + (2 * whole // 3) * _DAY)
+
+
+def _plant(world: World) -> FieldPlant:
+    local = world.history.local
+    return FieldPlant(
+        Layout("region"),
+        local,
+        Battery(),
+        conditions=conditions_of(world.history, world.columns),
+        start=local.start(world.first),
+        step=_STEP,
+    )
 
 
 def _train(world: World, folder: Path) -> None:

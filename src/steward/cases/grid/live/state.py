@@ -93,6 +93,7 @@ class DemoState:
         about: What data it runs on.
         hours_per_s: How fast virtual time moves.
         now: Virtual time.
+        plant: Where the plant listens.
         is_stopped: Whether the decision is stopped.
         is_over: Whether all data was played.
 
@@ -111,6 +112,7 @@ class DemoState:
     zone: str
     soc_mwh: float = 0.0
     energy_mwh: float = 40.0
+    plant: str = ""
     decisions: int = 0
     asked: int = 0
     answers: dict[str, int] = field(default_factory=dict)

@@ -70,6 +70,7 @@ def welcome(state: DemoState) -> str:
   Stop          stop everything; two people let it go on (act under another name, top right)
   Audit         prove that nothing was changed
 
+  The plant speaks OPC UA at {state.plant or "-"}.
   Ctrl-C ends it.
 """
 
