@@ -380,8 +380,8 @@ def _check_economics(decision: Decision[Any, Any, Any], contract: Contract[Any])
     economics = decision.economics
     if economics is None:
         return
-    key, sticky = ("key", "to join the outcome by"), ("sticky", "to share decisions out by")
-    for name, (part, why) in [*((n, key) for n in economics.key), *((n, sticky) for n in economics.sticky or ())]:
+    sticky = [(name, "sticky", "to share decisions out by") for name in economics.sticky or ()]
+    for name, part, why in [*((name, "key", "to join the outcome by") for name in economics.key), *sticky]:
         if name not in contract.fields:
             raise DeclarationError(
                 f"the event {contract.name!r} has no field {name!r} {why}",
@@ -394,7 +394,6 @@ def _check_economics(decision: Decision[Any, Any, Any], contract: Contract[Any])
         check_arity(economics.expected, 3, "economics.expected", "features, prediction and choice")
         check_plain(economics.expected, "economics.expected")
     outcome = Contract.of(economics.outcome).schema
-    for argument, place in (("value", 2), ("baseline", 1)):
-        function = getattr(economics, argument)
-        check_plain(function, f"economics.{argument}")
-        check_takes(function, place, outcome, f"economics.{argument}")
+    for part, function, place in (("value", economics.value, 2), ("baseline", economics.baseline, 1)):
+        check_plain(function, f"economics.{part}")
+        check_takes(function, place, outcome, f"economics.{part}")

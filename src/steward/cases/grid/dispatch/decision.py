@@ -139,11 +139,7 @@ def make_decision(
         purpose="Charge or discharge the battery for the next hour",
         risk=Risk.HIGH,
         event=DispatchDue,
-        features=(
-            *_windows(has_load=has_load, has_temperature=has_temperature, ahead=ahead),
-            *((NEWEST,) if isinstance(plan, Skill) and NEWEST_SERIES in plan.inputs else ()),
-            *ROWS,
-        ),
+        features=_features(plan, has_load=has_load, has_temperature=has_temperature, ahead=ahead),
         predict=_pipeline(has_load=has_load, has_temperature=has_temperature, ahead=ahead, plan=plan),
         policy=follow_plan_inside_limits,
         gate=Gate(
@@ -180,6 +176,13 @@ ROWS: tuple[Feature[DispatchDue], ...] = (
 
 NEWEST = streams.price.series("price_eur_mwh", over=hours(25), step=hours(1), at="at", name=NEWEST_SERIES)
 """The prices of the day so far; the longest day has 25 hours."""
+
+
+def _features(
+    plan: Plan, *, has_load: bool, has_temperature: bool, ahead: Sequence[str]
+) -> tuple[Feature[DispatchDue] | WindowFeature, ...]:
+    newest = (NEWEST,) if isinstance(plan, Skill) and NEWEST_SERIES in plan.inputs else ()
+    return (*_windows(has_load=has_load, has_temperature=has_temperature, ahead=ahead), *newest, *ROWS)
 
 
 def _windows(*, has_load: bool, has_temperature: bool, ahead: Sequence[str]) -> tuple[WindowFeature, ...]:
