@@ -17,7 +17,7 @@ def test_the_band_is_wide_where_errors_are_large() -> None:
     spread = Spread.trained(inputs, errors)
     band = spread.around(np.array([[[0.05]] * 4, [[0.95]] * 4]))
     width = band[..., -1] - band[..., 0]
-    assert (width[1] > 2.0 * width[0]).all()
+    assert (width[1] > 1.7 * width[0]).all()
     assert (np.diff(band, axis=-1) >= 0.0).all()
     everywhere = spread.around(inputs)
     inside = (everywhere[..., 0] <= errors) & (errors <= everywhere[..., -1])

@@ -17,6 +17,8 @@ SHARE: Final = 0.9
 _RIDGE: Final = 300.0
 _LEAST: Final = 1e-3
 """A thousandth of the load: errors are told apart no finer, so that a lucky hit does not count for much."""
+_NEAR_HOURS: Final = 3
+"""How far around the clock errors, in units of their size, are taken together."""
 _LAG_DAYS: Final = 1
 
 
@@ -44,7 +46,9 @@ class Spread:
         size = SlotRidge.trained(inputs, np.log(np.abs(errors) + _LEAST), ridge=_RIDGE)
         known = np.isfinite(errors).all(axis=1) & np.isfinite(inputs).all(axis=(1, 2))
         units = errors[known] / np.exp(size.predict(inputs[known]))
-        return cls(size, np.quantile(units, DEFAULT_LEVELS, axis=0).T)
+        reach = _NEAR_HOURS * units.shape[1] // 24
+        near = np.concatenate([np.roll(units, n, axis=1) for n in range(-reach, reach + 1)])
+        return cls(size, np.quantile(near, DEFAULT_LEVELS, axis=0).T)
 
     def around(self, inputs: Floats) -> Floats:
         """Return the quantiles of the errors of each day and slot, one for each level."""

@@ -1,4 +1,4 @@
-"""Load ahead of time, as quantiles: of a day at noon of the day before, and of the rest of a day from what is metered.
+"""Load ahead of time, as quantiles, day by day as it would have been at noon of the day before.
 
 The model is trained anew each week from all that is known, its band each day. Walking through the past in the same way
 gives forecasts that had to do with what was known then: their errors say how wide the band must be.
@@ -6,8 +6,8 @@ gives forecasts that had to do with what was known then: their errors say how wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
@@ -63,7 +63,13 @@ class LoadForecasts:
             raise ContractError(
                 f"the load of {day} was not forecast", why="its history is too short or has gaps", field="day"
             )
-        return self._on_the_clock(day, np.exp(logs))
+        return Quantiles.sorted_from(DEFAULT_LEVELS, np.exp(logs)[wall_slots(self.local, day, self.step)])
+
+    @property
+    def step(self) -> timedelta:
+        """The length of an interval."""
+        slots: int = self.expected.shape[1]
+        return DAY / slots
 
     def row(self, day: date) -> int:
         """Return which of the rows a day is."""
@@ -81,10 +87,6 @@ class LoadForecasts:
         span = slice(self.row(first), self.row(until - DAY) + 1)
         off = self.bands[span][..., len(DEFAULT_LEVELS) // 2] - self.errors()[span]
         return 100.0 * float(np.nanmean(np.abs(np.expm1(off))))
-
-    def _on_the_clock(self, day: date, by_slot: Floats) -> Quantiles:
-        step = DAY / by_slot.shape[0]
-        return Quantiles.sorted_from(DEFAULT_LEVELS, by_slot[wall_slots(self.local, day, step)])
 
 
 def forecast_loads(history: History, task: LoadTask, first: date, until: date) -> LoadForecasts:
@@ -105,36 +107,6 @@ def forecast_loads(history: History, task: LoadTask, first: date, until: date) -
     for row in range(begin, forecasts.row(until - DAY) + 1):
         walk.forecast(row, anew=row == begin or rows.days[row].toordinal() % 7 == 0)
     return forecasts
-
-
-def load_quantiles(history: History, plan_at: datetime, day: date, task: LoadTask) -> Quantiles:
-    """Return the load (MW) of each interval of a local day, from what was known at ``plan_at``.
-
-    Columns that are published ahead may reach beyond ``plan_at``; metered ones are not looked at beyond it.
-
-    Args:
-        history: At least three months; the longer, the better, up to three years.
-        plan_at: Noon of the day before, or later, up to the end of the day: then for what is left of it.
-        day: The local day.
-        task: What is forecast, and from what.
-
-    Raises:
-        ContractError: Too little is known.
-    """
-    forecasts = forecast_loads(known_at(history, plan_at, task), task, day, day + DAY)
-    return forecasts.quantiles(day)
-
-
-def known_at(history: History, at: datetime, task: LoadTask) -> History:
-    """Return a history without what was metered from ``at`` on; what a task reads ahead of time is left."""
-    ahead = {task.operator, task.temperature if task.weather_ahead else None}
-    columns = {name: history.columns[name] for name in task.columns}
-    now = history.index(at)
-    return replace(history, columns={n: v if n in ahead else _until(v, now) for n, v in columns.items()})
-
-
-def _until(values: Floats, row: int) -> Floats:
-    return np.concatenate((values[: max(row, 0)], np.full(max(values.size - max(row, 0), 0), np.nan)))
 
 
 class _Walk:

@@ -34,6 +34,7 @@ class LoadTask:
         temperature: Degrees Celsius, known when an interval is over.
         weather_ahead: Whether the temperature of the forecast day is known too: where the column holds forecasts.
         operator: Somebody else's forecast (MW) of the day, published before that noon, to be corrected.
+        published: Other columns that are published before that noon for the whole day, such as expected wind and sun.
         ridge: How much the weights are held back; in units of one example.
 
     Example:
@@ -45,12 +46,19 @@ class LoadTask:
     temperature: str | None = None
     weather_ahead: bool = False
     operator: str | None = None
+    published: tuple[str, ...] = ()
     ridge: float = 1.0
+
+    @property
+    def ahead(self) -> tuple[str, ...]:
+        """The columns whose values for a day are known at noon of the day before."""
+        named = (self.operator, self.temperature if self.weather_ahead else None, *self.published)
+        return tuple(name for name in named if name)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column it reads."""
-        return tuple(name for name in (self.load, self.temperature, self.operator) if name)
+        return tuple(dict.fromkeys(name for name in (self.load, self.temperature, *self.ahead) if name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +105,7 @@ class LoadRows:
             published = by_slot(history, task.operator, days)
             base = _bridged(np.log(np.where(published > 0, published, np.nan)))
             parts += [_loads(known - base), _against(base, known)]
+        parts += [_published(_bridged(by_slot(history, name, days))) for name in task.published]
         calendar = Calendar.of(history.local).inputs(days)
         slots = truth.shape[1]
         inputs = np.concatenate((*parts, _each(calendar, slots)), axis=-1)
@@ -115,6 +124,14 @@ def _loads(load: Floats) -> Floats:
 def _against(base: Floats, load: Floats) -> Floats:
     """Return how another's forecast of the day lies against the week before."""
     return np.stack((base - _before(load, 7), base - _before(base, 7)), axis=-1)
+
+
+def _published(values: Floats) -> Floats:
+    """Return what is published for the day, beside what was for days before it."""
+    slots = values.shape[1]
+    means = np.stack([values.mean(axis=1), _before(values, 1).mean(axis=1)], axis=-1)
+    same = np.stack([values, *(_before(values, n) for n in (1, 2, 7))], axis=-1)
+    return np.concatenate((same, _each(means, slots)), axis=-1)
 
 
 def _weather_of_the_past(degrees: Floats) -> Floats:

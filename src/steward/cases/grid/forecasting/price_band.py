@@ -16,7 +16,7 @@ import numpy as np
 from steward.cases.grid.data.history import Floats
 from steward.cases.grid.forecasting.quantiles import DEFAULT_LEVELS, Quantiles
 
-STEP: Final = 0.05
+STEP: Final = 0.1
 """How far a level moves in a day, at most, in units of the hour's usual error."""
 _MEMORY: Final = 0.95
 """How much of the usual error is left after a day."""
@@ -41,7 +41,6 @@ class PriceBand:
     def __init__(self, errors: Floats) -> None:
         known = errors[np.isfinite(errors).all(axis=1)]
         self._usual = np.maximum(np.abs(known[-28:]).mean(axis=0), _SMALLEST_EUR_MWH)
-        # Shrunk by one in a hundred: what a sample's quantiles leave out at both ends.
         self._units = np.quantile(known / np.abs(known).mean(axis=0).clip(_SMALLEST_EUR_MWH), _LEVELS, axis=0).T
 
     def around(self, point: Floats) -> Quantiles:

@@ -44,7 +44,7 @@ class TreeDays:
         return cls(np.array(inputs), np.array(levels), prices)
 
     def predicted(self, start: int, end: int, every: int, recipe: Recipe = PRICE) -> Floats:
-        """Return forecasts of rows ``start`` to before ``end``, by trees of all days before, fitted anew ``every`` days."""
+        """Return forecasts of rows ``start`` to before ``end``, by trees of all before, fitted anew ``every`` days."""
         import lightgbm  # noqa: PLC0415 - an extra, loaded when trees are wanted
 
         made = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -46,15 +47,21 @@ async def replay(
     said: list[MeteredDemand] = []
     while at < end:
         clock.set(at)
-        await runtime.publish([_message(event, step) for event in known])
+        await _publish(runtime, known, step)
         await runtime.advance()
         said.append(site.meter(at, load_mw=float(history.columns[LOAD][history.index(at)])))
         known = [*_readings(site, history, at), said[-1]]
         at += step
     clock.set(end - _TICK)  # no decision for the interval that begins now
-    await runtime.publish([_message(event, step) for event in known])
+    await _publish(runtime, known, step)
     await runtime.advance()
     return said
+
+
+async def _publish(runtime: Runtime, known: Sequence[_Known], step: timedelta) -> None:
+    """Put on the bus what the decision reads: without a model of it, no temperature."""
+    messages = [_message(event, step) for event in known]
+    await runtime.publish([message for message in messages if message.topic in runtime.topics])
 
 
 def _readings(site: MeteredSite, history: History, at: datetime) -> list[_Known]:
