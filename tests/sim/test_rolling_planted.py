@@ -86,7 +86,7 @@ def moved_between_arms(patch: pytest.MonkeyPatch) -> None:
     real = Lineups._pick
 
     def pick(self: Lineups, champion: Prepared, *standing: Any) -> Any:
-        return real(self, replace(champion, outcome_key=None), *standing)
+        return real(self, replace(champion, arm_key=None), *standing)
 
     patch.setattr(Lineups, "_pick", pick)
 

@@ -45,7 +45,7 @@ def document(study: Study, *, made_at: datetime) -> str:
         lstrip_blocks=True,
     )
     zone = Zone("site", study.history.local.zone)
-    return pages.get_template("grid_report.html").render(
+    return pages.get_template("reports/grid.html").render(
         study=study,
         days=(study.until - study.first).days,
         made_at=made_at,
