@@ -1,4 +1,4 @@
-"""Day-ahead prices of four markets: error, what a battery makes of them, and the band, each beside its limit."""
+"""Day-ahead prices of four markets: error, what a battery makes of them, the band; each beside limit and peers."""
 
 from __future__ import annotations
 

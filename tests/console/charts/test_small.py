@@ -14,7 +14,7 @@ from tests.console.charts.reading import classed, parse, points, texts
 from steward.console.charts.marks import width_px
 from steward.console.charts.small import contributions, interval, spark, spread, versus
 
-AMOUNTS = st.floats(min_value=-1e9, max_value=1e9)
+AMOUNTS = st.floats(min_value=-1e9, max_value=1e9, allow_subnormal=False)
 TROUBLE = st.one_of(st.none(), st.floats())
 
 
