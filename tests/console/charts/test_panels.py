@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.console.charts.reading import boxes, classed, parse, points, shape, texts
 
-from steward.console.charts.figures import Band, Bars, Figure, Line, Panel, Series, Tone
+from steward.console.charts.figures import Band, Bars, Figure, Line, Mark, Panel, Series, Tone
 from steward.console.charts.marks import TENTHS, WIDE
 from steward.console.charts.panels import Across, draw_figure
 from steward.console.zones import UTC_ZONE, Zone
@@ -238,3 +238,30 @@ def test_text_is_escaped_everywhere() -> None:
     root = parse(drawing)
     assert classed(root, "plot")[0].get("aria-label") == evil
     assert evil in texts(root)
+
+
+def test_an_axis_holds_what_it_is_to_reach() -> None:
+    line = Line(name="Charge", values=[0.0, 5.0])
+    for reach, top in ((None, 5.0), (100.0, 100.0)):
+        panel = Panel(label="State of charge (%)", height=HEIGHT, series=[line], reach=reach)
+        drawn = parse(draw_figure(Figure(name="f", title="F", x=hourly(2), panels=[panel]), UTC_ZONE))
+        assert axis(drawn) == (0.0, top)
+
+
+def test_what_happened_is_marked_where_it_was_in_every_panel() -> None:
+    values = [float(at) for at in range(11)]
+    marks = [
+        Mark(at=NOON + timedelta(hours=2), until=NOON + timedelta(hours=5), label="Outage", tone=Tone.BAD),
+        Mark(at=NOON + timedelta(hours=8), label="Call <1>"),
+        Mark(at=NOON + timedelta(hours=8, minutes=30), until=NOON + timedelta(hours=30), label="Long"),
+        Mark(at=NOON + timedelta(hours=20), label="Elsewhere"),
+    ]
+    panels = [Panel(label=name, series=[Line(name=name, values=values)]) for name in ("a", "b")]
+    drawn = parse(draw_figure(Figure(name="f", title="F", x=hourly(11), panels=panels, marks=marks), UTC_ZONE))
+    stripes = [(each.get("x"), each.get("width")) for each in classed(drawn, "stripe")]
+    assert stripes == [("20%", "30%"), ("85%", "15%")] * 2
+    assert [each.get("x1") for each in classed(drawn, "mark")] == ["20%", "80%", "85%"] * 2
+    told = [each.text for each in classed(drawn, "happened")]
+    assert told == ["Outage", "Call <1>"]  # the third would lie on the second
+    by_name = Figure(name="f", title="F", x=("a", "b"), panels=panels, marks=marks)
+    assert not classed(parse(draw_figure(by_name, UTC_ZONE)), "mark")

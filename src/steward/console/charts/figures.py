@@ -83,6 +83,7 @@ class Panel(Struct, frozen=True, kw_only=True):
         series: Drawn in this order.
         height: In pixels.
         zero: Whether the axis holds zero.
+        reach: A value that the axis holds, too, whatever is drawn: 100 for shares in per cent.
 
     Example:
         >>> Panel(label="Load (MW)", series=()).height
@@ -93,6 +94,27 @@ class Panel(Struct, frozen=True, kw_only=True):
     series: Sequence[Series]
     height: int = 180
     zero: bool = True
+    reach: float | None = None
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """What happened: a line down all panels, or a stripe while it lasts, with a word at its top.
+
+    Attributes:
+        at: When it began.
+        until: When it ended, if it took time.
+        label: What it was, in a word or two.
+        tone: Its colour.
+
+    Example:
+        >>> Mark(at=datetime(2026, 7, 1, 12), label="Outage").tone
+        <Tone.CAUTION: 'warn'>
+    """
+
+    at: datetime
+    until: datetime | None = None
+    label: str
+    tone: Tone = Tone.CAUTION
 
 
 class Figure(Struct, frozen=True, kw_only=True):
@@ -104,6 +126,7 @@ class Figure(Struct, frozen=True, kw_only=True):
         x: The moments, or names, of all values.
         panels: From top to bottom.
         now: Where a line marks the present, if it lies on the axis.
+        marks: What happened meanwhile; on an axis of names there is none.
 
     Example:
         >>> Figure(name="rate", title="Decisions a minute", x=("a",), panels=[
@@ -116,6 +139,7 @@ class Figure(Struct, frozen=True, kw_only=True):
     x: Sequence[datetime] | Sequence[str]
     panels: Sequence[Panel]
     now: datetime | None = None
+    marks: Sequence[Mark] = ()
 
     def sheet(self) -> Sheet[int]:
         """Return the table behind it."""

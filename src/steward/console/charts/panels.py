@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from steward.console.charts.figures import Band, Bars, Figure, Line, Panel, Series
+from steward.console.charts.figures import Band, Bars, Figure, Line, Mark, Panel, Series
 from steward.console.charts.marks import (
     NARROW_PX,
     ROOMY_PX,
@@ -48,6 +48,7 @@ def draw_figure(figure: Figure, zone: Zone) -> Markup:
     scales = [_scale(panel) for panel in figure.panels]
     gutter = round(max([26.0, *(width_px(text) for scale in scales for text in scale.labels())])) + 8
     now = None if figure.now is None else across.share(figure.now)
+    marks = sorted(((span, mark) for mark in figure.marks if (span := across.spanned(mark))), key=lambda each: each[0])
     left: list[str] = []
     body: list[str] = []
     y = 0
@@ -58,10 +59,12 @@ def draw_figure(figure: Figure, zone: Zone) -> Markup:
             for tick, text in zip(scale.ticks, scale.labels(), strict=True)
         ]
         body.append(label(cut(panel.label, _LABEL_CHARACTERS), "0", y - 10, "quiet"))
+        body += [_mark(span, mark, y, panel.height) for span, mark in marks]
         body.append(_panel(panel, scale, across, y))
         if now is not None:
             body.append(f'<line class="now" x1="{share(now)}" x2="{share(now)}" y1="{y - 4}" y2="{y + panel.height}"/>')
         y += panel.height + _BETWEEN_PX
+    body += _row([_lean(begin, mark.label) for (begin, _), mark in marks], _ABOVE_PX + 11, "happened")
     body += _time_axis(across, zone, y - _BETWEEN_PX) if across.start else _name_axis(figure, across, y - _BETWEEN_PX)
     begin = 0.0 if across.start else across.slot / 2
     places = " ".join(f"{WIDE * (each - begin):.0f}" for each in across.places)
@@ -126,13 +129,21 @@ class Across(NamedTuple):
             return None
         return (at - self.start) / (self.end - self.start)
 
+    def spanned(self, mark: Mark) -> tuple[float, float] | None:
+        """Return where a mark begins and ends, as far as it lies on the axis; twice the same for a moment."""
+        until = mark.until or mark.at
+        if self.start is None or self.end is None or until < self.start or mark.at > self.end:
+            return None
+        length = self.end - self.start
+        return (max(mark.at, self.start) - self.start) / length, (min(until, self.end) - self.start) / length
+
 
 def _has_slot(series: Series) -> bool:
     return isinstance(series, Bars) or (isinstance(series, Line) and series.steps)
 
 
 def _scale(panel: Panel) -> Scale:
-    values: list[float | None] = []
+    values: list[float | None] = [panel.reach]
     stacks = [series for series in panel.series if isinstance(series, Bars)]
     for series in panel.series:
         if isinstance(series, Band):
@@ -167,6 +178,15 @@ def _panel(panel: Panel, scale: Scale, across: Across, top: int) -> str:
 def _has_value(series: Series) -> bool:
     values = series.low if isinstance(series, Band) else series.values
     return any(drawn(value) is not None for value in values)
+
+
+def _mark(span: tuple[float, float], mark: Mark, top: int, height: int) -> str:
+    begin, end = span
+    line = f'<line class="mark {mark.tone}" x1="{share(begin)}" x2="{share(begin)}" y1="{top}" y2="{top + height}"/>'
+    if end <= begin:
+        return line
+    where = f'x="{share(begin)}" y="{top}" width="{share(end - begin)}" height="{height}"'
+    return f'<rect class="stripe {mark.tone}" {where}/>{line}'
 
 
 def _time_axis(across: Across, zone: Zone, y: int) -> list[str]:

@@ -36,6 +36,22 @@ def test_the_rule_knows_nothing_of_the_days_played(region: History) -> None:
     assert np.array_equal(one, two)
 
 
+async def test_the_naive_plan_is_that_of_the_market(market: Market) -> None:
+    compared = await Yardsticks(market, Battery(), FIRST).compared(DAYS[0], DAYS[-1])
+    assert compared.naive_eur == pytest.approx(market.planned_eur(DAYS, Battery(), market.naive), abs=0.01)
+    assert compared.naive_eur < compared.limit_eur
+
+
+async def test_wear_is_paid_by_every_way(market: Market) -> None:
+    spared, worn = [
+        await Yardsticks(market, battery, FIRST).compared(DAYS[0], DAYS[-1])
+        for battery in (Battery(), Battery(wear_eur_mwh=4.0))
+    ]
+    assert worn.limit_eur == pytest.approx(market.limit_eur(DAYS, Battery(wear_eur_mwh=4.0)), abs=0.01)
+    assert worn.limit_eur < spared.limit_eur
+    assert worn.naive_eur == pytest.approx(market.planned_eur(DAYS, Battery(wear_eur_mwh=4.0), market.naive), abs=0.01)
+
+
 def test_before_the_first_day_there_is_no_rule(market: Market) -> None:
     yardsticks = Yardsticks(market, Battery(), FIRST)
     assert yardsticks.rule(FIRST - timedelta(days=1)).size == 0

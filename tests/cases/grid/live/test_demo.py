@@ -71,7 +71,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options(folder: Path, view: demo_view.View, **changed: Any) -> DemoOptions:
-    quick = {"hours_per_s": 1e6, "answer_s": 0.05, "port": 0, "warm_days": 0}
+    quick = {"hours_per_s": 1e6, "answer_s": 0.05, "port": 0, "warm_days": 0, "by_wire": False}
     given: dict[str, Any] = {**quick, "folder": folder, "view": view}
     return DemoOptions(**{**given, **changed})
 
@@ -89,6 +89,7 @@ async def test_it_plays_asks_and_ends_by_itself(tmp_path: Path, capsys: pytest.C
     assert re.search(r"after 2 days: saved -?[\d,]+ EUR .* best possible", told)
     printed = capsys.readouterr().out
     assert "Synthetic data" in printed
+    assert "The plant is in this process." in printed
     assert "verify --all" in printed
     assert verify_store(tmp_path / ".steward" / "steward.db").ok
 
@@ -101,9 +102,11 @@ async def test_a_person_answers_over_http_while_it_runs(tmp_path: Path) -> None:
     assert "  = approved by anna" in view.told
 
 
-async def test_its_time_is_limited(tmp_path: Path) -> None:
-    result = await play(options(tmp_path, Watching(), run_for=timedelta(seconds=0.2), hours_per_s=20.0))
+async def test_its_time_is_limited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = options(tmp_path, Watching(), run_for=timedelta(seconds=0.2), hours_per_s=20.0, by_wire=None)
+    result = await play(short)
     assert 0 < int(str(result["decisions"])) < 71
+    assert "The plant speaks OPC UA at opc.tcp://127.0.0.1:" in capsys.readouterr().out
 
 
 async def test_it_plays_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,13 +137,12 @@ async def test_a_whole_day_tells_what_it_saved_beside_the_rule_and_the_limit(sho
     text = words(await shown.text(f"/grid?day={FIRST}"))
     saved, market, battery = shown.saved(FIRST), shown.yardsticks.market, Battery()
     limit = market.limit_eur([FIRST], battery)
-    rule = market.planned_eur([FIRST], battery, market.by_the_clock(FIRST))
+    rule, naive = (market.planned_eur([FIRST], battery, guess) for guess in (market.by_the_clock(FIRST), market.naive))
     assert f"Smart grid · {day_in_words(FIRST)}" in text
     assert f"Saved against no battery {money(saved)}" in text
     assert "all 24 hours are metered" in text
-    assert (
-        f"Simple rule {money(round(rule, 2))} Steward {money(saved)} Perfect foresight {money(round(limit, 2))}" in text
-    )
+    others = f"Simple rule {money(round(rule, 2))} Naive forecast {money(round(naive, 2))}"
+    assert f"{others} Steward {money(saved)} Perfect foresight {money(round(limit, 2))}" in text
     assert f"{100 * float(saved) / limit:.0f} % of what perfect foresight would have earned that day" in text
 
 
@@ -153,12 +152,13 @@ async def test_the_newest_day_is_told_in_part_and_the_days_before_whole(shown: S
     market, battery = shown.yardsticks.market, Battery()
     days = [FIRST, FIRST + DAY]
     limit = market.limit_eur(days, battery)
-    rule = market.planned_eur(days, battery, market.by_the_clock(FIRST))
+    rule, naive = (market.planned_eur(days, battery, guess) for guess in (market.by_the_clock(FIRST), market.naive))
     assert f"Saved so far against no battery {money(shown.saved(today))}" in text
     assert f"The day in part: {NOBODY_YET} of 24 hours are metered" in text
     assert f"2 whole days so far: {money(whole)} saved" in text
     assert f"{len(shown.of('rejected'))} hours were not done, as nobody agreed" in text
-    assert f"simple rule {money(round(rule, 2))} , perfect foresight {money(round(limit, 2))}" in text
+    others = f"simple rule {money(round(rule, 2))} , naive forecast {money(round(naive, 2))}"
+    assert f"{others} , perfect foresight {money(round(limit, 2))}" in text
     assert f"{100 * float(whole) / limit:.0f} % of what perfect foresight would have earned" in text
 
 
@@ -180,7 +180,7 @@ async def test_the_saving_is_the_sum_of_its_stretches(shown: Shown) -> None:
         runs = {entry["decision_id"] for entry in shown.decided(day)}
         metered = [entry["outcome"] for entry in shown.of("observed") if entry["decision_id"] in runs]
         bought = sum(outcome["energy_mwh"] for outcome in metered if outcome["energy_mwh"] < 0)
-        done = [stretch for stretch in book.stretches if not stretch.was_refused]
+        done = [stretch for stretch in book.stretches if not stretch.missed]
         assert sum(stretch.energy_mwh for stretch in done if stretch.energy_mwh < 0) == pytest.approx(bought)
         html = await shown.text(f"/grid?day={day}")
         for stretch in book.stretches:
@@ -190,6 +190,22 @@ async def test_the_saving_is_the_sum_of_its_stretches(shown: Shown) -> None:
             times = f"{starts[0].astimezone(zone):%H:%M}{DASH}{starts[-1].astimezone(zone) + HOUR:%H:%M}"
             assert times in html
             assert f"{stretch.saving.amount:+,.0f}".lstrip("+-") in html or abs(stretch.saving.amount) < 100
+
+
+async def test_the_sources_of_a_saving_are_told_and_make_the_whole(shown: Shown) -> None:
+    for day in (FIRST, FIRST + DAY):
+        book = await Desk(Recorded(shown.runtime)).book(shown.runtime.clock.now(), 0, day)
+        assert book is not None
+        runs = {entry["decision_id"] for entry in shown.decided(day)}
+        metered = [entry["outcome"] for entry in shown.of("observed") if entry["decision_id"] in runs]
+        sources = book.sources
+        sold = sum(one["energy_mwh"] * one["price_eur_mwh"] for one in metered if one["energy_mwh"] > 0)
+        assert sources.sold_eur == pytest.approx(sold)
+        whole = sources.spread_eur - sources.lost_eur - sources.wear_eur
+        assert whole == pytest.approx(float(shown.saved(day)), abs=0.15)
+        text = words(await shown.text(f"/grid?day={day}"))
+        assert f"Spread of prices {'+' if sources.spread_eur > 0 else ''}{money(sources.spread_eur)}" in text
+        assert f"Losses, and what is in store {money(-sources.lost_eur)}" in text
 
 
 async def test_refused_hours_are_told_as_not_done(shown: Shown) -> None:
@@ -320,7 +336,7 @@ async def test_references_are_of_whole_days(shown: Shown) -> None:
     [case] = shown.console.cases
     assert case.references is not None
     seen = await references(shown, "")
-    assert {one.name for one in seen} == {"rule", "limit"}
+    assert {one.name for one in seen} == {"rule", "naive-forecast", "limit"}
     whole = shown.saved(FIRST) + shown.saved(FIRST + DAY)
     assert {one.steward.amount for one in seen} == {whole}
     market = shown.yardsticks.market

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 
 import numpy as np
+from msgspec import structs
 
 from steward.cases.grid import streams
 from steward.cases.grid.data.history import History
@@ -51,6 +52,23 @@ class Feed:
     def known(self, after: datetime, until: datetime) -> list[Message]:
         """Return everything that became known later than ``after`` and not later than ``until``."""
         return [*self._readings(after, until), *self._day_ahead(after, until)]
+
+    def corrected(self, since: datetime, until: datetime, now: datetime, *, revision: str) -> list[Message]:
+        """Return the prices of the hours from ``since`` to before ``until`` again, as far as they were published.
+
+        Args:
+            since: The first hour.
+            until: The first one that is not meant.
+            now: When the correction becomes known.
+            revision: Tells it from what was sent before.
+        """
+        local, messages = self.history.local, []
+        for at, value in self._values(self.columns.price, since - HOUR, until - HOUR):
+            if self._prices_ahead and local.at(local.day_of(at) - _DAY, _PRICES_AT) <= now:
+                price = PriceReading(site=self.site, at=at, price_eur_mwh=value)
+                told = self._message(streams.price, price, at, now)
+                messages.append(structs.replace(told, id=f"{told.id}/{revision}"))
+        return messages
 
     def _readings(self, after: datetime, until: datetime) -> Iterator[Message]:
         first, last = after - HOUR, until - HOUR

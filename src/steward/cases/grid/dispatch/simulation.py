@@ -74,7 +74,7 @@ class Simulation:
     ) -> None:
         self.runtime, self.clock, self.plant, self.feed, self.market = runtime, clock, plant, feed, market
         self._known_until = clock.now()
-        self._meter: list[Message] = []
+        self._news: list[Message] = []
 
     async def warm_up(self) -> None:
         """Publish the weeks before the first hour, which features reach back to."""
@@ -84,8 +84,13 @@ class Simulation:
     async def begin(self, at: datetime) -> None:
         """Enter the hour that starts at ``at``: take in what became known, decide, and act or ask."""
         self.clock.set(at)
-        await self._publish([*self._meter, *self.feed.known(self._known_until, at)])
-        self._known_until, self._meter = at, []
+        news, self._news = self._news, []
+        after, self._known_until = self._known_until, at
+        await self._publish([*news, *self.feed.known(after, at)])
+
+    def tell(self, news: Sequence[Message]) -> None:
+        """Let something else become known when the next hour begins."""
+        self._news += news
 
     async def answer_all(self, answer: Answer) -> int:
         """Let somebody answer everything that is asked, at once; return how many questions there were."""
@@ -99,14 +104,14 @@ class Simulation:
     def end(self, at: datetime) -> MeteredInterval:
         """Let the hour that began at ``at`` pass; its meter reading arrives with the next :meth:`begin`."""
         metered = self.plant.run_hour(at, price_eur_mwh=self.market.at(at))
-        self._meter = [_meter_message(metered)]
+        self._news.append(_meter_message(metered))
         return metered
 
     async def finish(self, at: datetime) -> None:
         """Deliver the last meter reading, without a decision for the hour at ``at``."""
         self.clock.set(at - timedelta(microseconds=1))
-        await self._publish(self._meter)
-        self._meter = []
+        news, self._news = self._news, []
+        await self._publish(news)
 
     async def _publish(self, messages: Sequence[Message]) -> None:
         if messages:
@@ -124,6 +129,7 @@ async def open_runtime(
     plan: Plan = plan_battery,
     challenger: Plan | None = None,
     declare: Callable[[AnyDecision], AnyDecision] = lambda declared: declared,
+    beside: Sequence[AnyDecision] = (),
 ) -> Runtime:
     """Open a runtime for the case in a folder that holds its trained models, and make the folder a project.
 
@@ -136,6 +142,7 @@ async def open_runtime(
         plan: How the battery is planned once the price is forecast.
         challenger: Another way, which may be given a share of the days.
         declare: Changes the declarations, as for a plant at the far end of a wire.
+        beside: Other decisions of the same project.
 
     Raises:
         Conflict: The folder already holds a ledger.
@@ -161,7 +168,7 @@ async def open_runtime(
         for each in (plan, challenger)
         if each is not None
     ]
-    return await Runtime.open(declared[:1], settings=settings, clock=clock, challengers=declared[1:])
+    return await Runtime.open([*declared[:1], *beside], settings=settings, clock=clock, challengers=declared[1:])
 
 
 def settings_in(folder: Path, zone: str = "UTC") -> Settings:

@@ -23,6 +23,7 @@ from steward.clock import EPOCH, seeded
 from steward.errors import DeclarationError, EngineError
 from steward.records import Receipt
 
+_OUT_OF_ORDER = "the plant is out of order: it takes no set-point, and the battery rests"
 _KNOT = timedelta(minutes=5)
 """How often a feeder's wandering is drawn; between two draws it goes straight."""
 
@@ -83,9 +84,10 @@ class FieldPlant(SimulatedPlant):
     """A site with a battery that wears, feeders that wander, weather and a meter; the same again for the same seed.
 
     It takes set-points like every :class:`SimulatedPlant`, and says what it measures. A point can be made to fail, by
-    giving it another quality in ``faults``. It knows no clock: time passes
-    when :meth:`advance` is called, in whole steps, and what it does depends neither on how often it is called nor on
-    how fast.
+    giving it another quality in ``faults``, and the whole site, by giving it from when until when in ``outages``: it
+    takes no set-point for those hours, so the battery rests, and what it says is uncertain. It knows no clock: time
+    passes when :meth:`advance` is called, in whole steps, and what it does depends neither on how often it is called
+    nor on how fast.
 
     Args:
         layout: What is measured, by name.
@@ -133,6 +135,7 @@ class FieldPlant(SimulatedPlant):
         self.temperature_c = conditions(start).temperature_c
         self.power_mw = 0.0
         self.faults: dict[Point, Quality] = {}
+        self.outages: dict[str, tuple[datetime, datetime]] = {}
         self._as_new, self._conditions, self._ageing, self._seed = battery, conditions, ageing, seed
         self.hour = start
         self._hour_mwh = self._exported_mwh = self._imported_mwh = 0.0
@@ -158,6 +161,14 @@ class FieldPlant(SimulatedPlant):
             raise EngineError(f"the hour of {self.hour.isoformat()} comes before that of {at.isoformat()}")
         (metered,) = self.advance(at + HOUR)
         return structs.replace(metered, price_eur_mwh=price_eur_mwh)
+
+    def obstacle(self, at: datetime) -> str | None:
+        """Tell what keeps the battery from following a set-point in the hour that starts at ``at``, if anything."""
+        return _OUT_OF_ORDER if self.is_out(at) else super().obstacle(at)
+
+    def is_out(self, at: datetime) -> bool:
+        """Tell whether the site is out of order at a moment."""
+        return any(begins <= at < ends for begins, ends in self.outages.values())
 
     def take(self, setpoint: Setpoint, *, at: datetime, key: str) -> Receipt:
         """Hold ``setpoint`` in the hour that starts at ``at``; as every plant."""
@@ -250,7 +261,7 @@ class FieldPlant(SimulatedPlant):
         return [load_mw * weight / sum(weights) for weight in weights]
 
     def _reading(self, point: Point, value: float) -> Reading:
-        quality = self.faults.get(point, Quality.GOOD)
+        quality = self.faults.get(point, Quality.UNCERTAIN if self.is_out(self.now) else Quality.GOOD)
         said = None if quality is Quality.BAD else round(value, 6)
         return point.reading(said, quality=quality, source_time=self.now, server_time=self.now, now=self.now)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from functools import partial
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,17 +18,19 @@ from steward.cases.grid.data.history import History, Source, read_history
 from steward.cases.grid.data.local_days import HOUR
 from steward.cases.grid.dispatch.feed import Feed
 from steward.cases.grid.dispatch.references import Market
-from steward.cases.grid.dispatch.simulation import Answer, Simulation, open_runtime, settings_in
+from steward.cases.grid.dispatch.simulation import Simulation, open_runtime, settings_in
+from steward.cases.grid.dispatch.skills import replan
 from steward.cases.grid.dispatch.yardsticks import Yardsticks
 from steward.cases.grid.field.points import Layout
-from steward.cases.grid.field.remote import over_the_field
 from steward.cases.grid.field.world import FieldPlant, conditions_of
 from steward.cases.grid.forecasting import training
 from steward.cases.grid.forecasting.training import Columns, columns_of
 from steward.cases.grid.live import view as demo_view
+from steward.cases.grid.live.drill import Stage, make_drill
 from steward.cases.grid.live.pace import Pace
-from steward.cases.grid.live.state import DemoState, Follower, Question, Standing
-from steward.cases.grid.live.wire import Wire, wired
+from steward.cases.grid.live.show import Show, World, warm_up
+from steward.cases.grid.live.state import DemoState
+from steward.cases.grid.live.wire import Link, linked
 from steward.clock import SystemClock, VirtualClock
 from steward.errors import EngineError
 from steward.models.registry import FolderRegistry
@@ -46,10 +45,9 @@ _TRAINED_DAYS = 408
 _ROUNDS = 200
 _FRAME_S = 0.1
 _NOT_ASKED = 0.7
-_LOOKED_FOR = timedelta(minutes=2)
-"""How long the simulated desk takes for an answer, by its own clock."""
-_AT_ONCE = Answer(agrees=True, by="simulated-desk", reason="played by the demo before anybody could look")
 _DAY = timedelta(days=1)
+_WEAR_EUR_MWH = 5.0
+"""About what a battery loses that costs 100 EUR/kWh and lives for 10,000 full cycles, which pass the meter twice."""
 _STEP = timedelta(minutes=1)
 """How finely the plant is computed: an hour passes in a moment."""
 
@@ -65,6 +63,7 @@ class DemoOptions:
         answer_s: How many real seconds people have to answer, while nobody looks at the console; then as many as
             the decision says.
         warm_days: How many days are played at once before the server listens, so that there is something to see.
+        by_wire: Whether the plant is asked and told over OPC UA; by default if that is installed.
         folder: Where ledger and models are kept; a new temporary folder by default, which stays.
         host: Where the server listens.
         port: Its port; a free one if it is taken.
@@ -82,39 +81,13 @@ class DemoOptions:
     hours_per_s: float = 6.0
     answer_s: float = 20.0
     warm_days: int = 7
+    by_wire: bool | None = None
     folder: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8700
     seed: int = 7
     ready: Callable[[int], object] = lambda port: None
     view: demo_view.View | None = None
-
-
-@dataclass(frozen=True)
-class World:
-    """What the demo plays: hourly history, and the days played of it.
-
-    Attributes:
-        history: Hourly.
-        columns: What its columns mean.
-        about: What people are told about the data.
-        first: The first day played; the models learn from those before it.
-
-    Example:
-        >>> history = generator.synthetic_region("UTC", date(2024, 1, 1), 3)
-        >>> World(history, generator.COLUMNS, "synthetic", date(2024, 1, 2)).until
-        datetime.date(2024, 1, 4)
-    """
-
-    history: History
-    columns: Columns
-    about: str
-    first: date
-
-    @property
-    def until(self) -> date:
-        """The first day that it does not have whole."""
-        return self.history.local.day_of(self.history.end)
 
 
 def run(options: DemoOptions) -> dict[str, object]:
@@ -135,15 +108,16 @@ async def play(options: DemoOptions) -> dict[str, object]:
     print(f"{world.about}\nLearning from {(world.first - _first_day(world.history)).days} days ...", flush=True)
     _train(world, folder)
     plant = _plant(world)
-    async with wired(plant, folder / "plant", plant.battery, SystemClock()) as wire:
-        return await _play(options, view, world, folder, plant, wire)
+    async with linked(plant, folder / "plant", plant.battery, SystemClock(), by_wire=options.by_wire) as link:
+        return await _play(options, view, world, folder, plant, link)
 
 
 async def _play(  # noqa: PLR0917 - the parts of one show
-    options: DemoOptions, view: demo_view.View, world: World, folder: Path, plant: FieldPlant, wire: Wire
+    options: DemoOptions, view: demo_view.View, world: World, folder: Path, plant: FieldPlant, link: Link
 ) -> dict[str, object]:
     local = world.history.local
-    market = Market.of(world.history, world.columns.price)
+    market, feed = Market.of(world.history, world.columns.price), Feed("region", world.history, world.columns)
+    stage = Stage(plant, feed, market)
     clock = VirtualClock(local.start(world.first) - HOUR, seed=options.seed)
     threshold_eur = approve_above_eur(market, world.first, plant.battery)
     runtime = await open_runtime(
@@ -152,13 +126,14 @@ async def _play(  # noqa: PLR0917 - the parts of one show
         world.columns,
         clock,
         approve_above_eur=threshold_eur,
-        declare=partial(over_the_field, plant=wire.remote),
+        plan=replan(),
+        declare=link.declare,
+        beside=[make_drill(stage)],
     )
     async with runtime:
-        feed = Feed("region", world.history, world.columns)
         simulation = Simulation(runtime, clock=clock, plant=plant, feed=feed, market=market)
         yardsticks = Yardsticks(market, plant.battery, world.first)
-        begin = await _warm_up(simulation, wire, world, options.warm_days)
+        begin = await warm_up(simulation, link, world, options.warm_days)
         console, server = await _listen(runtime, yardsticks, options.host, options.port)
         try:
             options.ready(server.port)
@@ -171,7 +146,7 @@ async def _play(  # noqa: PLR0917 - the parts of one show
                 now=clock.now(),
                 zone=local.zone,
                 energy_mwh=plant.battery.energy_mwh,
-                plant=wire.address,
+                plant=link.address,
             )
             print(demo_view.welcome(state), flush=True)
             pace = Pace(
@@ -182,114 +157,12 @@ async def _play(  # noqa: PLR0917 - the parts of one show
                 watching=lambda: console.live.watching,
                 frame_s=_FRAME_S,
             )
-            show = _Show(world, simulation, wire, yardsticks, pace, state, view)
+            show = Show(world, simulation, stage, link, yardsticks, pace, state, view)
             with view:
                 await show.play(begin, options.run_for)
         finally:
             await server.stop()
     return _farewell(state)
-
-
-async def _warm_up(simulation: Simulation, wire: Wire, world: World, days: int) -> datetime:
-    """Play the first days at once, so that there is something to see; return where to go on."""
-    await simulation.warm_up()
-    local = world.history.local
-    days = min(days, (world.until - world.first).days)
-    at, until = local.start(world.first), local.start(world.first + days * _DAY)
-    if days:
-        print(f"Playing the first {days} days, in which {_AT_ONCE.by} answers ...", flush=True)
-    while at < until:
-        await wire.say()
-        await simulation.begin(at)
-        if simulation.runtime.views.waiting_count():
-            simulation.clock.advance(_LOOKED_FOR)
-            await simulation.answer_all(_AT_ONCE)
-        simulation.end(at)
-        at += HOUR
-    return at
-
-
-class _Show:
-    """Plays hours, paced by the wall clock, until it is told to stop."""
-
-    def __init__(  # noqa: PLR0917 - the parts of one show
-        self,
-        world: World,
-        simulation: Simulation,
-        wire: Wire,
-        yardsticks: Yardsticks,
-        pace: Pace,
-        state: DemoState,
-        view: demo_view.View,
-    ) -> None:
-        self._world, self._simulation, self._wire, self._yardsticks = world, simulation, wire, yardsticks
-        self._pace, self._state, self._view = pace, state, view
-        self._follower = Follower(simulation.runtime, state)
-        self._loop = asyncio.get_running_loop()
-
-    async def play(self, at: datetime, run_for: timedelta | None) -> None:
-        """Play hour after hour from ``at`` on; at the end of the data, stay while somebody looks."""
-        if run_for is not None:
-            self._loop.call_later(run_for.total_seconds(), self._pace.over.set)
-        await self._follower.follow()
-        with self._stopping_by_signal():
-            end = self._world.history.local.start(self._world.until)
-            while at < end and not self._pace.over.is_set():
-                await self._hour(at)
-                at += HOUR
-            await self._simulation.finish(at)
-            await self._sum_up(at)
-            await self._show()
-            async for _ in self._pace.while_watched():
-                self._state.is_over = True
-                await self._show()
-
-    async def _hour(self, at: datetime) -> None:
-        simulation, begun = self._simulation, self._loop.time()
-        await self._wire.say()
-        await simulation.begin(at)
-        await self._sum_up(at)
-        await self._show()
-        for row in simulation.runtime.views.waiting():
-            async for rate in self._pace.question(row):
-                left = row.deadline - simulation.clock.now()
-                self._state.question = Question(
-                    row, left, left.total_seconds() / rate if rate else None, is_live=rate == 1
-                )
-                await self._show()
-            self._state.question = None
-            await self._show()
-        async for is_stopped in self._pace.hour(begun):
-            if is_stopped or self._state.is_stopped:
-                self._state.is_stopped = is_stopped
-                await self._show()
-        simulation.end(at)
-        self._state.soc_mwh = simulation.plant.state.soc_mwh
-
-    async def _show(self) -> None:
-        for text in await self._follower.follow():
-            self._view.tell(text)
-        self._state.now = self._simulation.clock.now()
-        self._view.refresh(self._state)
-
-    async def _sum_up(self, at: datetime) -> None:
-        """Compare the whole days that are over, once their last hour is metered."""
-        local, first = self._world.history.local, self._world.first
-        last = local.day_of(at) - _DAY
-        if local.start(last + _DAY) == at and last >= first:
-            compared = await self._yardsticks.compared(first, last)
-            self._state.standing = Standing(compared.days, self._state.saved_eur, compared.rule_eur, compared.limit_eur)
-
-    @contextmanager
-    def _stopping_by_signal(self) -> Iterator[None]:
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
-            self._loop.add_signal_handler(number, self._pace.over.set)
-        try:
-            yield
-        finally:
-            for number in signals:
-                self._loop.remove_signal_handler(number)
 
 
 async def _listen(runtime: Runtime, yardsticks: Yardsticks, host: str, port: int) -> tuple[Console, Server]:
@@ -310,14 +183,20 @@ def _world(options: DemoOptions) -> World:
     if options.source is None:
         history = generator.synthetic_region(_ZONE, _FIRST, _DAYS, seed=options.seed)
         about = "Synthetic data: a region made up by formulas and seeded chance. No figure is real."
-        return World(history, generator.COLUMNS, about, _FIRST + _TRAINED_DAYS * _DAY)
+        return World(_own(history, generator.COLUMNS), generator.COLUMNS, about, _FIRST + _TRAINED_DAYS * _DAY)
     source = options.source
     raw = read_history(source)
     alerts = [found.message for found in quality.check(raw, source) if found.level == "alert"]
     history, first = raw.hourly(), _first_day(raw)
     about = f"Data of {source.path.name}" + "".join(f"\nAlert: {alert}" for alert in alerts)
     whole = (history.local.day_of(history.end) - first).days
-    return World(history, columns_of(source), about, first + (2 * whole // 3) * _DAY)
+    columns = columns_of(source)
+    return World(_own(history, columns), columns, about, first + (2 * whole // 3) * _DAY)
+
+
+def _own(history: History, columns: Columns) -> History:
+    """Return a history whose prices a drill may change."""
+    return replace(history, columns={**history.columns, columns.price: history.columns[columns.price].copy()})
 
 
 def _plant(world: World) -> FieldPlant:
@@ -325,7 +204,7 @@ def _plant(world: World) -> FieldPlant:
     return FieldPlant(
         Layout("region"),
         local,
-        Battery(),
+        Battery(wear_eur_mwh=_WEAR_EUR_MWH),
         conditions=conditions_of(world.history, world.columns),
         start=local.start(world.first),
         step=_STEP,

@@ -10,6 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from steward.access.entries import ACCESS_KINDS
+from steward.cases.grid.dispatch.decision import NAME
 from steward.entries import (
     Acted,
     Approved,
@@ -29,6 +30,7 @@ from steward.records import Record
 from steward.runtime.runtime import Runtime
 
 _SHOWN = 14
+_SLOWLY_PER_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ class DemoState:
     Example:
         >>> state = DemoState(url="http://127.0.0.1:8700", folder="/tmp/demo", about="synthetic", hours_per_s=6.0,
         ...                   now=datetime(2026, 1, 1), zone="UTC", saved_cents=1234)
-        >>> state.saved_eur
-        12.34
+        >>> state.saved_eur, state.speed
+        (12.34, '6 hours a second')
     """
 
     url: str
@@ -122,6 +124,13 @@ class DemoState:
     question: Question | None = None
     standing: Standing | None = None
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=_SHOWN))
+
+    @property
+    def speed(self) -> str:
+        """How fast virtual time moves, in words."""
+        if self.hours_per_s >= _SLOWLY_PER_S:
+            return f"{self.hours_per_s:g} hours a second"
+        return f"{self.hours_per_s * 3600:g} times as fast as clocks"
 
     @property
     def saved_eur(self) -> float:
@@ -158,7 +167,9 @@ class Follower:
 
     def _take(self, body: Body) -> Iterator[str]:
         state = self._state
-        if isinstance(body, Record):
+        if isinstance(body, Record) and body.decision != NAME:
+            yield f"  ! {body.provenance.by or 'somebody'}: {body.reasons[0]}"
+        elif isinstance(body, Record):
             state.decisions += 1
             line = _line(body)
             self._put(body.decision_id, line)

@@ -70,7 +70,7 @@ def welcome(state: DemoState) -> str:
   Stop          stop everything; two people let it go on (act under another name, top right)
   Audit         prove that nothing was changed
 
-  The plant speaks OPC UA at {state.plant or "-"}.
+  The plant {f"speaks OPC UA at {state.plant}" if state.plant else "is in this process"}.
   Ctrl-C ends it.
 """
 
@@ -192,7 +192,7 @@ def _screen(state: DemoState) -> RenderableType:
     local = state.now.astimezone(ZoneInfo(state.zone))
     head = Text.assemble(
         (f"{local:%a %d %b %Y %H:%M} {state.zone}", "bold"),
-        f"   {state.hours_per_s:g} hours a second   store ",
+        f"   {state.speed}   store ",
         (f"{state.soc_mwh:4.1f} of {state.energy_mwh:g} MWh", "cyan"),
         f"   {state.decisions} decisions\n",
         (state.about, "dim"),

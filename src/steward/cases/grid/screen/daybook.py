@@ -12,10 +12,13 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from steward.cases.grid.battery import earned_eur
+from steward.cases.grid.data.history import Floats
 from steward.cases.grid.data.local_days import DAY, HOUR
-from steward.cases.grid.dispatch.yardsticks import Compared, Yardsticks, best_powers
+from steward.cases.grid.dispatch.yardsticks import Compared, Yardsticks, best_powers, net_eur
+from steward.cases.grid.screen.bands import Banding, Bands
+from steward.cases.grid.screen.happened import Chronicle, Happening
 from steward.cases.grid.screen.recorded import Hour, Place, Recorded, within
+from steward.cases.grid.screen.sources import Sources, sources_of
 from steward.records import Money
 
 UNIT: Final = "EUR"
@@ -27,9 +30,9 @@ class Stretch(Struct, frozen=True, kw_only=True):
 
     Attributes:
         hours: In order.
-        energy_mwh: What was measured, positive into the grid; of hours that nobody agreed to, what was proposed.
+        energy_mwh: What was measured, positive into the grid; of hours in which it was not done, what was proposed.
         saving: What that was worth.
-        was_refused: Whether nothing was done as nobody agreed.
+        missed: Why it was not done; empty if it was.
 
     Example:
         >>> Stretch(hours=(), energy_mwh=-20.0, saving=Money.of_minor(-60_000, "EUR")).mean_eur_mwh
@@ -39,12 +42,12 @@ class Stretch(Struct, frozen=True, kw_only=True):
     hours: tuple[Hour, ...]
     energy_mwh: float
     saving: Money
-    was_refused: bool = False
+    missed: str = ""
 
     @property
     def mean_eur_mwh(self) -> float | None:
         """The mean price of its energy."""
-        return float(self.saving.amount) / self.energy_mwh if self.energy_mwh and not self.was_refused else None
+        return float(self.saving.amount) / self.energy_mwh if self.energy_mwh and not self.missed else None
 
 
 class Quality(Struct, frozen=True, kw_only=True):
@@ -88,7 +91,10 @@ class DayBook(Struct, frozen=True, kw_only=True):
         loads: The measured load of the day's hours, as far as known (MW).
         prices: The true prices of the day's hours, as far as known (EUR/MWh).
         quality: Of the forecasts, over the 24 hours before ``now`` or before the day's end.
+        bands: In which nine of ten values are to lie.
+        happened: Calls, peaks, emergencies and drills, in order.
         rule_eur: What the rule earned in the hours that are metered, if it is known.
+        naive_eur: What the plan by the last prices earned in them, if it is known.
         limit_eur: What the best plan of the whole day earned in those hours, if all prices are known.
         whole: The yardsticks over the whole days before the present one, if they are known.
         whole_saved: What was saved in those days.
@@ -107,7 +113,10 @@ class DayBook(Struct, frozen=True, kw_only=True):
     loads: Mapping[datetime, float]
     prices: Mapping[datetime, float]
     quality: Quality
+    bands: Bands = Bands()
+    happened: tuple[Happening, ...] = ()
     rule_eur: float | None = None
+    naive_eur: float | None = None
     limit_eur: float | None = None
     whole: Compared | None = None
     whole_saved: Money | None = None
@@ -144,6 +153,11 @@ class DayBook(Struct, frozen=True, kw_only=True):
         return _sum(self.hours)
 
     @property
+    def sources(self) -> Sources:
+        """What that is made of."""
+        return sources_of(self.metered)
+
+    @property
     def share(self) -> float | None:
         """The share (0..1) of the limit that a whole day earned."""
         if not self.is_whole or self.limit_eur is None or self.limit_eur <= 0:
@@ -169,6 +183,7 @@ class Desk:
     Args:
         recorded: Reads the ledger.
         yardsticks: What only a simulation knows; ``None`` where there is none.
+        chronicle: Tells what else happened; ``None`` where nobody asks.
 
     Example:
         >>> async def saved(desk: Desk, now: datetime, entries: int) -> Money | None:
@@ -176,8 +191,11 @@ class Desk:
         ...     return None if book is None else book.saved
     """
 
-    def __init__(self, recorded: Recorded, yardsticks: Yardsticks | None = None) -> None:
-        self.recorded, self.yardsticks = recorded, yardsticks
+    def __init__(
+        self, recorded: Recorded, yardsticks: Yardsticks | None = None, chronicle: Chronicle | None = None
+    ) -> None:
+        self.recorded, self.yardsticks, self._chronicle = recorded, yardsticks, chronicle
+        self._banding = Banding(recorded)
         self._newest: tuple[tuple[int, datetime], DayBook] | None = None
 
     async def book(self, now: datetime, position: int, day: date | None = None) -> DayBook | None:
@@ -211,9 +229,11 @@ class Desk:
             loads=await recorded.loads(place.site, start, end),
             prices=await recorded.prices(place.site, start, end),
             quality=await self._quality(place, hours, min(now, end)),
+            happened=() if self._chronicle is None else tuple(await self._chronicle.between(start, end)),
         )
-        rule_eur, limit_eur = self._beside(book)
-        book = replace(book, rule_eur=rule_eur, limit_eur=limit_eur)
+        if hours:
+            book = replace(book, bands=await self._banding.around(place, day, first, hours[0].plan))
+        book = self._beside(book)
         last = place.newest_day - DAY
         if self.yardsticks is None or last < first:
             return book
@@ -221,31 +241,40 @@ class Desk:
         span = local.start(first), local.start(last + DAY)
         return replace(book, whole=compared, whole_saved=recorded.saved(*span), whole_refused=recorded.refused(*span))
 
-    def _beside(self, book: DayBook) -> tuple[float | None, float | None]:
-        """Return what the rule and the best plan of the day earned in the hours that are metered."""
+    def _beside(self, book: DayBook) -> DayBook:
+        """Add what other ways and the best plan of the day earned in the hours that are metered."""
         if not book.metered:
-            return None, None
+            return book
         true = dict(book.prices)
         if self.yardsticks is not None:
             known = self.yardsticks.market.day(book.day).tolist()
             true = dict(zip(book.moments, known, strict=True)) | true
         if any(at not in true for at in book.moments):
-            return None, None
-        prices = np.array([true[at] for at in book.moments])
+            return book
+        prices, battery = np.array([true[at] for at in book.moments]), book.metered[0].battery
         begins_with_mwh = book.hours[0].soc_mwh if book.hours[0].at == book.start else 0.0
-        best = best_powers(book.metered[0].battery, prices, begins_with_mwh)
         places = [(hour.at - book.start) // HOUR for hour in book.metered]
-        rule = None if self.yardsticks is None else self.yardsticks.rule(book.day)
-        rule_eur = None if rule is None or not rule.size else _earned(rule, prices, places)
-        return rule_eur, _earned(best, prices, places)
+        earned = [
+            None if powers is None or not powers.size else round(net_eur(battery, powers[places], prices[places]), 2)
+            for powers in (*self._others(book.day), best_powers(battery, prices, begins_with_mwh))
+        ]
+        return replace(book, rule_eur=earned[0], naive_eur=earned[1], limit_eur=earned[2])
+
+    def _others(self, day: date) -> tuple[Floats | None, Floats | None]:
+        """Return the powers of the plans by the clock and by the last prices, which only a simulation knows."""
+        if self.yardsticks is None:
+            return None, None
+        return self.yardsticks.rule(day), self.yardsticks.naive(day)
 
     async def _quality(self, place: Place, hours: Sequence[Hour], until: datetime) -> Quality:
         """Measure the forecasts of the 24 hours before ``until``: those in the records against the truth."""
         until -= (until - place.local.start(place.local.day_of(until))) % HOUR
         since = until - DAY
-        plans = list(hours)
-        if (before := await self.recorded.before(place.local.start(place.local.day_of(until - HOUR)))) is not None:
-            plans.insert(0, before)
+        # Of a plan that is made anew each hour the first one counts: later ones know hours that are over.
+        plans = list(hours[:1])
+        for start in {place.local.start(place.local.day_of(at)) for at in (since, until - HOUR)}:
+            if (first := await self.recorded.before(start + HOUR)) is not None:
+                plans.append(first)
         by_day = {hour.day_start: hour.plan for hour in plans}
         loads = await self.recorded.loads(place.site, since, until)
         prices = await self.recorded.prices(place.site, since, until)
@@ -287,24 +316,19 @@ class _Compared(NamedTuple):
         return nan if self.a_week_ago is None or self.forecast is None else self.a_week_ago - self.true
 
 
-def _earned(powers: Iterable[float], prices: Iterable[float], places: Sequence[int]) -> float:
-    power, price = list(powers), list(prices)
-    return round(earned_eur([float(power[n]) for n in places], [float(price[n]) for n in places]), 2)
-
-
 def _kind(hour: Hour) -> str:
-    if hour.was_refused:
-        return "refused"
+    if hour.missed:
+        return hour.missed
     energy = hour.metered_mwh or 0.0
     return "out" if energy > 0 else "in" if energy < 0 else "none"
 
 
 def _stretches(hours: Sequence[Hour]) -> Iterable[Stretch]:
-    for kind, group in groupby(enumerate(hours), key=lambda each: (_kind(each[1]), each[1].at - each[0] * HOUR)):
+    for _, group in groupby(enumerate(hours), key=lambda each: (_kind(each[1]), each[1].at - each[0] * HOUR)):
         own = tuple(hour for _, hour in group)
-        refused = kind[0] == "refused"
-        energy = sum(hour.proposed_mw if refused else hour.metered_mwh or 0.0 for hour in own)
-        yield Stretch(hours=own, energy_mwh=round(energy, 6), saving=_sum(own), was_refused=refused)
+        missed = own[0].missed
+        energy = sum(hour.proposed_mw if missed else hour.metered_mwh or 0.0 for hour in own)
+        yield Stretch(hours=own, energy_mwh=round(energy, 6), saving=_sum(own), missed=missed)
 
 
 def _sum(hours: Iterable[Hour]) -> Money:

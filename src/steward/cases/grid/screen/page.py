@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Response
+from msgspec import Struct
+from msgspec.structs import replace
 
 from steward.access.permissions import Permission
+from steward.api.admission import Calling
 from steward.api.doors import Door, Of
-from steward.cases.grid.data.local_days import DAY
+from steward.cases.grid.data.local_days import DAY, HOUR
 from steward.cases.grid.dispatch.decision import NAME
 from steward.cases.grid.dispatch.yardsticks import Yardsticks
+from steward.cases.grid.live.drill import NAME as DRILL
+from steward.cases.grid.live.drill import SPIKE_EUR_MWH, DrillWanted, Kind
 from steward.cases.grid.screen.daybook import UNIT, DayBook, Desk
+from steward.cases.grid.screen.happened import DECISIONS, Chronicle
 from steward.cases.grid.screen.picture import CHART, TABLE, decision_link, picture, table
 from steward.cases.grid.screen.recorded import Hour, Recorded
 from steward.console.audience import Audience
 from steward.console.console import Case
+from steward.console.forms import sends
 from steward.console.period import Period
 from steward.console.references import Reference
 from steward.console.sheets import Sheet
-from steward.console.view import Looking, View
+from steward.console.view import Looking, View, back_to
 from steward.console.zones import Zone
-from steward.errors import ContractError, Denied
+from steward.errors import Conflict, ContractError, Denied
 from steward.insight.rows import ApprovalRow
 from steward.records import Money
+from steward.runtime.parts import Origin
 from steward.runtime.runtime import Runtime
 
 TITLE: Final = "Smart grid"
 PATH: Final = "/grid"
+DRILL_PATH: Final = f"{PATH}/drill"
 _SHOWN_WAITING: Final = 3
 
 
@@ -46,11 +55,15 @@ def case(yardsticks: Yardsticks | None = None) -> Case:
     page = _Page(yardsticks)
     router = APIRouter()
     router.add_api_route(PATH, page.show, methods=["GET"])
+    router.add_api_route(DRILL_PATH, drill, methods=["POST"])
     return Case(
         title=TITLE,
         path=PATH,
         router=router,
-        doors={("GET", PATH): Door(Permission.READ, Of.EACH)},
+        doors={
+            ("GET", PATH): Door(Permission.READ, Of.EACH),
+            ("POST", DRILL_PATH): Door(Permission.INVOKE, Of.EACH, by_person=True),
+        },
         templates="steward.cases.grid",
         sources={CHART: page.chart_sheet, TABLE: page.hours_sheet},
         references=page.references,
@@ -58,8 +71,33 @@ def case(yardsticks: Yardsticks | None = None) -> Case:
     )
 
 
-_FRAGMENTS: Final = ("title", "days", "saved", "stretches", "waiting", "chart")
+_FRAGMENTS: Final = ("title", "days", "saved", "sources", "stretches", "waiting", "events", "chart")
 """The parts of the page that keep themselves up to date, each with a template of its name."""
+
+
+class Wanted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody wants to see played.
+
+    Example:
+        >>> Wanted(kind=Kind.OUTAGE, hours=3).hours
+        3
+    """
+
+    kind: Kind
+    hours: int
+
+
+async def drill(view: Looking, caller: Calling, sent: Annotated[Wanted, sends(Wanted)]) -> Response:
+    """Play an outage or dear hours from the next hour on, in the name of whoever asks."""
+    caller.require(Permission.INVOKE, DRILL)
+    place = await Recorded(view.runtime).place()
+    if place is None:
+        raise Conflict("nothing is played yet", fix="wait for the first hour")
+    now = view.runtime.clock.now()
+    begins = now - (now - place.local.start(place.local.day_of(now))) % HOUR + HOUR
+    wanted = DrillWanted(site=place.site, kind=sent.kind, at=begins, hours=sent.hours)
+    await view.runtime.decide(DRILL, wanted, origin=Origin(source="console", by=view.person))
+    return back_to(f"{PATH}#drill")
 
 
 class _Page:
@@ -79,7 +117,10 @@ class _Page:
         return await view.page(
             "grid.html",
             is_live=not view.parameters.get("day"),
-            figure=picture(book),
+            tells=any(name in view.runtime.decisions for name in DECISIONS),
+            can_drill=DRILL in view.runtime.decisions and view.may(Permission.INVOKE, DRILL),
+            spike_eur_mwh=SPIKE_EUR_MWH,
+            figure=picture(_readable(view, book)),
             hours=table(book.hours).arranged(view.parameters),
             **content,
         )
@@ -93,7 +134,7 @@ class _Page:
             book = await self._book(audience.runtime, audience.now, None)
             if book is None:
                 return ""
-            figure = {"figure": picture(book)} if template == "grid_chart.html" else {}
+            figure = {"figure": picture(_readable(audience, book))} if template == "grid_chart.html" else {}
             return audience.render(template, **figure, **self._content(audience, book))
 
         return make
@@ -129,6 +170,7 @@ class _Page:
         compared = await self._yardsticks.compared(since, until, hours[0].soc_mwh if hours else 0.0)
         days = f"over {compared.days} whole days of {local.zone}"
         told = {
+            "naive-forecast": (compared.naive_eur, "a plan by the prices of the day or week before"),
             "rule": (compared.rule_eur, f"a plan by the clock, from the mean prices before {self._yardsticks.first}"),
             "limit": (compared.limit_eur, "the best plan that knew all prices beforehand"),
         }
@@ -151,6 +193,7 @@ class _Page:
             "book": book,
             "before": book.day - DAY if book.day > book.first else None,
             "after": book.day + DAY if not book.is_newest else None,
+            "happened": _readable(view, book).happened,
             "waiting": [(_asked(row), row) for row in waiting[:_SHOWN_WAITING]],
             "has_more": len(waiting) > _SHOWN_WAITING,
             "is_simulated": self._yardsticks is not None,
@@ -165,12 +208,19 @@ class _Page:
 
     def _desk(self, runtime: Runtime) -> Desk:
         if self._known is None or self._known[0] is not runtime:
-            self._known = runtime, Desk(Recorded(runtime), self._yardsticks)
+            self._known = runtime, Desk(Recorded(runtime), self._yardsticks, Chronicle(runtime))
         return self._known[1]
 
     async def _book(self, runtime: Runtime, now: datetime, day: date | None) -> DayBook | None:
         await runtime.catch_up()
         return await self._desk(runtime).book(now, await runtime.ledger.size(), day)
+
+
+def _readable(view: View | Audience, book: DayBook) -> DayBook:
+    """Return a day without what somebody may not read."""
+    if view.readable is None:
+        return book
+    return replace(book, happened=tuple(each for each in book.happened if each.decision in view.readable))
 
 
 def _check(view: View) -> None:

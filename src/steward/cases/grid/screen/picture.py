@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from steward.cases.grid.screen.bands import Interval
 from steward.cases.grid.screen.daybook import DayBook
-from steward.cases.grid.screen.recorded import Hour
-from steward.console.charts.figures import Bars, Figure, Line, Panel, Tone
+from steward.cases.grid.screen.recorded import Hour, within
+from steward.console.charts.figures import Band, Bars, Figure, Line, Panel, Tone
 from steward.console.sheets import Column, Kind, Sheet
 
 CHART: Final = "grid-day"
@@ -18,10 +19,10 @@ def picture(book: DayBook) -> Figure:
     """Return the day's load, price, dispatch and state of charge, hour by hour."""
     by_hour = {hour.at: hour for hour in book.hours}
     hours = [by_hour.get(at) for at in book.moments]
-    plan = book.hours[-1].plan if book.hours else None
+    plan = book.hours[0].plan if book.hours else None
     power = [None if hour is None else hour.power_mw for hour in hours]
-    load: list[Line] = [Line(name="Load", values=[book.loads.get(at) for at in book.moments], tone=Tone.INK)]
-    price = [
+    load: list[Line | Band] = [Line(name="Load", values=[book.loads.get(at) for at in book.moments], tone=Tone.INK)]
+    price: list[Line | Band] = [
         Line(
             name="Price",
             values=[book.prices.get(at) for at in book.moments],
@@ -38,20 +39,50 @@ def picture(book: DayBook) -> Figure:
         if plan.load_mw:
             load.insert(0, Line(name="Day-ahead forecast", values=plan.load_mw))
         price.append(Line(name="Forecast price", values=plan.price_eur_mwh, tone=Tone.CAUTION, dashed=True, steps=True))
-        dispatch.append(Line(name="Planned", values=plan.power_mw, tone=Tone.QUIET, dashed=True, steps=True))
+        price += _revised(book)
+        planned = [
+            within(hour.plan.power_mw, at, book.start) for at, hour in zip(book.moments, _deciding(book), strict=True)
+        ]
+        dispatch.append(Line(name="Planned", values=planned, tone=Tone.QUIET, dashed=True, steps=True))
+    load[:0] = _band("Load", book.bands.load, Tone.FIRST)
+    price[:0] = _band("Price", book.bands.price, Tone.CAUTION)
     panels = [
         Panel(label="Load (MW)", series=load, height=190, zero=False),
         Panel(label="Price (EUR/MWh)", series=price, height=90),
         Panel(label="Dispatch (MW): discharge up, charge down", series=dispatch, height=90),
-        Panel(label="State of charge (%)", series=[_charge(book, hours)], height=80),
+        Panel(label="State of charge (%)", series=[_charge(book, hours)], height=80, reach=100.0),
     ]
     return Figure(
         name=CHART,
         title=f"Load, price, dispatch and state of charge on {book.day}",
         x=book.moments,
-        panels=panels if any(value is not None for line in load for value in line.values) else panels[1:],
+        panels=panels if book.loads or (plan is not None and plan.load_mw) else panels[1:],
         now=book.now,
+        marks=[happening.mark for happening in book.happened],
     )
+
+
+def _deciding(book: DayBook) -> Iterator[Hour]:
+    """Yield for each hour of the day the one whose plan it follows: its own, or the newest."""
+    by_hour, last = {hour.at: hour for hour in book.hours}, book.hours[0]
+    for at in book.moments:
+        last = by_hour.get(at, last)
+        yield last
+
+
+def _revised(book: DayBook) -> list[Line]:
+    """Return the newest forecast of the hours to come, where it has changed since the day began."""
+    newest = book.hours[-1]
+    if newest.plan.price_eur_mwh == book.hours[0].plan.price_eur_mwh:
+        return []
+    values = [within(newest.plan.price_eur_mwh, at, book.start) if at >= newest.at else None for at in book.moments]
+    return [Line(name="Forecast now", values=values, tone=Tone.QUIET, dashed=True, steps=True)]
+
+
+def _band(name: str, interval: Interval | None, tone: Tone) -> list[Band]:
+    if interval is None:
+        return []
+    return [Band(name=f"{name}, 5 to 95 %", low=interval.low, high=interval.high, tone=tone)]
 
 
 def _charge(book: DayBook, hours: Sequence[Hour | None]) -> Line:

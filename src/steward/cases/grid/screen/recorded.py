@@ -34,7 +34,11 @@ _HOURS_KEPT: Final = 1_000
 _READINGS_KEPT: Final = 64
 _READ_AT_ONCE: Final = 100
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_NOBODY_AGREED: Final = frozenset({Status.REJECTED, Status.EXPIRED})
+_MISSED: Final = {
+    Status.REJECTED: "nobody agreed",
+    Status.EXPIRED: "nobody agreed",
+    Status.FAILED: "the plant did not take it",
+}
 
 
 class _Asked(Struct):
@@ -48,6 +52,7 @@ class _Asked(Struct):
     energy_limit_mwh: float
     round_trip: float
     daily_withdrawal_limit_mwh: float
+    wear_eur_mwh: float = 0.0
 
 
 class _Decided(Struct):
@@ -112,9 +117,9 @@ class Hour(Struct, frozen=True, kw_only=True):
         return self.in_force_mw if self.metered_mwh is None else self.metered_mwh
 
     @property
-    def was_refused(self) -> bool:
-        """Whether it was not done as nobody agreed."""
-        return self.status in _NOBODY_AGREED
+    def missed(self) -> str:
+        """Why it was not done; empty if it was, or may still be."""
+        return _MISSED.get(self.status, "")
 
     @property
     def forecast_eur_mwh(self) -> float | None:
@@ -179,7 +184,7 @@ class Recorded:
         """Return the hours of a local day that were decided, in order; of an hour that was decided twice, the last."""
         start, end = local.start(day), local.start(day + DAY)
         found: dict[datetime, Hour] = {}
-        for row in self._runtime.views.runs(decision=NAME, before=_id_at(end + _LATE), limit=_MOST_IN_A_DAY):
+        for row in self._runtime.views.runs(decision=NAME, before=id_at(end + _LATE), limit=_MOST_IN_A_DAY):
             if row.decided_at < start:
                 break
             hour = await self._hour(row)
@@ -189,7 +194,7 @@ class Recorded:
 
     async def before(self, at: datetime) -> Hour | None:
         """Return the last decided hour before a moment."""
-        rows = self._runtime.views.runs(decision=NAME, before=_id_at(at), limit=1)
+        rows = self._runtime.views.runs(decision=NAME, before=id_at(at), limit=1)
         return await self._hour(rows[0]) if rows else None
 
     def saved(self, since: datetime, until: datetime) -> Money | None:
@@ -311,10 +316,11 @@ def _battery(asked: _Asked) -> Battery:
         energy_mwh=asked.energy_limit_mwh,
         round_trip=asked.round_trip,
         daily_withdrawal_mwh=asked.daily_withdrawal_limit_mwh,
+        wear_eur_mwh=asked.wear_eur_mwh,
     )
 
 
-def _id_at(at: datetime) -> UUID:
+def id_at(at: datetime) -> UUID:
     """Return the smallest id that a decision of this moment can have (UUIDv7)."""
     return uuid_of(((at - EPOCH) // _MILLISECOND) << 80)
 

@@ -1,4 +1,4 @@
-// A decision's page: the slider moves its number field, [ and ] go to the decision before and after.
+// A decision's page: the slider moves its number field.
 import "./copying.js";
 
 function arm(root) {
@@ -13,10 +13,3 @@ function arm(root) {
 
 arm(document);
 document.addEventListener("htmx:after:swap", () => arm(document));
-
-addEventListener("keydown", event => {
-  if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
-  if (document.documentElement.dataset.keys === "off" || event.target.matches?.("input, textarea, select")) return;
-  const id = {"[": "older", "]": "newer"}[event.key];
-  if (id) document.getElementById(id)?.click();
-});

@@ -1,4 +1,5 @@
-// Single keys: / searches, ? lists the keys, g and the letter of a menu's item (data-key) goes there.
+// Single keys: / searches, ? lists the keys, g and the letter of a menu's item (data-key) goes there, [ and ] go to
+// what comes before and after (rel=prev, rel=next).
 const WITHIN_MS = 1500;
 const root = document.documentElement;
 const dialog = document.getElementById("help");
@@ -32,6 +33,8 @@ addEventListener("keydown", (event) => {
     field.select();
   } else if (event.key === "?") {
     if (openHelp()) event.preventDefault();
+  } else if (event.key === "[" || event.key === "]") {
+    document.querySelector(`#main a[rel=${event.key === "[" ? "prev" : "next"}]`)?.click();
   } else if (event.key === "g") {
     sawG = performance.now();
   }
